@@ -1,0 +1,85 @@
+# Everything a contributor or CI runs. `make help` lists it.
+#
+# A fresh machine needs Python 3.13 and a package index, nothing else: uv is bootstrapped
+# into .tools, the environment comes from hash-locked files, and the SAM CLI and checkov
+# live in environments of their own because they pin other people's dependencies.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := setup
+
+export UV_PYTHON_DOWNLOADS := never
+export SAM_CLI_TELEMETRY := 0
+
+PYTHON_VERSION := $(shell cat .python-version)
+UV_VERSION := 0.13.9
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+SAM := .tools/sam/bin/sam
+CHECKOV := .tools/checkov/bin/checkov
+COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
+	--generate-hashes --no-header --no-emit-index-url
+
+.PHONY: help setup demo test check lint types layers template-lint bench build lock schema clean
+
+help: ## List the commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 16
+
+setup: .venv/.synced ## Make .venv with the console script prompt-cache-warmer (plain `make` does this)
+
+demo: setup ## Run the service on the embedded local cloud (ARTIFACT=1: the built zip; LIVE=1: one real call)
+	@$(if $(ARTIFACT),$(MAKE) --no-print-directory build ARCHITECTURE=x86_64 >/dev/null,:)
+	@$(BIN)/python -m infra.local.demo $(if $(ARTIFACT),--artifact) $(if $(LIVE),--live)
+
+test: check .tools/sam/.synced ## Check everything, then run every test with branch coverage
+	$(BIN)/pytest
+
+check: lint types layers template-lint ## Lint, types, layers and the template
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	$(BIN)/lint-imports
+
+template-lint: setup .tools/checkov/.synced
+	$(BIN)/python -m infra.local.lint_template template.yaml
+	$(CHECKOV) --config-file .checkov.yaml --file template.yaml
+
+bench: setup ## Measure, as ratios within one run, and write tests/bench/*.md
+	$(BIN)/python -m tests.bench
+
+build: .tools/sam/.synced ## sam build (ARCHITECTURE=x86_64 to run the artifact on this machine)
+	$(SAM) build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
+
+lock: $(UV) ## Resolve the hash-locked requirement files again
+	$(COMPILE) pyproject.toml --extra aws --output-file handler/requirements.txt
+	$(COMPILE) pyproject.toml --extra aws --extra cli --group dev \
+		--constraint handler/requirements.txt --output-file requirements-dev.lock
+	echo 'aws-sam-cli' | $(COMPILE) - --output-file requirements-sam.lock
+	echo 'checkov' | $(COMPILE) - --output-file requirements-checkov.lock
+
+schema: setup ## Write infra/targets.schema.json again
+	$(BIN)/prompt-cache-warmer schema > infra/targets.schema.json
+
+clean: ## Remove every environment, build and cache
+	rm -rf .venv .tools .aws-sam build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(UV):
+	@python$(PYTHON_VERSION) -m venv .tools/uv || { echo "Python $(PYTHON_VERSION) is needed: install it and run make again" >&2; exit 1; }
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: $(UV) requirements-dev.lock pyproject.toml
+	@$(UV) venv --quiet --clear --seed --python $(PYTHON_VERSION) .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.tools/%/.synced: requirements-%.lock | $(UV)
+	@$(UV) venv --quiet --clear --seed --python $(PYTHON_VERSION) .tools/$*
+	@$(UV) pip sync --quiet --python .tools/$*/bin/python --require-hashes $<
+	@touch $@

@@ -1,0 +1,151 @@
+"""Every error this package raises, as a tree whose branches answer "what should the operator do?".
+
+    CacheWarmerError
+    |-- SettingsError                fix the function's environment
+    |-- RunError                     the run as a whole could not happen: look at the bucket or the secret
+    |   |-- TargetsUnreadableError   the bucket could not be listed
+    |   `-- SecretUnreadableError    the secret could not be read, or holds no key
+    |-- TargetUnavailableError       one target's document changed or vanished while the run was reading it
+    |-- DeadlineError                nothing: the next tick takes it up
+    `-- WarmCallError                one warm call failed
+        |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
+        |-- SpendLimitError          raise the limit or wait for the period to end; never retried
+        |-- RejectedError            correct the target: the API will refuse it again (400, 404, 413, ...)
+        `-- TransientError           nothing: the next tick tries again
+            |-- RateLimitedError     429 with a wait that may be given
+            |-- OverloadedError      529 and the other 5xx
+            `-- UnreachableError     no answer: connection refused or dropped, timeout, not an API answer
+
+Messages name the value, where it stands and what is allowed. They never quote a prompt, a key
+or a request body.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CacheWarmerError(Exception):
+    """The root of every error this package raises."""
+
+
+class SettingsError(CacheWarmerError):
+    """The environment does not make valid settings.
+
+    Attributes:
+        problems: one sentence for each variable that is wrong; all of them, not the first.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("the environment is not valid: " + "; ".join(problems))
+        self.problems = problems
+
+
+class RunError(CacheWarmerError):
+    """The run as a whole could not happen, so the invocation fails and Lambda's Errors metric counts it."""
+
+
+class TargetsUnreadableError(RunError):
+    """The bucket that holds the targets could not be listed."""
+
+
+class SecretUnreadableError(RunError):
+    """The secret that holds the API keys could not be read, or holds no usable key."""
+
+
+class TargetUnavailableError(CacheWarmerError):
+    """One target's document changed or vanished between the listing and the warm call."""
+
+
+class DeadlineError(CacheWarmerError):
+    """Too little of the run's time was left to start the call."""
+
+
+class WarmCallError(CacheWarmerError):
+    """One warm call failed.
+
+    Attributes:
+        code: the stable word for this failure in reports, logs and tests.
+        advice: one sentence that says what the operator should do.
+        http_status: the status the API answered with, None when there was no answer.
+        request_id: the API's own id of the request, None when there was no answer.
+        workspace_id: the workspace the credential resolved to, None when the API did not say.
+        retry_after_seconds: how long the API asked to wait, None when it did not.
+    """
+
+    code: ClassVar[str] = "failed"
+    advice: ClassVar[str] = "Read the message; the next tick tries again."
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        request_id: str | None = None,
+        workspace_id: str | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.request_id = request_id
+        self.workspace_id = workspace_id
+        self.retry_after_seconds = retry_after_seconds
+
+
+class CredentialError(WarmCallError):
+    """The API refused the credential, or there is none of that name."""
+
+    code = "credential"
+    advice = "Check the key in the secret and the workspace it belongs to; it is not retried within a run."
+
+
+class SpendLimitError(WarmCallError):
+    """A spend limit stops the account; waiting seconds does not help."""
+
+    code = "spend-limit"
+    advice = "Raise the limit in the console or wait for the period to end; it is never retried within a run."
+
+
+class RejectedError(WarmCallError):
+    """The API refused the request itself and will refuse it again."""
+
+    code = "rejected"
+    advice = "Correct the target's request or models: the API refuses it as it stands."
+
+
+class ZeroRefusedError(RejectedError):
+    """The API refused ``max_tokens: 0``; the same request with ``max_tokens: 1`` may work."""
+
+
+class TransientError(WarmCallError):
+    """The API could not answer now; the same request may work later."""
+
+    code = "transient"
+
+
+class RateLimitedError(TransientError):
+    """The API answered 429: the workspace sends too much right now."""
+
+    code = "rate-limited"
+    advice = "If it lasts, raise the workspace's rate limit or lower MAX_CONCURRENCY; the next tick tries again."
+
+
+class OverloadedError(TransientError):
+    """The API answered 529 or another 5xx."""
+
+    code = "overloaded"
+    advice = "Nothing: the API is overloaded or failing; the next tick tries again."
+
+
+class UnreachableError(TransientError):
+    """No usable answer came: connection refused or dropped, a timeout, or not an API's answer."""
+
+    code = "unreachable"
+    advice = "If it lasts, check the function's network path and ANTHROPIC_BASE_URL; the next tick tries again."
+
+
+class CallTimeoutError(UnreachableError):
+    """The answer did not come within REQUEST_TIMEOUT_SECONDS; the call may be billed all the same."""
+
+    code = "timeout"
+    advice = "If it lasts, raise REQUEST_TIMEOUT_SECONDS; the call may be billed. The next tick tries again."

@@ -1,0 +1,127 @@
+"""The environment the handler reads, parsed once into one frozen ``Settings``.
+
+This is the only module that may read the environment (ruff bans it elsewhere). All problems are
+reported together, each with the variable's name, its value and what is allowed. A variable that
+is set to nothing counts as absent, because that is how a CloudFormation template passes "none".
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from prompt_cache_warmer.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MetricDetail = Literal["auto", "run", "target", "entry"]
+
+MIB_BYTES = 1024 * 1024
+LARGEST_TARGET_BYTES = 8 * MIB_BYTES  # one target with its references; room for less would lock it out
+
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _key_prefix(value: str) -> str:
+    if value.startswith("/") or not value.endswith("/") or ".." in value.split("/"):
+        raise ValueError("must be a key prefix such as 'targets/': no leading slash, a trailing slash, no '..'")
+    return value
+
+
+def _base_url(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme == "https" and url.hostname:
+        return value
+    if url.scheme == "http" and url.hostname in _LOOPBACK_HOSTS:
+        return value
+    raise ValueError("must be an https:// URL (plain http:// is for a loopback address only: keys travel there)")
+
+
+class Settings(BaseModel):
+    """What one deployment of the handler runs with.
+
+    Field aliases are the environment variables' names. Sizes are in bytes, times in the unit of
+    their name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    targets_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
+        alias="TARGETS_BUCKET"
+    )
+    targets_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field("targets/", alias="TARGETS_PREFIX")
+    prompts_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field("prompts/", alias="PROMPTS_PREFIX")
+    anthropic_secret_id: str | None = Field(None, alias="ANTHROPIC_SECRET_ID")
+    anthropic_api_key: SecretStr | None = Field(None, alias="ANTHROPIC_API_KEY")
+    anthropic_base_url: Annotated[str, AfterValidator(_base_url)] | None = Field(None, alias="ANTHROPIC_BASE_URL")
+    max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY")
+    max_inflight_bytes: int = Field(64 * MIB_BYTES, ge=LARGEST_TARGET_BYTES, alias="MAX_INFLIGHT_BYTES")
+    request_timeout_seconds: float = Field(60, ge=1, le=600, alias="REQUEST_TIMEOUT_SECONDS")
+    tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES")
+    metric_detail: MetricDetail = Field("auto", alias="METRIC_DETAIL")
+    metrics_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#-]{1,255}$")] = Field(
+        "PromptCacheWarmer", alias="POWERTOOLS_METRICS_NAMESPACE"
+    )
+    service_name: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] = Field(
+        "prompt-cache-warmer", alias="POWERTOOLS_SERVICE_NAME"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="LOG_LEVEL")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.targets_prefix.startswith(self.prompts_prefix) or self.prompts_prefix.startswith(self.targets_prefix):
+            raise ValueError(
+                f"TARGETS_PREFIX={self.targets_prefix!r} and PROMPTS_PREFIX={self.prompts_prefix!r} overlap: "
+                "neither may begin with the other"
+            )
+        if (self.anthropic_secret_id is None) == (self.anthropic_api_key is None):
+            raise ValueError(
+                "set exactly one of ANTHROPIC_SECRET_ID (a Secrets Manager name or ARN) and "
+                "ANTHROPIC_API_KEY (on your own machine only)"
+            )
+        return self
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Parse the environment.
+
+        Args:
+            environment: variable names to values; the process's own environment when absent.
+
+        Raises:
+            SettingsError: with every problem, when the environment does not make valid settings.
+        """
+        given = os.environ if environment is None else environment  # noqa: TID251 - the one place that reads it
+        present = {name: value.strip() for name in VARIABLES if (value := given.get(name, "")).strip()}
+        try:
+            return cls.model_validate(present)
+        except ValidationError as error:
+            raise SettingsError(tuple(_sentence(detail, present) for detail in error.errors())) from error
+
+
+VARIABLES: tuple[str, ...] = tuple(str(field.alias) for field in Settings.model_fields.values())
+"""The names of every environment variable the handler reads, in the order of ``Settings``."""
+
+
+def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
+    """Say one pydantic error the way an operator reads it."""
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    if not detail["loc"]:
+        return message
+    name = str(detail["loc"][0])
+    if detail["type"] == "missing":
+        return f"{name} is missing"
+    shown = "***" if name == "ANTHROPIC_API_KEY" else repr(present[name])
+    return f"{name}={shown}: {message}"
