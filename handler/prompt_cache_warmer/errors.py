@@ -3,10 +3,10 @@
     CacheWarmerError
     |-- SettingsError                fix the function's environment
     |-- RunError                     the run as a whole could not happen: look at the bucket or the secret
+    |   |-- EventError               correct the event the function was invoked with
     |   |-- TargetsUnreadableError   the bucket could not be listed
     |   `-- SecretUnreadableError    the secret could not be read, or holds no key
-    |-- TargetUnavailableError       one target's document changed or vanished while the run was reading it
-    |-- DeadlineError                nothing: the next tick takes it up
+    |-- TargetUnavailableError       one target's body could not be fetched: the next tick tries again
     `-- WarmCallError                one warm call failed
         |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
         |-- SpendLimitError          raise the limit or wait for the period to end; never retried
@@ -45,6 +45,10 @@ class RunError(CacheWarmerError):
     """The run as a whole could not happen, so the invocation fails and Lambda's Errors metric counts it."""
 
 
+class EventError(RunError):
+    """The event the function was invoked with says something this version does not understand."""
+
+
 class TargetsUnreadableError(RunError):
     """The bucket that holds the targets could not be listed."""
 
@@ -54,11 +58,7 @@ class SecretUnreadableError(RunError):
 
 
 class TargetUnavailableError(CacheWarmerError):
-    """One target's document changed or vanished between the listing and the warm call."""
-
-
-class DeadlineError(CacheWarmerError):
-    """Too little of the run's time was left to start the call."""
+    """One target's body changed, vanished or could not be fetched between the listing and the warm call."""
 
 
 class WarmCallError(CacheWarmerError):

@@ -8,28 +8,31 @@ is set to nothing counts as absent, because that is how a CloudFormation templat
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    model_validator,
 )
 
 from prompt_cache_warmer.errors import SettingsError
+from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MetricDetail = Literal["auto", "run", "target", "entry"]
 
 MIB_BYTES = 1024 * 1024
-LARGEST_TARGET_BYTES = 8 * MIB_BYTES  # one target with its references; room for less would lock it out
+
+DEFAULT_TARGETS_PREFIX = "targets/"
+DEFAULT_PROMPTS_PREFIX = "prompts/"
 
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -58,16 +61,14 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    targets_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
-        alias="TARGETS_BUCKET"
-    )
-    targets_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field("targets/", alias="TARGETS_PREFIX")
-    prompts_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field("prompts/", alias="PROMPTS_PREFIX")
+    targets_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(alias="TARGETS_BUCKET")
+    targets_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(DEFAULT_TARGETS_PREFIX, alias="TARGETS_PREFIX")
+    prompts_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(DEFAULT_PROMPTS_PREFIX, alias="PROMPTS_PREFIX")
     anthropic_secret_id: str | None = Field(None, alias="ANTHROPIC_SECRET_ID")
     anthropic_api_key: SecretStr | None = Field(None, alias="ANTHROPIC_API_KEY")
     anthropic_base_url: Annotated[str, AfterValidator(_base_url)] | None = Field(None, alias="ANTHROPIC_BASE_URL")
     max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY")
-    max_inflight_bytes: int = Field(64 * MIB_BYTES, ge=LARGEST_TARGET_BYTES, alias="MAX_INFLIGHT_BYTES")
+    max_inflight_bytes: int = Field(64 * MIB_BYTES, ge=MAX_TARGET_BYTES, alias="MAX_INFLIGHT_BYTES")
     request_timeout_seconds: float = Field(60, ge=1, le=600, alias="REQUEST_TIMEOUT_SECONDS")
     tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES")
     metric_detail: MetricDetail = Field("auto", alias="METRIC_DETAIL")
@@ -77,21 +78,9 @@ class Settings(BaseModel):
     service_name: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] = Field(
         "prompt-cache-warmer", alias="POWERTOOLS_SERVICE_NAME"
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="LOG_LEVEL")
-
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.targets_prefix.startswith(self.prompts_prefix) or self.prompts_prefix.startswith(self.targets_prefix):
-            raise ValueError(
-                f"TARGETS_PREFIX={self.targets_prefix!r} and PROMPTS_PREFIX={self.prompts_prefix!r} overlap: "
-                "neither may begin with the other"
-            )
-        if (self.anthropic_secret_id is None) == (self.anthropic_api_key is None):
-            raise ValueError(
-                "set exactly one of ANTHROPIC_SECRET_ID (a Secrets Manager name or ARN) and "
-                "ANTHROPIC_API_KEY (on your own machine only)"
-            )
-        return self
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
+        "INFO", alias="LOG_LEVEL"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -105,14 +94,32 @@ class Settings(BaseModel):
         """
         given = os.environ if environment is None else environment  # noqa: TID251 - the one place that reads it
         present = {name: value.strip() for name in VARIABLES if (value := given.get(name, "")).strip()}
+        disagreements = tuple(_disagreements(present))
         try:
-            return cls.model_validate(present)
+            settings = cls.model_validate(present)
         except ValidationError as error:
-            raise SettingsError(tuple(_sentence(detail, present) for detail in error.errors())) from error
+            problems = tuple(_sentence(detail, present) for detail in error.errors())
+            raise SettingsError((*problems, *disagreements)) from error
+        if disagreements:
+            raise SettingsError(disagreements)
+        return settings
 
 
 VARIABLES: tuple[str, ...] = tuple(str(field.alias) for field in Settings.model_fields.values())
 """The names of every environment variable the handler reads, in the order of ``Settings``."""
+
+
+def _disagreements(present: Mapping[str, str]) -> Iterator[str]:
+    """Say which variables contradict each other, valid or not by themselves."""
+    targets = present.get("TARGETS_PREFIX", DEFAULT_TARGETS_PREFIX)
+    prompts = present.get("PROMPTS_PREFIX", DEFAULT_PROMPTS_PREFIX)
+    if targets.startswith(prompts) or prompts.startswith(targets):
+        yield f"TARGETS_PREFIX={targets!r} and PROMPTS_PREFIX={prompts!r} overlap: neither may begin with the other"
+    if ("ANTHROPIC_SECRET_ID" in present) == ("ANTHROPIC_API_KEY" in present):
+        yield (
+            "set exactly one of ANTHROPIC_SECRET_ID (a Secrets Manager name or ARN) and "
+            "ANTHROPIC_API_KEY (on your own machine only)"
+        )
 
 
 def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails

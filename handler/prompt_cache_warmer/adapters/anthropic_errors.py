@@ -1,0 +1,100 @@
+"""The SDK's errors turned into ours, by status, error type and error code; never by prose where a code exists.
+
+The API's own message is quoted in part, because it says what to correct, unless it quotes the request.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import anthropic
+
+from prompt_cache_warmer.errors import (
+    CallTimeoutError,
+    CredentialError,
+    OverloadedError,
+    RateLimitedError,
+    RejectedError,
+    SpendLimitError,
+    UnreachableError,
+    WarmCallError,
+    ZeroRefusedError,
+)
+from prompt_cache_warmer.rules.request import Form
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.rules.request import WarmCall
+
+_BAD_REQUEST, _UNAUTHORIZED, _PAYMENT_REQUIRED, _FORBIDDEN = 400, 401, 402, 403
+_TIMEOUT, _TOO_MANY_REQUESTS, _SERVER_ERRORS = 408, 429, 500
+
+_CREDENTIAL_TYPES = frozenset({"authentication_error", "permission_error"})
+_SERVER_TYPES = frozenset({"overloaded_error", "api_error", "timeout_error"})
+_SPEND_LIMIT_CODES = frozenset(
+    {"enforced_spend_limit_reached", "contract_spend_limit_reached", "linked_organization_spend_limit_reached"}
+)
+# The cap a customer set has no code of its own yet: this phrase of its documented message is the only sign.
+_OWN_SPEND_LIMIT_PHRASE = "specified API usage limits"
+# The API names the field it refuses; a field's name is part of the interface, unlike the sentence around it.
+_ZERO_FIELD = "max_tokens"
+
+QUOTED_CHARACTERS = 200  # enough to say what to correct
+ECHO_CHARACTERS = 24  # a run of the request this long in an error message is a quotation of it
+
+
+def translate(error: anthropic.APIError, call: WarmCall) -> WarmCallError:
+    """Turn an SDK error into the branch that says what the operator should do."""
+    if isinstance(error, anthropic.APITimeoutError):
+        return CallTimeoutError("no answer within the time one call may take")
+    if not isinstance(error, anthropic.APIStatusError):
+        return UnreachableError(f"no usable answer: {type(error.__cause__ or error).__name__}")
+    facts = f"{error.status_code} {error.type or 'without an error type'}{_code(error)}{_quotation(error, call)}"
+    return _branch(error, call)(
+        facts,
+        http_status=error.status_code,
+        request_id=error.request_id,
+        workspace_id=error.workspace_id,
+        retry_after_seconds=_retry_after_seconds(error),
+    )
+
+
+def _branch(error: anthropic.APIStatusError, call: WarmCall) -> type[WarmCallError]:
+    """Choose the branch; the first rule that holds decides."""
+    status, kind, message = error.status_code, error.type, error.api_message or ""
+    is_bad_request = status == _BAD_REQUEST
+    rules: tuple[tuple[type[WarmCallError], bool], ...] = (
+        (SpendLimitError, error.error_code in _SPEND_LIMIT_CODES),
+        (SpendLimitError, status == _PAYMENT_REQUIRED or kind == "billing_error"),
+        (SpendLimitError, is_bad_request and _OWN_SPEND_LIMIT_PHRASE in message),
+        (CredentialError, status in (_UNAUTHORIZED, _FORBIDDEN) or kind in _CREDENTIAL_TYPES),
+        (RateLimitedError, status == _TOO_MANY_REQUESTS or kind == "rate_limit_error"),
+        (OverloadedError, status >= _SERVER_ERRORS or kind in _SERVER_TYPES),
+        (CallTimeoutError, status == _TIMEOUT),
+        (ZeroRefusedError, is_bad_request and call.form is Form.ZERO and _ZERO_FIELD in message),
+    )
+    return next((branch for branch, holds in rules if holds), RejectedError)
+
+
+def _code(error: anthropic.APIStatusError) -> str:
+    return f" ({error.error_code})" if error.error_code else ""
+
+
+def _quotation(error: anthropic.APIStatusError, call: WarmCall) -> str:
+    """Quote the API's message, unless a part of it stands in the request."""
+    message = " ".join((error.api_message or "").split())[:QUOTED_CHARACTERS]
+    if not message:
+        return ""
+    request = json.dumps(call.body, ensure_ascii=False)
+    pieces = (message[at : at + ECHO_CHARACTERS] for at in range(max(1, len(message) - ECHO_CHARACTERS + 1)))
+    if any(len(piece) == ECHO_CHARACTERS and piece in request for piece in pieces):
+        return ": (the API's message quotes the request and is withheld)"
+    return f": {message}"
+
+
+def _retry_after_seconds(error: anthropic.APIStatusError) -> float | None:
+    try:
+        seconds = float(error.response.headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return seconds if seconds >= 0 else None

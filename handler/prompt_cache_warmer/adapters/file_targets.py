@@ -1,0 +1,67 @@
+"""Targets in files, for validating before an upload: the same reading as from S3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.adapters.documents import DocumentError, decode
+from prompt_cache_warmer.adapters.indexing import index_of
+from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
+from prompt_cache_warmer.values.problems import Problem, ProblemCode
+from prompt_cache_warmer.values.reading import Origin, Reading, read_target
+from prompt_cache_warmer.values.references import find_references
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from prompt_cache_warmer.ports import Index
+
+LOCAL_VERSION = "local"
+
+
+def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
+    """Read one target file.
+
+    Args:
+        path: the document.
+        root: the folder that stands for the bucket: references are looked up below it.
+        prompts_prefix: the only prefix references may have.
+    """
+    source = str(path)
+    try:
+        content = path.read_bytes()
+        value = decode(content, source)
+    except OSError as error:
+        return _failed(source, ProblemCode.UNREADABLE, f"cannot be read: {error.strerror}")
+    except DocumentError as error:
+        return Reading(None, (error.problem(source),))
+    texts = _texts(find_references(value), root, prompts_prefix)
+    size_bytes = len(content) + sum(len(text.encode()) for text in texts.values())
+    if size_bytes > MAX_TARGET_BYTES:
+        message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
+        return _failed(source, ProblemCode.TOO_LARGE, message)
+    return read_target(value, Origin(source, LOCAL_VERSION, size_bytes, prompts_prefix), texts)
+
+
+def index_files(readings: Iterable[Reading]) -> Index:
+    """Index files as the bucket would: a name stands in one document only."""
+    return index_of((reading.target.summary if reading.target else None, reading.problems) for reading in readings)
+
+
+def _texts(keys: Sequence[str], root: Path, prompts_prefix: str) -> dict[str, str]:
+    """Read the files a document refers to; one that is missing, not UTF-8 or outside the prefix is left out."""
+    texts: dict[str, str] = {}
+    folder = (root / prompts_prefix).resolve()
+    for key in keys:
+        path = (root / key).resolve()
+        if path.is_relative_to(folder) and path.is_file():
+            try:
+                texts[key] = path.read_bytes().decode()
+            except (OSError, UnicodeDecodeError):
+                continue
+    return texts
+
+
+def _failed(source: str, code: ProblemCode, message: str) -> Reading:
+    return Reading(None, (Problem(code, source, "$", message),))

@@ -1,0 +1,28 @@
+"""From what was read of every document to one index in which no two targets have the same name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.ports import Index
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prompt_cache_warmer.values.targets import TargetSummary
+
+
+def index_of(documents: Iterable[tuple[TargetSummary | None, tuple[Problem, ...]]]) -> Index:
+    """Index documents in their order; the first target of a name keeps it, later ones are errors."""
+    by_name: dict[str, TargetSummary] = {}
+    problems: list[Problem] = []
+    for summary, found in documents:
+        problems += found
+        if summary is None:
+            continue
+        first = by_name.setdefault(summary.name, summary)
+        if first is not summary:
+            message = f"name={shown(summary.name)} is taken by {first.source}; a name stands in one document only"
+            problems.append(Problem(ProblemCode.DUPLICATE_NAME, summary.source, "$.name", message))
+    return Index(tuple(by_name.values()), tuple(problems))

@@ -1,0 +1,87 @@
+"""The bucket: the few S3 calls this project makes, with S3's errors turned into ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from prompt_cache_warmer.errors import TargetsUnreadableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a listing.
+
+    Attributes:
+        key: its key.
+        etag: changes whenever its bytes change.
+        size_bytes: its size.
+    """
+
+    key: str
+    etag: str
+    size_bytes: int
+
+
+class ObjectUnavailableError(Exception):
+    """One object could not be read; the message says why, by S3's own error code."""
+
+
+class Bucket:
+    """Lists and reads the objects of one bucket.
+
+    Args:
+        client: a boto3 S3 client; it is used from several threads at once.
+        name: the bucket's name.
+    """
+
+    def __init__(self, client: S3Client, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def objects(self, prefix: str) -> dict[str, StoredObject]:
+        """List every object under a prefix, by key.
+
+        Raises:
+            TargetsUnreadableError: when the bucket cannot be listed.
+        """
+        try:
+            return {found.key: found for found in self._listing(prefix)}
+        except (BotoCoreError, ClientError) as error:
+            raise TargetsUnreadableError(
+                f"bucket {self.name!r} could not be listed under {prefix!r}: {error_word(error)}; "
+                "check TARGETS_BUCKET, the function's role and its network path to S3"
+            ) from error
+
+    def _listing(self, prefix: str) -> Iterator[StoredObject]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        for page in pages:
+            for found in page.get("Contents", ()):
+                if not found["Key"].endswith("/"):  # the console's folder marks
+                    yield StoredObject(found["Key"], found["ETag"], found["Size"])
+
+    def read(self, stored: StoredObject) -> bytes:
+        """Read an object in just the version that was listed.
+
+        Raises:
+            ObjectUnavailableError: when that version is gone or cannot be read.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self.name, Key=stored.key, IfMatch=stored.etag)
+            return answer["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            raise ObjectUnavailableError(f"{stored.key!r} could not be read: {error_word(error)}") from error
+
+
+def error_word(error: BotoCoreError | ClientError) -> str:
+    """Name an AWS error by its stable code, never by its text, which may hold request details."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "unknown"))
+    return type(error).__name__

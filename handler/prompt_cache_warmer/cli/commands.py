@@ -1,0 +1,19 @@
+"""The commands under one name."""
+
+from __future__ import annotations
+
+import click
+
+from prompt_cache_warmer.cli.check import check
+from prompt_cache_warmer.cli.schema import schema
+from prompt_cache_warmer.cli.show import show
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="prompt-cache-warmer", message="%(prog)s %(version)s")
+def commands() -> None:
+    """Keep the prompt caches of Claude agents warm, at the lowest price, with proof."""
+
+
+for command in (check, schema, show):
+    commands.add_command(command)

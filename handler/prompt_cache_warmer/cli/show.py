@@ -1,0 +1,29 @@
+"""``prompt-cache-warmer show``: a run report as a table a person reads."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+from rich.console import Console
+
+from prompt_cache_warmer.cli.report_table import report_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@click.command()
+@click.argument("report", type=click.File(encoding="utf-8"), default="-")
+def show(report: TextIO) -> None:
+    """Show a run report (the handler's JSON answer) as a table.
+
+    REPORT is a file, or standard input.
+    """
+    try:
+        answer: Mapping[str, Any] = json.load(report)
+        table = report_table(answer)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise click.ClickException("this is not a run report: expected the JSON the handler answers") from error
+    Console().print(table)

@@ -1,0 +1,201 @@
+"""The catalogue of metrics: every name, unit, dimension and meaning, and how a report is measured.
+
+Template, alarms, dashboard, docs and tests read the names from here. How many custom metrics there
+are is bounded by the detail: ``run`` publishes the sums only, ``target`` adds one set per target and
+``entry`` one per target and model; ``auto`` means ``target`` up to 50 targets and ``run`` beyond.
+The savings estimate is never a metric: summed over ticks it would be counted 360 times a day.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
+
+from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport
+from prompt_cache_warmer.rules.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+Detail = Literal["auto", "run", "target", "entry"]
+
+AUTO_DETAIL_MAX_TARGETS = 50  # CloudWatch bills each custom metric; 50 targets stay below 200 USD a month
+MAX_VALUES = 99  # EMF takes 100 values a metric; Powertools prints on its own at 100, so stay below
+
+
+class Unit(StrEnum):
+    """CloudWatch's own names of units."""
+
+    COUNT = "Count"
+    MILLISECONDS = "Milliseconds"
+    NONE = "None"
+
+
+class Scope(StrEnum):
+    """Which dimension sets carry a metric."""
+
+    RUN = "run"
+    ENTRY = "entry"
+
+
+class Dimension(StrEnum):
+    """The names of all dimensions."""
+
+    SERVICE = "service"
+    TARGET = "Target"
+    MODEL = "Model"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of the catalogue.
+
+    Attributes:
+        name: its CloudWatch name.
+        unit: its CloudWatch unit.
+        scope: ``run``: only the run's own set has it; ``entry``: also sets per target or entry.
+        meaning: one sentence for the docs and the dashboard.
+    """
+
+    name: str
+    unit: Unit
+    scope: Scope
+    meaning: str
+
+
+CATALOGUE: tuple[Metric, ...] = (
+    Metric("TargetsLoaded", Unit.COUNT, Scope.RUN, "valid targets a run looked at"),
+    Metric("TargetsInvalid", Unit.COUNT, Scope.RUN, "documents that are not a valid target"),
+    Metric("EntriesDue", Unit.COUNT, Scope.RUN, "entries a run decided to warm"),
+    Metric("EntriesWarmed", Unit.COUNT, Scope.RUN, "entries whose warm call was answered, whatever it proved"),
+    Metric("EntriesDeferred", Unit.COUNT, Scope.RUN, "due entries left to the next tick"),
+    Metric("EntriesUnpriced", Unit.COUNT, Scope.RUN, "entries whose call was billed at an unknown price"),
+    Metric("RunDuration", Unit.MILLISECONDS, Scope.RUN, "how long a run took"),
+    Metric("EntriesRefreshed", Unit.COUNT, Scope.ENTRY, "warm calls that found the entry alive"),
+    Metric("EntriesWritten", Unit.COUNT, Scope.ENTRY, "warm calls that found it cold and paid a full write"),
+    Metric(
+        "EntriesPartial", Unit.COUNT, Scope.ENTRY, "warm calls that found a shorter prefix alive and wrote the rest"
+    ),
+    Metric("EntriesUncached", Unit.COUNT, Scope.ENTRY, "warm calls after which nothing was cached"),
+    Metric("EntriesFailed", Unit.COUNT, Scope.ENTRY, "entries whose warm call failed"),
+    Metric("CacheReadTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls read from the cache"),
+    Metric("CacheWrite5mTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 5 minutes"),
+    Metric("CacheWrite1hTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 1 hour"),
+    Metric("UncachedInputTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls paid as plain input"),
+    Metric("WarmCostUSD", Unit.NONE, Scope.ENTRY, "what warm calls with a known price cost, in USD"),
+    Metric("WarmLatency", Unit.MILLISECONDS, Scope.ENTRY, "time from a warm call's start to its answer"),
+)
+
+_VERDICT_METRICS = {
+    Verdict.REFRESHED: "EntriesRefreshed",
+    Verdict.WRITTEN: "EntriesWritten",
+    Verdict.PARTIAL: "EntriesPartial",
+    Verdict.UNCACHED: "EntriesUncached",
+    Verdict.FAILED: "EntriesFailed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSet:
+    """Values that are published together under one set of dimensions.
+
+    Attributes:
+        dimensions: dimension names to values.
+        values: metric names to one or more values, at most 99 each.
+        properties: what the log line carries beside them, not as metrics.
+        at: the time stamp of the values.
+    """
+
+    dimensions: Mapping[str, str]
+    values: Mapping[str, tuple[float, ...]]
+    at: datetime
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+def resolve_detail(detail: Detail, *, targets: int) -> Literal["run", "target", "entry"]:
+    """Turn ``auto`` into the detail that fits a number of targets."""
+    if detail != "auto":
+        return detail
+    return "target" if targets <= AUTO_DETAIL_MAX_TARGETS else "run"
+
+
+def custom_metric_count(detail: Detail, *, targets: int, entries: int) -> int:
+    """Count the custom metrics CloudWatch bills for a number of targets and entries."""
+    per_set = sum(metric.scope is Scope.ENTRY for metric in CATALOGUE)
+    sets = {"run": 0, "target": targets, "entry": entries}[resolve_detail(detail, targets=targets)]
+    return len(CATALOGUE) + per_set * sets
+
+
+def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSet]:
+    """Measure a run: one set for the run, and one per target or entry where the detail asks for it."""
+    run = {Dimension.SERVICE.value: service}
+    properties = {"execution_id": report.order.execution_id or ""}
+    whole = {**_run_values(report), **_entry_values(report.results)}
+    sets = _bounded(run, whole, report.started_at, properties)
+    chosen = resolve_detail(detail, targets=report.targets_loaded)
+    if chosen == "run":
+        return sets
+    grouped: dict[tuple[tuple[str, str], ...], list[EntryResult]] = defaultdict(list)
+    for result in report.results:
+        if result.verdict is not None:
+            dimensions = {**run, Dimension.TARGET.value: result.entry.target.name}
+            if chosen == "entry":
+                dimensions[Dimension.MODEL.value] = result.entry.model
+            grouped[tuple(dimensions.items())].append(result)
+    for dimensions_key, results in grouped.items():
+        sets += _bounded(dict(dimensions_key), _entry_values(results), report.started_at, properties)
+    return sets
+
+
+def _run_values(report: RunReport) -> dict[str, list[float]]:
+    due = len(report.results) - report.count(Outcome.SKIPPED)
+    return {
+        "TargetsLoaded": [report.targets_loaded],
+        "TargetsInvalid": [report.targets_invalid],
+        "EntriesDue": [due],
+        "EntriesWarmed": [report.count(Outcome.WARMED)],
+        "EntriesDeferred": [report.count(Outcome.DEFERRED)],
+        "EntriesUnpriced": [sum(result.is_unpriced for result in report.results)],
+        "RunDuration": [report.duration_ms],
+    }
+
+
+def _entry_values(results: Iterable[EntryResult]) -> dict[str, list[float]]:
+    """Measure entries; twins that shared a call have a verdict each and one usage among them."""
+    results = list(results)
+    usages = [result.usage for result in results if result.usage is not None]
+    values: dict[str, list[float]] = {
+        name: [sum(result.verdict is verdict for result in results)] for verdict, name in _VERDICT_METRICS.items()
+    }
+    values |= {
+        "CacheReadTokens": [sum(usage.read_tokens for usage in usages)],
+        "CacheWrite5mTokens": [sum(usage.write_5m_tokens for usage in usages)],
+        "CacheWrite1hTokens": [sum(usage.write_1h_tokens for usage in usages)],
+        "UncachedInputTokens": [sum(usage.uncached_tokens for usage in usages)],
+        "WarmCostUSD": [float(sum(result.cost_usd for result in results if result.cost_usd is not None))],
+    }
+    latencies = [float(result.call.latency_ms) for result in results if result.call and result.usage is not None]
+    return {**values, "WarmLatency": latencies} if latencies else values
+
+
+def _bounded(
+    dimensions: Mapping[str, str], values: Mapping[str, list[float]], at: datetime, properties: Mapping[str, str]
+) -> list[MetricSet]:
+    """Split a set so that no metric has more values than one EMF line takes."""
+    longest = max(len(found) for found in values.values())
+    return [
+        MetricSet(
+            dimensions,
+            {
+                name: tuple(found[start : start + MAX_VALUES])
+                for name, found in values.items()
+                if found[start : start + MAX_VALUES]
+            },
+            at,
+            properties,
+        )
+        for start in range(0, longest, MAX_VALUES)
+    ]

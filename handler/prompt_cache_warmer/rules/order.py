@@ -1,0 +1,79 @@
+"""The order: what one invocation asks for, read from its event.
+
+Three events are understood: the schedule's own input, an EventBridge rule's envelope, and a direct
+invocation such as ``{"targets": ["support-agent"], "dry_run": true}``. A field nobody knows is an
+error and not ignored: a misspelt ``dry_run`` would spend money.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.errors import EventError
+from prompt_cache_warmer.values.problems import nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIELDS = ("targets", "dry_run", "source", "scheduled_time", "execution_id")
+_ENVELOPE_MARK = "detail-type"  # every EventBridge rule's event carries it
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one run is asked to do.
+
+    Attributes:
+        targets: the names to look at; None means all of them.
+        dry_run: decide and report, but call nothing.
+        scheduled_time: the tick's due time as the schedule wrote it, None for a direct invocation.
+        execution_id: the tick's identity, None for a direct invocation.
+    """
+
+    targets: tuple[str, ...] | None = None
+    dry_run: bool = False
+    scheduled_time: str | None = None
+    execution_id: str | None = None
+
+    @classmethod
+    def from_event(cls, event: object) -> Order:
+        """Read the event of an invocation.
+
+        Raises:
+            EventError: naming the field, its value and what is allowed.
+        """
+        if event is None:
+            return cls()
+        if not isinstance(event, dict):
+            raise EventError(f"the event must be an object, not {shown(event)}")
+        if _ENVELOPE_MARK in event:
+            return cls(scheduled_time=_text(event, "time"), execution_id=_text(event, "id"))
+        for field in event:
+            if field not in _FIELDS:
+                raise EventError(
+                    f"the event has an unknown field {shown(field)}{nearest(str(field), _FIELDS)}; "
+                    f"allowed: {', '.join(_FIELDS)}"
+                )
+        dry_run = event.get("dry_run", False)
+        if not isinstance(dry_run, bool):
+            raise EventError(f"the event's dry_run={shown(dry_run)} is not allowed; allowed: true, false")
+        return cls(
+            targets=_names(event.get("targets")),
+            dry_run=dry_run,
+            scheduled_time=_text(event, "scheduled_time"),
+            execution_id=_text(event, "execution_id"),
+        )
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or not value:
+        raise EventError(f"the event's targets={shown(value)} is not allowed; allowed: a list of target names")
+    return tuple(dict.fromkeys(value))
+
+
+def _text(event: Mapping[str, Any], field: str) -> str | None:
+    value = event.get(field)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,150 @@
+"""The warm call: from the application's own body, change only what the cache key does not contain.
+
+Tools, system, thinking, effort, betas, speed, geo and tier stay exactly as they are, key order
+included. Messages are cut after the last marked block, a placeholder follows it, and ``max_tokens``
+becomes 0, which the API documents as the way to write or refresh a cache without generating. What 0
+cannot carry is sent as a stream that is closed once its first event has delivered ``usage``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.values.body import Json, Tier, Ttl
+from prompt_cache_warmer.values.prefix import FORCED_TOOL_CHOICES, shared_body
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prompt_cache_warmer.values.targets import Target
+
+# Any non-blank text will do: it stands after the last marker and is in no cache key.
+PLACEHOLDER_TEXT = "Reply with OK."
+_SMALLEST_MAX_TOKENS = 1
+
+
+class Form(StrEnum):
+    """How a warm call is sent."""
+
+    ZERO = "zero"
+    STREAMED = "streamed"
+    ONE = "one"
+
+
+@dataclass(frozen=True, slots=True)
+class WarmCall:
+    """One request that writes or refreshes an entry.
+
+    Attributes:
+        model: the model's id.
+        credential: the name of the key that makes the call.
+        body: the whole JSON body, ``model`` and ``max_tokens`` included.
+        betas: the values of the ``anthropic-beta`` header.
+        form: how it is sent.
+        form_reason: why in that form, in words.
+        requested_ttl: the time to live its last marker asks for.
+    """
+
+    model: str
+    credential: str
+    body: Json
+    betas: tuple[str, ...]
+    form: Form
+    form_reason: str
+    requested_ttl: Ttl
+
+
+def warm_call(target: Target, model: str, *, zero_refused: bool = False) -> WarmCall:
+    """Build the cheapest warm call that works for a target on a model.
+
+    Args:
+        target: the target, with its body.
+        model: one of its models.
+        zero_refused: whether the API is known to refuse ``max_tokens: 0`` for this model and credential.
+    """
+    end = target.marked.end
+    shared = shared_body(target.body, end)
+    form, max_tokens, reason = _form(shared)
+    if form is Form.ZERO and zero_refused:
+        form, max_tokens, reason = Form.ONE, _SMALLEST_MAX_TOKENS, "the API refused max_tokens: 0"
+    body: Json = {**shared, "messages": _messages(target, shared), "model": model, "max_tokens": max_tokens}
+    if form is Form.STREAMED:
+        body["stream"] = True
+    return WarmCall(
+        model=model,
+        credential=target.summary.credential,
+        body=body,
+        betas=target.betas,
+        form=form,
+        form_reason=reason,
+        requested_ttl=end.ttl or "5m",
+    )
+
+
+def with_one_token(call: WarmCall, reason: str) -> WarmCall:
+    """Return the same call asking for one token, for an API that refuses 0."""
+    return replace(call, form=Form.ONE, form_reason=reason, body={**call.body, "max_tokens": _SMALLEST_MAX_TOKENS})
+
+
+def _form(shared: Mapping[str, Any]) -> tuple[Form, int, str]:
+    """Choose the form, the smallest ``max_tokens`` it may have, and the reason.
+
+    Source: the API refuses ``max_tokens: 0`` together with these (400).
+    """
+    thinking = shared.get("thinking") or {}
+    if thinking.get("type") == "enabled":
+        return Form.STREAMED, int(thinking["budget_tokens"]) + 1, "max_tokens: 0 cannot carry thinking.type 'enabled'"
+    if (shared.get("output_config") or {}).get("format") is not None:
+        return Form.STREAMED, _SMALLEST_MAX_TOKENS, "max_tokens: 0 cannot carry output_config.format"
+    if shared.get("output_format") is not None:
+        return Form.STREAMED, _SMALLEST_MAX_TOKENS, "max_tokens: 0 cannot carry output_format"
+    choice = (shared.get("tool_choice") or {}).get("type")
+    if choice in FORCED_TOOL_CHOICES:
+        return Form.STREAMED, _SMALLEST_MAX_TOKENS, f"max_tokens: 0 cannot carry tool_choice {choice!r}"
+    return Form.ZERO, 0, "max_tokens: 0 writes or refreshes without generating"
+
+
+def _messages(target: Target, shared: Mapping[str, Any]) -> list[Json]:
+    """Return the messages of the prefix, followed by what the author or we put after it."""
+    kept: list[Json] = list(shared.get("messages", ()))
+    if target.seeds:
+        seeds: list[Json] = list(target.body.get("messages") or ())
+        if seeds and seeds != kept:
+            return seeds
+    if target.marked.end.tier is not Tier.MESSAGES:
+        return [_user(_text(PLACEHOLDER_TEXT))]
+    unanswered = _unanswered_tool_calls(kept)
+    results: list[Json] = [
+        {"type": "tool_result", "tool_use_id": call, "content": PLACEHOLDER_TEXT} for call in unanswered
+    ]
+    addition = results or [_text(PLACEHOLDER_TEXT)]
+    last = kept[-1]
+    if last["role"] != "user":
+        return [*kept, _user(*addition)]
+    content = [_text(last["content"])] if isinstance(last["content"], str) else last["content"]
+    return [*kept[:-1], {**last, "content": [*content, *addition]}]
+
+
+def _unanswered_tool_calls(kept: list[Json]) -> list[str]:
+    """List the ids of the last assistant message's tool calls that the kept messages do not answer."""
+    last_assistant = next((message for message in reversed(kept) if message["role"] == "assistant"), None)
+    if last_assistant is None or last_assistant not in kept[-2:]:
+        return []
+    answered = {block.get("tool_use_id") for block in _content(kept[-1]) if block.get("type") == "tool_result"}
+    calls = [str(block.get("id")) for block in _content(last_assistant) if block.get("type") == "tool_use"]
+    return [call for call in calls if call not in answered]
+
+
+def _content(message: Json) -> list[Json]:
+    content = message["content"]
+    return content if isinstance(content, list) else []
+
+
+def _user(*content: Json) -> Json:
+    return {"role": "user", "content": list(content)}
+
+
+def _text(text: str) -> Json:
+    return {"type": "text", "text": text}

@@ -1,0 +1,194 @@
+"""What the API would refuse or silently not cache, found before the first call.
+
+Source of every rule: the API's prompt caching documentation. Paths are those of the document, so
+the short form's fields are named as the author wrote them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.values.body import MAX_MARKERS, Block, Json, Tier, blocks, marked_blocks, marker_ttl
+from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS, WORTH_WARMING_TOKENS, minimum_prefix
+from prompt_cache_warmer.values.markers import MarkedBody, MarkerOrigin
+from prompt_cache_warmer.values.problems import JsonPath, Problem, ProblemCode, json_path, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+# A prefix that holds one of these was probably made for one request. Each pattern is linear: no nesting.
+_CHANGING = (
+    ("a time stamp", re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d")),
+    (
+        "a uuid",
+        re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
+    ),
+    ("today's date", re.compile(r"(?i)\b(?:current|today'?s) (?:date|time)\b.{0,20}\d{4}")),
+)
+_SHORT_FORM = {"system": "system_prompt", "messages": "seed_messages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a body stands in its document.
+
+    Attributes:
+        source: the object key or file.
+        short_form: whether the author wrote the short form.
+    """
+
+    source: str
+    short_form: bool
+
+    def path(self, path: JsonPath) -> str:
+        """Write a path of the body as a path of the document."""
+        if not self.short_form:
+            return json_path(("request", *path))
+        return json_path((_SHORT_FORM.get(str(path[0]), path[0]), *path[1:]) if path else ())
+
+    def problem(self, code: ProblemCode, path: JsonPath, message: str) -> Problem:
+        """Make a problem at a path of the body."""
+        return Problem(code, self.source, self.path(path), message)
+
+
+def body_errors(body: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    """Report what the API would answer with an error."""
+    for block in blocks(body):
+        yield from _block_errors(block, place)
+    yield from _marker_errors(body, place)
+    thinking = body.get("thinking") or {}
+    if thinking.get("type") == "enabled" and thinking.get("budget_tokens") is None:
+        yield place.problem(
+            ProblemCode.MISSING_FIELD,
+            ("thinking", "budget_tokens"),
+            "budget_tokens is missing; thinking.type 'enabled' needs it",
+        )
+
+
+def _block_errors(block: Block, place: Place) -> Iterator[Problem]:
+    content = block.content
+    kind = content.get("type")
+    if kind == "text":
+        both = content.get("text") is not None and content.get("text_from") is not None
+        if both or (content.get("text") is None and content.get("text_from") is None):
+            message = "a text block has exactly one of text and text_from"
+            yield place.problem(ProblemCode.MISSING_FIELD, block.path, message)
+            return
+        if not str(content.get("text") or content.get("text_from")).strip():
+            yield place.problem(ProblemCode.BLANK_PROMPT, block.path, "the text is blank; the API refuses blank text")
+    elif block.tier is Tier.SYSTEM:
+        message = f"type={shown(kind)} is not allowed in a system prompt; allowed: 'text'"
+        yield place.problem(ProblemCode.NOT_ALLOWED, (*block.path, "type"), message)
+    if block.marker is not None and not block.is_markable and not content.get("text_from"):
+        message = f"a {kind} block cannot carry cache_control; mark a text, tool or tool_result block instead"
+        yield place.problem(ProblemCode.MARKER_MISPLACED, (*block.path, "cache_control"), message)
+    for path in _nested_markers(content, block):
+        message = "a block inside a block cannot carry cache_control; mark the outer block instead"
+        yield place.problem(ProblemCode.MARKER_MISPLACED, path, message)
+
+
+def _nested_markers(content: Json, block: Block) -> Iterator[JsonPath]:
+    """Find markers on sub-blocks; a tool's schema and a tool call's input are free JSON and are left alone."""
+    if block.tier is Tier.TOOLS:
+        return
+    source = content.get("source")
+    nests: list[tuple[JsonPath, object]] = [(("content",), content.get("content"))]
+    if isinstance(source, dict):
+        nests.append((("source", "content"), source.get("content")))
+    for path, nested in nests:
+        for index, inner in enumerate(nested if isinstance(nested, list) else ()):
+            if isinstance(inner, dict) and inner.get("cache_control") is not None:
+                yield (*block.path, *path, index, "cache_control")
+
+
+def _marker_errors(body: Mapping[str, Any], place: Place) -> Iterator[Problem]:
+    marked = marked_blocks(body)
+    automatic: Json | None = body.get("cache_control")
+    count = len(marked) + (automatic is not None)
+    if count > MAX_MARKERS:
+        also = " (automatic caching uses one)" if automatic is not None else ""
+        beyond = marked[MAX_MARKERS].path if len(marked) > MAX_MARKERS else ("cache_control",)
+        message = f"{count} cache_control markers{also}; at most {MAX_MARKERS} are allowed in all"
+        yield place.problem(ProblemCode.TOO_MANY_MARKERS, beyond, message)
+    order = [((*block.path, "cache_control"), block.ttl) for block in marked]
+    if automatic is not None:
+        order.append((("cache_control",), marker_ttl(automatic)))
+    five_minutes_at: JsonPath | None = None
+    for path, ttl in order:
+        if ttl == "1h" and five_minutes_at is not None:
+            message = f"ttl='1h' comes after the 5m marker at {place.path(five_minutes_at)}; 1h markers come first"
+            yield place.problem(ProblemCode.MARKER_ORDER, path, message)
+            break
+        if ttl == "5m" and five_minutes_at is None:
+            five_minutes_at = path
+    last = next(iter(reversed(list(blocks(body)))), None)
+    if automatic is not None and last is not None and last.ttl not in (None, marker_ttl(automatic)):
+        message = f"automatic caching asks for ttl={marker_ttl(automatic)!r} on a block already marked {last.ttl!r}"
+        yield place.problem(ProblemCode.MARKER_ORDER, ("cache_control",), message)
+
+
+def prefix_warnings(
+    original: Mapping[str, Any],
+    marked: MarkedBody,
+    prefix: Sequence[Block],
+    place: Place,
+    *,
+    models: Sequence[str],
+    prefix_tokens: int,
+) -> Iterator[Problem]:
+    """Report what the API would accept and yet not cache, or not for long, or not for real traffic."""
+    where = place.path(marked.end.path)
+    if marked.origin is MarkerOrigin.ADDED:
+        message = f"no cache_control marker found; one is added at {where}: real traffic hits only with its own there"
+        yield place.problem(ProblemCode.MARKER_ADDED, marked.end.path, message)
+    if marked.origin is MarkerOrigin.AUTOMATIC:
+        message = (
+            f"only automatic caching: real traffic finds the warmed entry at {where} only within "
+            f"{LOOKBACK_POSITIONS} blocks; put an explicit marker there in the application too"
+        )
+        yield place.problem(ProblemCode.AUTOMATIC_CACHING, ("cache_control",), message)
+    yield from _size_warnings(marked.end, place, models=models, prefix_tokens=prefix_tokens)
+    for block in prefix:
+        text = str(block.content.get("text") or block.content.get("description") or "")
+        for what, pattern in _CHANGING:
+            if pattern.search(text):
+                message = f"the prefix holds {what}: if it differs by request, real traffic never hits this entry"
+                yield place.problem(ProblemCode.CHANGING_TEXT, block.path, message)
+                break
+    if marked.end.tier is Tier.MESSAGES:
+        cut = list(blocks(original))[len(prefix) :]
+        if _has_image(cut) and not _has_image(prefix):
+            message = "images stand after the prefix: with them the API keys the messages differently"
+            yield place.problem(ProblemCode.IMAGES_CUT, ("messages",), message)
+
+
+def _size_warnings(end: Block, place: Place, *, models: Sequence[str], prefix_tokens: int) -> Iterator[Problem]:
+    too_short = False
+    for model in models:
+        minimum = minimum_prefix(model)
+        if minimum is None:
+            continue
+        if prefix_tokens < minimum.tokens:
+            too_short = True
+            message = (
+                f"about {prefix_tokens:,} tokens (estimate); {model} caches from {minimum.tokens:,}, "
+                "below it the API caches nothing and says nothing"
+            )
+            yield place.problem(ProblemCode.BELOW_MINIMUM, end.path, message)
+        elif minimum.disputed_tokens is not None and prefix_tokens < minimum.disputed_tokens:
+            message = (
+                f"about {prefix_tokens:,} tokens (estimate); {model} is documented to cache from "
+                f"{minimum.tokens:,}, third parties measured {minimum.disputed_tokens:,}"
+            )
+            yield place.problem(ProblemCode.MINIMUM_DISPUTED, end.path, message)
+    if not too_short and prefix_tokens < WORTH_WARMING_TOKENS:
+        message = (
+            f"about {prefix_tokens:,} tokens (estimate); under {WORTH_WARMING_TOKENS:,} it is hardly worth warming"
+        )
+        yield place.problem(ProblemCode.HARDLY_WORTH_IT, end.path, message)
+
+
+def _has_image(found: Sequence[Block]) -> bool:
+    return any(block.content.get("type") == "image" for block in found)

@@ -1,0 +1,163 @@
+"""The target document's shape: what a team writes into ``targets/<name>.json``.
+
+These models check types and names and publish the JSON Schema (``infra/targets.schema.json``). The
+``request`` itself is never rebuilt from them: what is sent is the author's own JSON, key for key,
+because the API's cache key is sensitive to key order. Inside ``request`` fields that are not known
+here travel as they are; everywhere else an unknown field is an error.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"  # a metric dimension: ASCII, and short enough for one
+MODEL_PATTERN = r"^\S{1,128}$"
+BETA_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+DEFAULT_CREDENTIAL = "default"
+DEFAULT_EXPECTED_REQUESTS = 100  # the savings estimate speaks of "the first 100 requests"
+MAX_MODELS = 16
+MAX_EXPECTED_REQUESTS = 1_000_000_000
+
+Keep = Literal["always"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True, hide_input_in_errors=True)
+
+
+class Marker(_Strict):
+    """A cache breakpoint: the prefix is cached up to and including the block that carries it."""
+
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] = Field("5m", description="how long the entry lives after its last use")
+
+
+class ContentBlock(_Open):
+    """One block of a system prompt or of a message, as the Messages API takes it."""
+
+    type: str = Field(min_length=1)
+    text: str | None = Field(None, description="the text of a text block")
+    text_from: str | None = Field(
+        None, description="instead of text: the key of an object under PROMPTS_PREFIX of the same bucket"
+    )
+    cache_control: Marker | None = None
+
+
+class Tool(_Open):
+    """One tool definition, as the Messages API takes it."""
+
+    name: str | None = None
+    cache_control: Marker | None = None
+
+
+def _text_or_blocks(value: object) -> str:
+    return "text" if isinstance(value, str) else "blocks"
+
+
+Content = Annotated[
+    Annotated[str, Tag("text")] | Annotated[list[ContentBlock], Tag("blocks")],
+    Discriminator(_text_or_blocks),
+]
+
+
+class Message(_Open):
+    """One message, as the Messages API takes it."""
+
+    role: Literal["user", "assistant", "system"]
+    content: Content
+
+
+class Thinking(_Open):
+    """Extended thinking, as the Messages API takes it."""
+
+    type: str = Field(min_length=1)
+    budget_tokens: int | None = Field(None, ge=1)
+
+
+class OutputConfig(_Open):
+    """Output configuration, as the Messages API takes it."""
+
+    effort: str | None = None
+    format: dict[str, Any] | None = None
+
+
+class ToolChoice(_Open):
+    """How the model should use the tools, as the Messages API takes it."""
+
+    type: str = Field(min_length=1)
+
+
+class Request(_Open):
+    """The application's own Messages API body; paste what it sends."""
+
+    tools: list[Tool] | None = None
+    system: Content | None = None
+    messages: list[Message] | None = None
+    model: str | None = Field(None, description="ignored: `models` says which models are kept warm")
+    betas: list[str] | None = Field(None, description="as pasted from an SDK call; same as the target's betas")
+    cache_control: Marker | None = Field(None, description="automatic caching; becomes an explicit marker")
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+    tool_choice: ToolChoice | None = None
+
+
+class TargetDocument(_Strict):
+    """One declared prompt prefix to keep warm.
+
+    Write either ``request`` or the short form (``system_prompt``, ``tools``, ``seed_messages``).
+    """
+
+    model_config = ConfigDict(
+        title="prompt-cache-warmer target",
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["request"]},
+                {"required": ["system_prompt"]},
+                {"required": ["tools"]},
+                {"required": ["seed_messages"]},
+            ]
+        },
+    )
+
+    schema_uri: str | None = Field(None, alias="$schema", description="for editors; ignored")
+    name: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
+        description="unique over all targets of the bucket; a metric dimension"
+    )
+    models: list[Annotated[str, Field(pattern=MODEL_PATTERN)]] = Field(
+        min_length=1, max_length=MAX_MODELS, description="each model has its own cache entry"
+    )
+    keep: Keep = Field(description="how long to keep it warm; required, because it is what costs money")
+    request: Request | None = None
+    system_prompt: Content | None = Field(None, description="short form of request.system")
+    tools: list[Tool] | None = Field(None, description="short form of request.tools")
+    seed_messages: list[Message] | None = Field(
+        None, description="short form: marked messages join the prefix, unmarked ones are the placeholder"
+    )
+    betas: list[Annotated[str, Field(pattern=BETA_PATTERN)]] | None = Field(
+        None, description="the anthropic-beta values the application sends; they are part of the key"
+    )
+    credential: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
+        DEFAULT_CREDENTIAL,
+        description="which key of the secret makes the calls; a workspace has its own cache",
+    )
+    expected_requests: int = Field(
+        DEFAULT_EXPECTED_REQUESTS,
+        ge=1,
+        le=MAX_EXPECTED_REQUESTS,
+        description="how many real requests the savings estimate speaks of",
+    )
+    enabled: bool = Field(default=True, description="false keeps the document and warms nothing")
+
+
+def json_schema() -> dict[str, Any]:
+    """Build the JSON Schema (draft 2020-12) of a target document."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **TargetDocument.model_json_schema(by_alias=True),
+    }

@@ -1,0 +1,147 @@
+"""The prefix: what the API caches, its fingerprint per tier, and an estimate of its size.
+
+A fingerprint says whether two bodies share a prefix. It is sensitive to key order, as the API is, and
+insensitive to what the API's own key leaves out: markers and their ttl, and whether a text stands as
+a bare string or as one text block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.values.body import Block, Json, Tier, blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+# English prose and JSON come to about four bytes a token; the API's own count is in `usage`.
+BYTES_PER_TOKEN = 4
+# The API scales pictures down to about this many tokens; base64 bytes would say hundreds of times more.
+MEDIA_TOKENS = 1_600
+_MEDIA_TYPES = frozenset({"image", "document"})
+
+# Request settings that are rendered into the prompt or choose another cache, beside the three tiers.
+RENDERED_SETTINGS = (
+    "thinking",
+    "speed",
+    "inference_geo",
+    "service_tier",
+    "mcp_servers",
+    "context_management",
+)
+
+
+# What the key does not contain: these belong to one request, so a warm call leaves them out.
+PER_REQUEST_FIELDS = frozenset(
+    {
+        *("model", "max_tokens", "stream", "stop_sequences", "metadata", "diagnostics", "betas", "cache_control"),
+        *("temperature", "top_p", "top_k"),
+    }
+)
+FORCED_TOOL_CHOICES = frozenset({"any", "tool"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """A stable hash of a prefix, one per tier, each a SHA-256 in hexadecimal.
+
+    Attributes:
+        tools: the tools, in order.
+        system: the system blocks.
+        messages: the messages up to the end of the prefix.
+        settings: thinking, effort, betas and the other settings that are part of the key.
+    """
+
+    tools: str
+    system: str
+    messages: str
+    settings: str
+
+    @property
+    def combined(self) -> str:
+        """One hash of all four."""
+        return hashlib.sha256(f"{self.tools}{self.system}{self.messages}{self.settings}".encode()).hexdigest()
+
+
+def shared_body(body: Mapping[str, Any], end: Block) -> Json:
+    """Return what every request with this prefix shares: the body up to ``end``, without per-request fields.
+
+    Key order is kept. A forced ``tool_choice`` goes where the prefix ends before the messages, because
+    it is part of the messages' key only and ``max_tokens: 0`` cannot carry it.
+    """
+    shared = {field: value for field, value in body.items() if field not in PER_REQUEST_FIELDS}
+    if end.tier is not Tier.MESSAGES:
+        shared.pop("messages", None)
+        if (shared.get("tool_choice") or {}).get("type") in FORCED_TOOL_CHOICES:
+            del shared["tool_choice"]
+        return shared
+    message_index = int(end.path[1])
+    kept = list(body["messages"][: message_index + 1])
+    last = kept[message_index]
+    if len(end.path) > len(("messages", message_index, "content")):
+        block_index = int(end.path[-1])
+        kept[message_index] = {**last, "content": last["content"][: block_index + 1]}
+    return {**shared, "messages": kept}
+
+
+def digest(shared: Mapping[str, Any], betas: Sequence[str]) -> str:
+    """Hash the exact bytes a warm call shares with real traffic, markers and key order included."""
+    return hashlib.sha256(_compact([shared, sorted(set(betas))]).encode()).hexdigest()
+
+
+def prefix_blocks(body: Mapping[str, Any], end: Block) -> list[Block]:
+    """List the blocks of the prefix that ends in ``end``, that block included."""
+    found: list[Block] = []
+    for block in blocks(body):
+        found.append(block)
+        if block.path == end.path:
+            break
+    return found
+
+
+def fingerprint(body: Mapping[str, Any], end: Block, betas: Sequence[str] = ()) -> Fingerprint:
+    """Hash the prefix of ``body`` that ends in ``end``."""
+    tiers = {tier: hashlib.sha256() for tier in Tier}
+    for block in prefix_blocks(body, end):
+        role = _role(body, block)
+        tiers[block.tier].update(_compact([role, _unmarked(block.content)]).encode())
+    settings: Json = {field: body[field] for field in RENDERED_SETTINGS if field in body}
+    effort = (body.get("output_config") or {}).get("effort")
+    settings |= {"effort": effort, "betas": sorted(set(betas))}
+    return Fingerprint(
+        tools=tiers[Tier.TOOLS].hexdigest(),
+        system=tiers[Tier.SYSTEM].hexdigest(),
+        messages=tiers[Tier.MESSAGES].hexdigest(),
+        settings=hashlib.sha256(_compact(settings).encode()).hexdigest(),
+    )
+
+
+def estimate_tokens(prefix: Iterable[Block]) -> int:
+    """Estimate how many tokens a prefix has, without a call; within about a third for English."""
+    text_bytes, media = 0, 0
+    for block in prefix:
+        if block.content.get("type") in _MEDIA_TYPES:
+            media += 1
+        elif block.content.get("type") == "text":
+            text_bytes += len(str(block.content.get("text", "")).encode())
+        else:
+            text_bytes += len(_compact(_unmarked(block.content)).encode())
+    return text_bytes // BYTES_PER_TOKEN + media * MEDIA_TOKENS
+
+
+def _role(body: Mapping[str, Any], block: Block) -> str:
+    if block.tier is not Tier.MESSAGES:
+        return ""
+    message: Json = body["messages"][block.path[1]]
+    return str(message.get("role", ""))
+
+
+def _unmarked(content: Json) -> Json:
+    return {field: value for field, value in content.items() if field != "cache_control"}
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

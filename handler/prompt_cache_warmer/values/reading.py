@@ -1,0 +1,155 @@
+"""From a decoded document to a target, or to every reason why it is not one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from prompt_cache_warmer.values.body_checks import Place, body_errors, prefix_warnings
+from prompt_cache_warmer.values.markers import mark
+from prompt_cache_warmer.values.prefix import digest, estimate_tokens, fingerprint, prefix_blocks, shared_body
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, json_path, shown
+from prompt_cache_warmer.values.references import missing_references, reference_problems, resolve_references
+from prompt_cache_warmer.values.targets import Target, TargetSummary
+from prompt_cache_warmer.values.validation import parse_document, unknown_request_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prompt_cache_warmer.values.body import Json
+    from prompt_cache_warmer.values.document import TargetDocument
+
+_SHORT_FORM_FIELDS = {"tools": "tools", "system_prompt": "system", "seed_messages": "messages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a document came from.
+
+    Attributes:
+        source: the object key or file.
+        version: changes whenever the document or an object it refers to changes.
+        size_bytes: size of the document with everything it refers to.
+        prompts_prefix: the only prefix its references may have.
+    """
+
+    source: str
+    version: str
+    size_bytes: int
+    prompts_prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of one document: a target or none, and every problem found."""
+
+    target: Target | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep it from being a target."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+
+def read_target(value: object, origin: Origin, texts: Mapping[str, str]) -> Reading:
+    """Read a target from a decoded document.
+
+    Args:
+        value: the decoded JSON or YAML.
+        origin: where it came from.
+        texts: the text of every object it refers to, by key; a missing one is an error of this target.
+    """
+    escaping = tuple(reference_problems(value, source=origin.source, prompts_prefix=origin.prompts_prefix))
+    document = parse_document(value, origin.source)
+    if isinstance(document, tuple):
+        return Reading(None, (*document, *escaping))
+    raw = cast("Json", value)
+    missing = () if escaping else tuple(missing_references(raw, texts, source=origin.source))
+    form = _form_problems(document, raw, origin.source)
+    if escaping or missing or form:
+        return Reading(None, (*escaping, *missing, *form))
+    return _read_body(document, raw, origin, texts)
+
+
+def _form_problems(document: TargetDocument, raw: Mapping[str, Any], source: str) -> tuple[Problem, ...]:
+    """Report a document that mixes the two forms, has neither, or says its models or betas twice."""
+    found: list[Problem] = []
+    short = [field for field in _SHORT_FORM_FIELDS if raw.get(field) is not None]
+    if document.request is None and not short:
+        message = "there is no prompt; write request, or the short form (system_prompt, tools, seed_messages)"
+        found.append(Problem(ProblemCode.MISSING_FIELD, source, "$.request", message))
+    if document.request is not None and short:
+        message = f"{short[0]} stands beside request; write either request or the short form"
+        found.append(Problem(ProblemCode.NOT_ALLOWED, source, json_path((short[0],)), message))
+    if document.request is not None and document.request.betas and document.betas:
+        message = "betas stands in the request and beside it; write it once"
+        found.append(Problem(ProblemCode.NOT_ALLOWED, source, "$.request.betas", message))
+    repeated = {model for model in document.models if document.models.count(model) > 1}
+    found += [
+        Problem(ProblemCode.NOT_ALLOWED, source, "$.models", f"models names {shown(model)} more than once")
+        for model in sorted(repeated)
+    ]
+    return tuple(found)
+
+
+def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mapping[str, str]) -> Reading:
+    short_form = document.request is None
+    place = Place(origin.source, short_form)
+    body = _request_body(raw, texts)
+    problems = list(body_errors(body, place))
+    marked = mark(body)
+    if marked is None:
+        message = "there is nothing to cache: no marked message, no system prompt and no tool"
+        problems.append(place.problem(ProblemCode.NOTHING_TO_CACHE, (), message))
+    if marked is None or problems:
+        return Reading(None, tuple(problems))
+    betas = tuple(document.betas or (document.request.betas if document.request else None) or ())
+    prefix = prefix_blocks(marked.body, marked.end)
+    tokens = estimate_tokens(prefix)
+    warnings = list(prefix_warnings(body, marked, prefix, place, models=document.models, prefix_tokens=tokens))
+    if document.request is not None:
+        warnings += unknown_request_fields(raw["request"], origin.source)
+        warnings += _model_warning(document, origin.source)
+    summary = TargetSummary(
+        name=document.name,
+        source=origin.source,
+        version=origin.version,
+        models=tuple(document.models),
+        keep=document.keep,
+        credential=document.credential,
+        enabled=document.enabled,
+        expected_requests=document.expected_requests,
+        fingerprint=fingerprint(marked.body, marked.end, betas),
+        call_digest=digest(shared_body(marked.body, marked.end), betas),
+        prefix_tokens=tokens,
+        ttls=marked.ttls,
+        size_bytes=origin.size_bytes,
+        warnings=tuple(warnings),
+    )
+    return Reading(Target(summary, marked, betas, seeds=short_form), tuple(warnings))
+
+
+def _request_body(raw: Mapping[str, Any], texts: Mapping[str, str]) -> Json:
+    """Take the application's body out of either form, references resolved, key order kept."""
+    request = raw.get("request")
+    if isinstance(request, dict):
+        body = {field: value for field, value in request.items() if value is not None}
+    else:
+        body = {
+            _SHORT_FORM_FIELDS[field]: value
+            for field, value in raw.items()
+            if field in _SHORT_FORM_FIELDS and value is not None
+        }
+    return {
+        field: resolve_references(value, texts) if field in ("system", "messages") else value
+        for field, value in body.items()
+    }
+
+
+def _model_warning(document: TargetDocument, source: str) -> list[Problem]:
+    pasted = document.request.model if document.request else None
+    if pasted is None or pasted in document.models:
+        return []
+    message = f"request.model={shown(pasted)} is not in models ({', '.join(document.models)}); models is what counts"
+    return [Problem(ProblemCode.MODEL_NOT_LISTED, source, "$.request.model", message)]

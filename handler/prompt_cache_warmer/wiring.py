@@ -1,0 +1,110 @@
+"""The composition root: the only place that knows which adapter fills which port."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL, AnthropicMessages
+from prompt_cache_warmer.adapters.api_keys import ApiKeys, SecretApiKeys, StaticApiKeys
+from prompt_cache_warmer.adapters.body_cache import BodyCache
+from prompt_cache_warmer.adapters.emf import EmfMetricSink
+from prompt_cache_warmer.adapters.json_log import JsonRunLog
+from prompt_cache_warmer.adapters.s3_bucket import Bucket
+from prompt_cache_warmer.adapters.s3_targets import READER_THREADS, S3Targets
+from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.settings import MIB_BYTES, Settings
+from prompt_cache_warmer.warm.caller import Caller
+from prompt_cache_warmer.warm.warmer import Recorders, RunLimits, Warmer
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.rules.report import RunReport
+
+# Bodies kept between ticks: a few dozen ordinary prompts, a sixteenth of the smallest sensible function.
+BODY_CACHE_BYTES = 32 * MIB_BYTES
+# A tick has minutes, not hours: an AWS call that hangs must fail while the run can still say so.
+AWS_CONNECT_TIMEOUT_SECONDS = 3
+AWS_READ_TIMEOUT_SECONDS = 15
+AWS_ATTEMPTS = 3
+
+
+class Sandbox:
+    """One Lambda sandbox: the engine and what it keeps between ticks.
+
+    Args:
+        settings: what this deployment runs with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._messages = AnthropicMessages(
+            _api_keys(settings), base_url=settings.anthropic_base_url or DEFAULT_BASE_URL
+        )
+        clock = SystemClock()
+        targets = S3Targets(
+            Bucket(boto3.client("s3", config=_aws_config()), settings.targets_bucket),
+            targets_prefix=settings.targets_prefix,
+            prompts_prefix=settings.prompts_prefix,
+            bodies=BodyCache(BODY_CACHE_BYTES),
+            max_inflight_bytes=settings.max_inflight_bytes,
+        )
+        self._warmer = Warmer(
+            index=targets,
+            bodies=targets,
+            caller=Caller(
+                messages=self._messages, clock=clock, request_timeout_seconds=settings.request_timeout_seconds
+            ),
+            recorders=Recorders(
+                metrics=EmfMetricSink(namespace=settings.metrics_namespace, stream=lambda: sys.stdout),
+                log=JsonRunLog(service=settings.service_name, level=settings.log_level, stream=sys.stdout),
+                detail=settings.metric_detail,
+                service=settings.service_name,
+            ),
+            clock=clock,
+            limits=RunLimits(
+                max_concurrency=settings.max_concurrency,
+                max_inflight_bytes=settings.max_inflight_bytes,
+                request_timeout_seconds=settings.request_timeout_seconds,
+            ),
+        )
+
+    def handle(self, event: object, *, remaining_seconds: float) -> dict[str, Any]:
+        """Carry out one invocation and answer its run report as JSON.
+
+        Raises:
+            RunError: when the run as a whole could not happen.
+        """
+        order = Order.from_event(event)
+        return asyncio.run(self._run(order, remaining_seconds)).as_json()
+
+    async def _run(self, order: Order, remaining_seconds: float) -> RunReport:
+        async with self._messages:
+            return await self._warmer.run(order, time_limit_seconds=remaining_seconds)
+
+
+@lru_cache(maxsize=1)
+def sandbox(settings: Settings) -> Sandbox:
+    """Return this process's sandbox, so that a warm one keeps its index and bodies."""
+    return Sandbox(settings)
+
+
+def _api_keys(settings: Settings) -> ApiKeys:
+    if settings.anthropic_api_key is not None:
+        return StaticApiKeys(settings.anthropic_api_key.get_secret_value())
+    client = boto3.client("secretsmanager", config=_aws_config())
+    return SecretApiKeys(client, settings.anthropic_secret_id or "")
+
+
+def _aws_config() -> Config:
+    return Config(
+        connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=AWS_READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
+        max_pool_connections=READER_THREADS,
+    )
