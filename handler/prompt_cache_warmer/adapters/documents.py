@@ -25,6 +25,7 @@ MAX_YAML_NODES = 1_000_000  # aliases are expanded, so the bound is on what they
 _YAML_INTEGER = re.compile(r"^[-+]?(0|[1-9][0-9]*)$")
 _YAML_FLOAT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$")
 _YAML_CONSTANTS = {"": None, "~": None, "null": None, "true": True, "false": False}
+_QUOTED_STYLES = frozenset({"'", '"', "|", ">"})
 _PLAIN_SCALAR_TAG = "tag:yaml.org,2002:"
 
 
@@ -130,7 +131,7 @@ def _scalar(node: yaml.ScalarNode) -> str | int | float | bool | None:
     if not node.tag.startswith(_PLAIN_SCALAR_TAG):
         message = f"line {node.start_mark.line + 1}: the tag {shown(node.tag)} is not allowed"
         raise DocumentError(ProblemCode.SYNTAX, message)
-    if node.style is not None:
+    if node.style in _QUOTED_STYLES:
         return text
     if text.lower() in _YAML_CONSTANTS:
         return _YAML_CONSTANTS[text.lower()]

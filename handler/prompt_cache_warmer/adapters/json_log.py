@@ -43,7 +43,7 @@ class JsonRunLog:
             Outcome.FAILED: self._logger.error,
             Outcome.DEFERRED: self._logger.warning,
         }.get(result.outcome, self._logger.info)
-        write(f"warm call {result.outcome.value}", extra=result.as_json())
+        write(f"entry {result.outcome.value}", extra=result.as_json())
 
     def finished(self, report: RunReport) -> None:
         """Write the run's totals."""

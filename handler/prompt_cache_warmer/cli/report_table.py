@@ -11,7 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STYLES = {
+VERDICT_STYLES = {
     "refreshed": "green",
     "written": "yellow",
     "partial": "yellow",
@@ -35,7 +35,7 @@ def report_table(report: Mapping[str, Any], *, title: str | None = None) -> Tabl
     for problem in report["problems"]:
         if problem["severity"] == "error":
             why = f"{problem['path']}: {problem['message']}"
-            table.add_row(problem["source"], Text("invalid", style=_STYLES["failed"]), "", "", "", "", why)
+            table.add_row(problem["source"], Text("invalid", style=VERDICT_STYLES["failed"]), "", "", "", "", why)
     totals = report["totals"]
     table.add_section()
     table.add_row(
@@ -62,7 +62,7 @@ def _row(line: Mapping[str, Any]) -> tuple[str | Text, ...]:
     why = "\n".join((line["reason"], *line.get("notices", ())))
     if line.get("call_form"):
         why += f"\n({line['call_form']})"
-    verdict = Text(word, style=_STYLES.get(word, ""))
+    verdict = Text(word, style=VERDICT_STYLES.get(word, ""))
     if "read_tokens" not in line:
         return entry, verdict, "", "", "", "", why
     written = line["write_5m_tokens"] + line["write_1h_tokens"]

@@ -188,7 +188,7 @@ class RunReport:
     def as_json(self) -> dict[str, Any]:
         """Return the report as the handler answers it."""
         ranks = {outcome: rank for rank, outcome in enumerate(Outcome)}
-        ordered = sorted(self.results, key=lambda result: ranks[result.outcome])
+        ordered = sorted(self.results, key=lambda result: (ranks[result.outcome], result.entry.target.name))
         problems = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         return {
             "execution_id": self.order.execution_id,

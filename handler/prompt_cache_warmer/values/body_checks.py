@@ -139,24 +139,24 @@ def prefix_warnings(
     prefix_tokens: int,
 ) -> Iterator[Problem]:
     """Report what the API would accept and yet not cache, or not for long, or not for real traffic."""
-    where = place.path(marked.end.path)
+    end = _as_written(original, marked.end.path)
+    where = place.path(end)
     if marked.origin is MarkerOrigin.ADDED:
         message = f"no cache_control marker found; one is added at {where}: real traffic hits only with its own there"
-        yield place.problem(ProblemCode.MARKER_ADDED, marked.end.path, message)
+        yield place.problem(ProblemCode.MARKER_ADDED, end, message)
     if marked.origin is MarkerOrigin.AUTOMATIC:
         message = (
             f"only automatic caching: real traffic finds the warmed entry at {where} only within "
             f"{LOOKBACK_POSITIONS} blocks; put an explicit marker there in the application too"
         )
         yield place.problem(ProblemCode.AUTOMATIC_CACHING, ("cache_control",), message)
-    yield from _size_warnings(marked.end, place, models=models, prefix_tokens=prefix_tokens)
+    for code, message in _size_warnings(models, prefix_tokens):
+        yield place.problem(code, end, message)
     for block in prefix:
-        text = str(block.content.get("text") or block.content.get("description") or "")
-        for what, pattern in _CHANGING:
-            if pattern.search(text):
-                message = f"the prefix holds {what}: if it differs by request, real traffic never hits this entry"
-                yield place.problem(ProblemCode.CHANGING_TEXT, block.path, message)
-                break
+        what = _changing(str(block.content.get("text") or block.content.get("description") or ""))
+        if what is not None:
+            message = f"the prefix holds {what}: if it differs by request, real traffic never hits this entry"
+            yield place.problem(ProblemCode.CHANGING_TEXT, _as_written(original, block.path), message)
     if marked.end.tier is Tier.MESSAGES:
         cut = list(blocks(original))[len(prefix) :]
         if _has_image(cut) and not _has_image(prefix):
@@ -164,7 +164,17 @@ def prefix_warnings(
             yield place.problem(ProblemCode.IMAGES_CUT, ("messages",), message)
 
 
-def _size_warnings(end: Block, place: Place, *, models: Sequence[str], prefix_tokens: int) -> Iterator[Problem]:
+def _as_written(original: Mapping[str, Any], path: JsonPath) -> JsonPath:
+    """Say where a block stands in the author's body, which may have a bare string in its place."""
+    return path[:1] if isinstance(original.get(str(path[0])), str) else path
+
+
+def _changing(text: str) -> str | None:
+    return next((what for what, pattern in _CHANGING if pattern.search(text)), None)
+
+
+def _size_warnings(models: Sequence[str], prefix_tokens: int) -> Iterator[tuple[ProblemCode, str]]:
+    size = f"about {prefix_tokens:,} tokens (estimate)"
     too_short = False
     for model in models:
         minimum = minimum_prefix(model)
@@ -173,21 +183,17 @@ def _size_warnings(end: Block, place: Place, *, models: Sequence[str], prefix_to
         if prefix_tokens < minimum.tokens:
             too_short = True
             message = (
-                f"about {prefix_tokens:,} tokens (estimate); {model} caches from {minimum.tokens:,}, "
-                "below it the API caches nothing and says nothing"
+                f"{size}; {model} caches from {minimum.tokens:,}, below it the API caches nothing and says nothing"
             )
-            yield place.problem(ProblemCode.BELOW_MINIMUM, end.path, message)
+            yield ProblemCode.BELOW_MINIMUM, message
         elif minimum.disputed_tokens is not None and prefix_tokens < minimum.disputed_tokens:
             message = (
-                f"about {prefix_tokens:,} tokens (estimate); {model} is documented to cache from "
-                f"{minimum.tokens:,}, third parties measured {minimum.disputed_tokens:,}"
+                f"{size}; {model} is documented to cache from {minimum.tokens:,}, "
+                f"third parties measured {minimum.disputed_tokens:,}"
             )
-            yield place.problem(ProblemCode.MINIMUM_DISPUTED, end.path, message)
+            yield ProblemCode.MINIMUM_DISPUTED, message
     if not too_short and prefix_tokens < WORTH_WARMING_TOKENS:
-        message = (
-            f"about {prefix_tokens:,} tokens (estimate); under {WORTH_WARMING_TOKENS:,} it is hardly worth warming"
-        )
-        yield place.problem(ProblemCode.HARDLY_WORTH_IT, end.path, message)
+        yield ProblemCode.HARDLY_WORTH_IT, f"{size}; under {WORTH_WARMING_TOKENS:,} it is hardly worth warming"
 
 
 def _has_image(found: Sequence[Block]) -> bool:

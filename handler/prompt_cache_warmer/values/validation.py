@@ -73,7 +73,9 @@ def _problem(detail: ErrorDetails, document: Mapping[str, Any], source: str) -> 
     expected = str(context.get("expected", ""))
     allowed = expected or _PATTERN_WORDS.get(str(context.get("pattern")), detail["msg"])
     closest = (
-        nearest(value, expected.replace("'", "").replace(" or ", ", ").split(", ")) if isinstance(value, str) else ""
+        nearest(value, expected.replace("'", "").replace(" or ", ", ").split(", "))
+        if expected and isinstance(value, str)
+        else ""
     )
     message = f"{name}={shown(value, path)} is not allowed; allowed: {allowed}{closest}"
     return Problem(ProblemCode.NOT_ALLOWED, source, place, message)

@@ -1,0 +1,76 @@
+"""AWS on loopback: moto's server for S3, Secrets Manager and CloudWatch, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+REGION = "us-east-1"
+LOOPBACK = "127.0.0.1"
+
+
+class LocalAws:
+    """An AWS account that lives as long as the ``with`` block.
+
+    moto keeps its state per process, so it is emptied at the start: two accounts at once share it.
+    """
+
+    def __init__(self) -> None:
+        self._server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
+        self.endpoint_url = ""
+
+    def __enter__(self) -> Self:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request is not for a demo's reader
+        self._server.start()
+        _, port = self._server.get_host_and_port()
+        self.endpoint_url = f"http://{LOOPBACK}:{port}"
+        with closing(http.client.HTTPConnection(LOOPBACK, port)) as connection:
+            connection.request("POST", "/moto-api/reset")
+            connection.getresponse().read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that makes boto3 and the AWS CLI talk to this account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+
+    @property
+    def s3(self) -> S3Client:
+        """An S3 client."""
+        return boto3.client("s3", **self._arguments())
+
+    @property
+    def secrets(self) -> SecretsManagerClient:
+        """A Secrets Manager client."""
+        return boto3.client("secretsmanager", **self._arguments())
+
+    @property
+    def cloudwatch(self) -> CloudWatchClient:
+        """A CloudWatch client."""
+        return boto3.client("cloudwatch", **self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": REGION,
+            "aws_access_key_id": "local",
+            "aws_secret_access_key": "local",
+        }

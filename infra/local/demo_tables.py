@@ -1,0 +1,58 @@
+"""The demo's own tables: verdicts over time, and the metrics as CloudWatch returns them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from prompt_cache_warmer.cli.report_table import VERDICT_STYLES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric as CloudWatch returned it.
+
+    Attributes:
+        name: its name.
+        run: its sum over the runs (dimension service), None where there is no data.
+        target: its sum for one target (dimensions service and Target), None where there is no data.
+    """
+
+    name: str
+    run: float | None
+    target: float | None
+
+
+def history_table(seen: Mapping[tuple[str, str], Sequence[str]], minutes: Sequence[int]) -> Table:
+    """Make the table of verdicts: one row per entry, one column per tick."""
+    table = Table(title="Verdicts, proved by usage", title_justify="left")
+    table.add_column("entry")
+    for minute in minutes:
+        table.add_column(f"minute {minute}")
+    for (target, model), verdicts in seen.items():
+        cells = [Text(verdict, style=VERDICT_STYLES.get(verdict, "")) for verdict in verdicts]
+        table.add_row(f"{target}\n  {model}", *cells)
+    return table
+
+
+def metrics_table(rows: Sequence[MetricRow]) -> Table:
+    """Make the table of metrics."""
+    table = Table(title="\nMetrics over the six ticks, as CloudWatch returns them", title_justify="left")
+    table.add_column("metric")
+    table.add_column("sum, all runs", justify="right")
+    table.add_column("sum, Target=support-agent", justify="right")
+    for row in rows:
+        table.add_row(row.name, _number(row.run), _number(row.target))
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.6f}"
