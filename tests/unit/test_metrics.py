@@ -1,0 +1,151 @@
+"""Metrics: what a run publishes at each detail, and how many custom metrics that is."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+
+from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope, custom_metric_count, measure, resolve_detail
+from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.rules.report import CallFacts, EntryResult, Outcome, RunReport
+from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.targets import Entry
+from prompt_cache_warmer.values.usage import Usage
+from tests.fakes import target
+
+AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def warmed(name: str, model: str, usage: Usage, *, cost: str | None = "0.5", latency_ms: int = 100) -> EntryResult:
+    """Return a warmed entry's result."""
+    return EntryResult(
+        Entry(target(name=name).summary, model),
+        Outcome.WARMED,
+        "",
+        verdict=Verdict.REFRESHED,
+        usage=usage,
+        cost_usd=None if cost is None else Decimal(cost),
+        call=CallFacts(form="zero", form_reason="", attempts=1, latency_ms=latency_ms),
+    )
+
+
+def report(*results: EntryResult, targets: int = 2) -> RunReport:
+    """Return a run's report."""
+    return RunReport(
+        order=Order(execution_id="exec-1"),
+        started_at=AT,
+        duration_ms=1234,
+        targets_loaded=targets,
+        targets_invalid=1,
+        results=results,
+    )
+
+
+TWO_TARGETS = report(
+    warmed("a", "m1", Usage(read_tokens=10, uncached_tokens=1)),
+    warmed("a", "m2", Usage(write_1h_tokens=20), cost="0.25"),
+    warmed("b", "m1", Usage(write_5m_tokens=40), cost=None, latency_ms=300),
+)
+
+
+def test_the_runs_own_set_has_every_metric_of_the_catalogue() -> None:
+    """The sums over all entries stand beside the run's own figures, under the service alone."""
+    (run, *_) = measure(TWO_TARGETS, detail="run", service="svc")
+    assert set(run.values) == {metric.name for metric in CATALOGUE}
+    assert (run.dimensions, run.at, run.properties) == ({"service": "svc"}, AT, {"execution_id": "exec-1"})
+    assert {name: sum(values) for name, values in run.values.items()} == {
+        "TargetsLoaded": 2,
+        "TargetsInvalid": 1,
+        "EntriesDue": 3,
+        "EntriesWarmed": 3,
+        "EntriesDeferred": 0,
+        "EntriesUnpriced": 1,
+        "RunDuration": 1234,
+        "EntriesRefreshed": 3,
+        "EntriesWritten": 0,
+        "EntriesPartial": 0,
+        "EntriesUncached": 0,
+        "EntriesFailed": 0,
+        "CacheReadTokens": 10,
+        "CacheWrite5mTokens": 40,
+        "CacheWrite1hTokens": 20,
+        "UncachedInputTokens": 1,
+        "WarmCostUSD": 0.75,
+        "WarmLatency": 500,
+    }
+
+
+def test_detail_run_publishes_nothing_per_target() -> None:
+    """One set, whatever the number of targets."""
+    assert len(measure(TWO_TARGETS, detail="run", service="svc")) == 1
+
+
+def test_detail_target_adds_one_set_per_target() -> None:
+    """The models of a target are summed under its name."""
+    _, first, second = measure(TWO_TARGETS, detail="target", service="svc")
+    assert (first.dimensions, second.dimensions) == (
+        {"service": "svc", "Target": "a"},
+        {"service": "svc", "Target": "b"},
+    )
+    assert (first.values["CacheReadTokens"], first.values["CacheWrite1hTokens"]) == ((10,), (20,))
+    assert first.values["WarmCostUSD"] == (0.75,)
+    assert first.values["WarmLatency"] == (100.0, 100.0)
+    assert set(first.values) == {metric.name for metric in CATALOGUE if metric.scope is Scope.ENTRY}
+
+
+def test_detail_entry_adds_one_set_per_target_and_model() -> None:
+    """Each model has its own dimensions."""
+    sets = measure(TWO_TARGETS, detail="entry", service="svc")[1:]
+    assert [(found.dimensions["Target"], found.dimensions["Model"]) for found in sets] == [
+        ("a", "m1"),
+        ("a", "m2"),
+        ("b", "m1"),
+    ]
+
+
+def test_an_entry_that_was_neither_called_nor_failed_has_no_set() -> None:
+    """Skipped and deferred entries publish nothing under their own name."""
+    skipped = EntryResult(Entry(target(name="c").summary, "m1"), Outcome.SKIPPED, "")
+    deferred = EntryResult(Entry(target(name="d").summary, "m1"), Outcome.DEFERRED, "")
+    (run,) = measure(report(skipped, deferred), detail="target", service="svc")
+    assert (run.values["EntriesDue"], run.values["EntriesDeferred"]) == ((1,), (1,))
+    assert "WarmLatency" not in run.values
+
+
+@pytest.mark.parametrize(("targets", "detail"), [(0, "target"), (50, "target"), (51, "run"), (5000, "run")])
+def test_auto_is_per_target_up_to_50_targets(targets: int, detail: str) -> None:
+    """Beyond 50 targets the custom metrics would cost more than the service."""
+    assert resolve_detail("auto", targets=targets) == detail
+
+
+def test_no_metric_has_more_values_than_one_emf_line_takes() -> None:
+    """250 latencies are spread over three sets; every other metric stands once."""
+    many = report(*(warmed("a", f"m{n}", Usage(read_tokens=1)) for n in range(250)))
+    sets = measure(many, detail="run", service="svc")
+    assert [len(found.values["WarmLatency"]) for found in sets] == [99, 99, 52]
+    assert sum(sum(found.values.get("CacheReadTokens", ())) for found in sets) == 250
+
+
+@pytest.mark.parametrize(
+    ("detail", "targets", "entries", "count"),
+    [("run", 5000, 10000, 18), ("target", 10, 30, 128), ("entry", 10, 30, 348), ("auto", 5000, 10000, 18)],
+)
+def test_the_number_of_custom_metrics_is_known_beforehand(detail: str, targets: int, entries: int, count: int) -> None:
+    """18 for the run, 11 more for each target or entry."""
+    assert custom_metric_count(detail, targets=targets, entries=entries) == count  # type: ignore[arg-type] # a column of the table
+
+
+def test_the_catalogue_has_no_two_metrics_of_one_name_and_says_what_each_means() -> None:
+    """Names are CloudWatch's own style, and each has its meaning."""
+    names = [metric.name for metric in CATALOGUE]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[A-Z][A-Za-z0-9]+", name) for name in names)
+    assert all(metric.meaning for metric in CATALOGUE)
+
+
+def test_the_savings_estimate_is_never_a_metric() -> None:
+    """Summed over ticks it would be counted 360 times a day."""
+    assert not [metric.name for metric in CATALOGUE if "saving" in metric.name.lower()]
