@@ -69,8 +69,8 @@ def _branch(error: anthropic.APIStatusError, call: WarmCall) -> type[WarmCallErr
         (SpendLimitError, is_bad_request and _OWN_SPEND_LIMIT_PHRASE in message),
         (CredentialError, status in (_UNAUTHORIZED, _FORBIDDEN) or kind in _CREDENTIAL_TYPES),
         (RateLimitedError, status == _TOO_MANY_REQUESTS or kind == "rate_limit_error"),
-        (OverloadedError, status >= _SERVER_ERRORS or kind in _SERVER_TYPES),
         (CallTimeoutError, status == _TIMEOUT),
+        (OverloadedError, status >= _SERVER_ERRORS or kind in _SERVER_TYPES),
         (ZeroRefusedError, is_bad_request and call.form is Form.ZERO and _ZERO_FIELD in message),
     )
     return next((branch for branch, holds in rules if holds), RejectedError)

@@ -1,0 +1,38 @@
+"""The switches of the emulator: what a test or the demo varies, also while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from infra.local.messages_api.limits import RateLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EVENT_PAUSE_SECONDS = 0.02  # between two events of a stream: room for a client to hang up in
+
+
+@dataclass(kw_only=True, eq=False)
+class Behaviour:
+    """How the emulator behaves.
+
+    Attributes:
+        api_keys: key -> workspace id; None accepts every key, each with a stable workspace of its own.
+        models: the models that exist; None for any.
+        minimum_cacheable_tokens: model -> smallest prefix it caches, over the built-in table.
+        refuses_zero: imitate a provider that refuses `max_tokens: 0`.
+        prefill_seconds: simulated latency before an answer begins, in real time.
+        event_pause_seconds: real time between two events of a stream.
+        is_diagnosis_pending: answer every asked diagnosis with "still comparing".
+        rate_limits: limits of each workspace; generous unless given.
+    """
+
+    api_keys: Mapping[str, str] | None = field(default=None, repr=False)  # keys are not for tracebacks
+    models: frozenset[str] | None = None
+    minimum_cacheable_tokens: Mapping[str, int] = field(default_factory=dict)
+    refuses_zero: bool = False
+    prefill_seconds: float = 0.0
+    event_pause_seconds: float = EVENT_PAUSE_SECONDS
+    is_diagnosis_pending: bool = False
+    rate_limits: RateLimits = field(default_factory=RateLimits)

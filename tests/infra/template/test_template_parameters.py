@@ -1,0 +1,158 @@
+"""Parameters and outputs: described, constrained, grouped, and in agreement with ``Settings``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from prompt_cache_warmer.settings import VARIABLES, Settings
+
+if TYPE_CHECKING:
+    from infra.local.transform import Template
+
+CONSTRAINTS = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue"}
+WITHOUT_DEFAULT = {"AnthropicSecretArn"}
+SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-AbCdEf"
+
+GIVEN = {"TARGETS_BUCKET": "bucket", "ANTHROPIC_SECRET_ID": SECRET_ARN}
+"""The least environment ``Settings`` accepts."""
+
+LAMBDA_MEMORY_MB = range(128, 10241)
+
+
+def parameter_of(variable: str, source: Template) -> str | None:
+    """Return the parameter an environment variable is a Ref to."""
+    variables = source["Resources"]["WarmerFunction"]["Properties"]["Environment"]["Variables"]
+    reference = variables[variable].get("Ref")
+    return reference if reference in source["Parameters"] else None
+
+
+def boundary_values(parameter: dict[str, Any]) -> list[Any]:
+    """Return the default, the limits and the choices of a parameter."""
+    limits = [parameter[limit] for limit in ("Default", "MinValue", "MaxValue") if limit in parameter]
+    return [*limits, *parameter.get("AllowedValues", ())]
+
+
+def test_every_parameter_is_described_and_constrained(source: Template) -> None:
+    """Nobody is asked for a value without being told what it means and held to what works."""
+    for name, parameter in source["Parameters"].items():
+        assert parameter["Description"].strip().endswith((".", "key.txt")), name
+        assert CONSTRAINTS & set(parameter), name
+        assert ("AllowedPattern" in parameter) <= ("ConstraintDescription" in parameter or "Prefix" in name), name
+
+
+def test_only_the_secret_has_no_default(source: Template) -> None:
+    """Everything but the secret's ARN can be left as it is."""
+    assert {name for name, one in source["Parameters"].items() if "Default" not in one} == WITHOUT_DEFAULT
+
+
+def test_every_parameter_is_in_one_group(source: Template) -> None:
+    """The console asks every parameter once, under a question of the user's."""
+    groups = source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    listed = [name for group in groups for name in group["Parameters"]]
+    assert sorted(listed) == sorted(source["Parameters"])
+    assert all(group["Label"]["default"].endswith("?") for group in groups)
+
+
+def test_every_output_is_described(source: Template) -> None:
+    """Each output says what it is for; a ready upload line and the off switch are among them."""
+    outputs = source["Outputs"]
+    assert all(output["Description"].endswith(".") for output in outputs.values())
+    assert outputs["UploadCommand"]["Value"]["Fn::Sub"][0] == "aws s3 cp my-target.json s3://${Bucket}/${TargetsPrefix}"
+    assert "ScheduleState=DISABLED" in outputs["StopCommand"]["Value"]["Fn::Sub"]
+    assert {"TargetsBucketName", "FunctionName", "FunctionArn", "LogsCommand"} <= set(outputs)
+
+
+def test_the_environment_is_what_settings_reads(function: Template) -> None:
+    """The function gets every variable the handler reads, no other, and never the key itself."""
+    assert set(function["Environment"]["Variables"]) == set(VARIABLES) - {"ANTHROPIC_API_KEY"}
+
+
+def test_no_secret_stands_in_the_template(template_path: Any) -> None:
+    """No API key and no NoEcho parameter: the secret is only ever named by its ARN."""
+    text = template_path.read_text()
+    assert "sk-ant" not in text
+    assert "NoEcho" not in text
+
+
+@pytest.mark.parametrize("variable", [name for name in VARIABLES if name != "ANTHROPIC_API_KEY"])
+def test_settings_accept_every_limit_of_the_template(variable: str, source: Template) -> None:
+    """What CloudFormation lets through at its limits, the handler accepts; defaults are the same."""
+    name = parameter_of(variable, source)
+    if name is None:
+        assert variable in {"TARGETS_BUCKET", "POWERTOOLS_SERVICE_NAME"}  # made by the stack
+        return
+    parameter = source["Parameters"][name]
+    for value in boundary_values(parameter):
+        Settings.from_environment({**GIVEN, variable: str(value) or GIVEN.get(variable, "")})
+    field = next(field for field in Settings.model_fields.values() if field.alias == variable)
+    default = parameter.get("Default", "")
+    assert default == (field.default if field.default is not None else "")
+
+
+PATTERNED = ["TARGETS_PREFIX", "PROMPTS_PREFIX", "ANTHROPIC_BASE_URL", "POWERTOOLS_METRICS_NAMESPACE"]
+
+
+@pytest.mark.parametrize("variable", PATTERNED)
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_settings_accept_whatever_a_pattern_lets_through(data: st.DataObject, variable: str, source: Template) -> None:
+    """Any text a parameter's pattern accepts is text the handler accepts."""
+    parameter = source["Parameters"][parameter_of(variable, source)]
+    # CloudFormation's patterns are Java's: `$` there does not let a newline through
+    pattern = parameter["AllowedPattern"].removesuffix("$") + r"\Z"
+    text = data.draw(st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True))
+    others = {"TARGETS_PREFIX": "~targets/", "PROMPTS_PREFIX": "~prompts/"}
+    Settings.from_environment({**GIVEN, **others, variable: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("ExistingBucketName", ["UPPER", "a", "s3://bucket", "bucket/"]),
+        ("TargetsPrefix", ["", "/targets/", "targets", "a/../b/", "targets*/", "targets?/"]),
+        ("PromptsPrefix", ["", "/prompts/", "prompts", "../", "prompts/*/"]),
+        ("AnthropicSecretArn", ["", "sk-ant-key", "anthropic", SECRET_ARN.removesuffix("-AbCdEf"), f"{SECRET_ARN}*"]),
+        ("AnthropicBaseUrl", ["http://example.com", "example.com", "https://", "https://a b"]),
+        ("DecryptKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
+        ("ReservedConcurrency", ["0", "-1", "1.5", "1000"]),
+        ("AlarmEmail", ["me", "me@", "me@host", "a b@example.com"]),
+        ("MetricsNamespace", ["", "AWS/SQS", "a b", "a" * 256]),
+    ],
+)
+def test_a_pattern_refuses(name: str, refused: list[str], source: Template) -> None:
+    """Values that would deploy and then fail on every tick are refused before."""
+    pattern = re.compile(source["Parameters"][name]["AllowedPattern"])
+    assert [value for value in refused if pattern.search(value)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("ExistingBucketName", ["", "my-bucket.example"]),
+        ("TargetsPrefix", ["targets/", "team=a/v1.2/targets/"]),
+        (
+            "AnthropicSecretArn",
+            [SECRET_ARN, "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a/b-123456"],
+        ),
+        ("AnthropicBaseUrl", ["", "https://gateway.example.com:8443/anthropic"]),
+        ("DecryptKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]),
+        ("ReservedConcurrency", ["", "1", "25"]),
+        ("AlarmEmail", ["", "on-call+claude@example.co.uk"]),
+    ],
+)
+def test_a_pattern_accepts(name: str, accepted: list[str], source: Template) -> None:
+    """Values people really have are accepted, and "none" is the empty string."""
+    pattern = re.compile(source["Parameters"][name]["AllowedPattern"])
+    assert [value for value in accepted if not pattern.search(value)] == []
+
+
+def test_memory_holds_the_imports(source: Template) -> None:
+    """The least memory holds the 104 MB that the imports peak at twice over; the most is what Lambda has."""
+    memory = source["Parameters"]["MemorySize"]
+    assert memory["MinValue"] >= 2 * 104
+    assert {memory["MinValue"], memory["MaxValue"]} <= set(LAMBDA_MEMORY_MB)

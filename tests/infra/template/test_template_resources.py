@@ -1,0 +1,119 @@
+"""The resources: a private bucket, a log that ends, and an alarm that can fire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from infra.local.transform import Template
+
+
+def test_the_function_is_what_the_parameters_say(function: Template) -> None:
+    """Runtime is fixed; processor, memory and timeout are the deployer's choice."""
+    assert function["Runtime"] == "python3.13"
+    assert function["Handler"] == "app.lambda_handler"
+    assert function["Architectures"] == [{"Ref": "Architecture"}]
+    assert function["MemorySize"] == {"Ref": "MemorySize"}
+    assert function["Timeout"] == {"Ref": "Timeout"}
+    assert "TracingConfig" not in function
+
+
+def test_no_concurrency_is_reserved_by_default(function: Template, source: Template) -> None:
+    """An account too small to reserve any can deploy with the defaults."""
+    reserved = function["ReservedConcurrentExecutions"]["Fn::If"]
+    assert reserved == ["HasReservedConcurrency", {"Ref": "ReservedConcurrency"}, {"Ref": "AWS::NoValue"}]
+    assert source["Parameters"]["ReservedConcurrency"]["Default"] == ""
+    assert source["Conditions"]["HasReservedConcurrency"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "ReservedConcurrency"}, ""]}]
+    }
+
+
+def test_the_log_ends_and_passes_lines_through(function: Template, resources: Template) -> None:
+    """The log has a retention, goes with the stack, and Lambda leaves the printed lines as they are."""
+    assert function["LoggingConfig"] == {"LogGroup": {"Ref": "WarmerLogGroup"}, "LogFormat": "Text"}
+    group = resources["WarmerLogGroup"]
+    assert group["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert group["DeletionPolicy"] == "Delete"
+
+
+def test_the_own_bucket_is_private(resources: Template) -> None:
+    """Nothing makes the bucket public, its objects are encrypted and old versions can be taken back."""
+    bucket = resources["TargetsBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    encryption = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption == [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
+    assert bucket["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    assert any(rule.get("NoncurrentVersionExpiration") == {"NoncurrentDays": 30} for rule in rules)
+
+
+def test_the_own_bucket_is_tls_only(resources: Template) -> None:
+    """Plain HTTP is denied to everyone, for the bucket and for its objects."""
+    [statement] = resources["TargetsBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert statement == {
+        "Sid": "TlsOnly",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [{"Fn::GetAtt": ["TargetsBucket", "Arn"]}, {"Fn::Sub": "${TargetsBucket.Arn}/*"}],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+@pytest.mark.parametrize("name", ["TargetsBucket", "TargetsBucketPolicy"])
+def test_the_own_bucket_outlives_the_stack(name: str, resources: Template) -> None:
+    """Deleting the stack keeps the documents and the rule that guards them; a failed first try does not."""
+    assert resources[name]["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert resources[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_an_existing_bucket_is_used_and_not_changed(resources: Template, function: Template) -> None:
+    """With a bucket of one's own, the stack makes none, sets no policy, and the handler reads that one."""
+    assert {name for name, one in resources.items() if one.get("Condition") == "CreatesBucket"} == {
+        "TargetsBucket",
+        "TargetsBucketPolicy",
+    }
+    assert function["Environment"]["Variables"]["TARGETS_BUCKET"] == {
+        "Fn::If": ["CreatesBucket", {"Ref": "TargetsBucket"}, {"Ref": "ExistingBucketName"}]
+    }
+
+
+def test_the_alarm_watches_the_queue_and_mails(resources: Template) -> None:
+    """With an address, one alarm fires on any waiting failure and says what to type."""
+    alarm: dict[str, Any] = resources["FailuresAlarm"]["Properties"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["FailuresQueue", "QueueName"]}}]
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Maximum", "GreaterThanOrEqualToThreshold")
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
+    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
+    assert "aws sqs receive-message" in alarm["AlarmDescription"]["Fn::Sub"]
+    topic = resources["AlarmTopic"]["Properties"]
+    assert topic["Subscription"] == [{"Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}]
+    assert "KmsMasterKeyId" not in topic  # CloudWatch could not publish to it
+
+
+def test_without_an_address_there_is_no_alarm(resources: Template) -> None:
+    """Nobody pays for an alarm that nobody reads."""
+    assert {name for name, one in resources.items() if one.get("Condition") == "HasAlarmEmail"} == {
+        "AlarmTopic",
+        "FailuresAlarm",
+    }
+
+
+def test_everything_that_can_be_is_tagged(resources: Template) -> None:
+    """What costs money can be found by the tag service=prompt-cache-warmer."""
+    tag = {"Key": "service", "Value": "prompt-cache-warmer"}
+    cannot = {"TargetsBucketPolicy", "WarmerAsyncRuns", "WarmerFunctionTick", "WarmerFunctionTickRole"}
+    untagged = {name for name, one in resources.items() if tag not in one["Properties"].get("Tags", [])}
+    assert untagged == cannot
+
+
+def test_two_stacks_fit_into_one_account(resources: Template) -> None:
+    """No resource has a fixed name; the one that is named is named after its stack."""
+    kinds = ("Name", "BucketName", "QueueName", "TopicName", "RoleName", "FunctionName", "AlarmName", "LogGroupName")
+    names = [one["Properties"][kind] for one in resources.values() for kind in kinds if kind in one["Properties"]]
+    assert [name for name in names if "Ref" not in name] == [{"Fn::Sub": "/aws/lambda/${AWS::StackName}"}]
