@@ -20,7 +20,7 @@ CHECKOV := .tools/checkov/bin/checkov
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup demo test check lint types layers template-lint bench build lock schema clean
+.PHONY: help setup demo test check lint types layers template-lint bench build lock generate clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 16
@@ -51,7 +51,7 @@ template-lint: setup .tools/checkov/.synced
 	$(CHECKOV) --config-file .checkov.yaml --file template.yaml
 
 bench: setup ## Measure, as ratios within one run, and write tests/bench/*.md
-	$(BIN)/python -m tests.bench
+	PYTHONPATH=handler $(BIN)/python -m tests.bench
 
 build: .tools/sam/.synced ## sam build (ARCHITECTURE=x86_64 to run the artifact on this machine)
 	$(SAM) build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
@@ -63,8 +63,8 @@ lock: $(UV) ## Resolve the hash-locked requirement files again
 	echo 'aws-sam-cli' | $(COMPILE) - --output-file requirements-sam.lock
 	echo 'checkov' | $(COMPILE) - --output-file requirements-checkov.lock
 
-schema: setup ## Write infra/targets.schema.json again
-	$(BIN)/prompt-cache-warmer schema > infra/targets.schema.json
+generate: setup ## Write the JSON Schema and the README's tables again
+	$(BIN)/python -m infra.local.generate
 
 clean: ## Remove every environment, build and cache
 	rm -rf .venv .tools .aws-sam build dist .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -11,10 +11,12 @@
         |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
         |-- SpendLimitError          raise the limit or wait for the period to end; never retried
         |-- RejectedError            correct the target: the API will refuse it again (400, 404, 413, ...)
+        |   `-- ZeroRefusedError     nothing: the call is made again with max_tokens: 1
         `-- TransientError           nothing: the next tick tries again
             |-- RateLimitedError     429 with a wait that may be given
             |-- OverloadedError      529 and the other 5xx
-            `-- UnreachableError     no answer: connection refused or dropped, timeout, not an API answer
+            `-- UnreachableError     no answer: connection refused or dropped, not an API answer
+                `-- CallTimeoutError none in time: raise REQUEST_TIMEOUT_SECONDS if it lasts
 
 Messages name the value, where it stands and what is allowed. They never quote a prompt, a key
 or a request body.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -34,22 +34,43 @@ MIB_BYTES = 1024 * 1024
 DEFAULT_TARGETS_PREFIX = "targets/"
 DEFAULT_PROMPTS_PREFIX = "prompts/"
 
+_KEY_BEGINNING = "sk-ant-"
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _key_prefix(value: str) -> str:
-    if value.startswith("/") or not value.endswith("/") or ".." in value.split("/"):
-        raise ValueError("must be a key prefix such as 'targets/': no leading slash, a trailing slash, no '..'")
+    folders = value.removesuffix("/").split("/")
+    if not value.endswith("/") or {"", ".", ".."}.intersection(folders) or not value.isprintable():
+        raise ValueError("must be a key prefix such as 'targets/': no leading slash, a trailing slash, no '..' or '//'")
     return value
 
 
 def _base_url(value: str) -> str:
     url = urlsplit(value)
+    if url.username is not None or url.password is not None:
+        raise ValueError("must not hold a user name or a password")
+    if not _is_port(url):
+        raise ValueError("must have a port from 1 to 65535, or none")
+    if url.query or url.fragment or not value.isprintable():
+        raise ValueError("must be an address only: no query, no fragment, no control character")
     if url.scheme == "https" and url.hostname:
         return value
     if url.scheme == "http" and url.hostname in _LOOPBACK_HOSTS:
         return value
     raise ValueError("must be an https:// URL (plain http:// is for a loopback address only: keys travel there)")
+
+
+def _secret_id(value: str) -> str:
+    if value.startswith(_KEY_BEGINNING):
+        raise ValueError("is an API key; put the key into a secret and name the secret here")
+    return value
+
+
+def _is_port(url: SplitResult) -> bool:
+    try:
+        return url.port is None or url.port > 0
+    except ValueError:
+        return False
 
 
 class Settings(BaseModel):
@@ -61,25 +82,60 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    targets_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(alias="TARGETS_BUCKET")
-    targets_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(DEFAULT_TARGETS_PREFIX, alias="TARGETS_PREFIX")
-    prompts_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(DEFAULT_PROMPTS_PREFIX, alias="PROMPTS_PREFIX")
-    anthropic_secret_id: str | None = Field(None, alias="ANTHROPIC_SECRET_ID")
-    anthropic_api_key: SecretStr | None = Field(None, alias="ANTHROPIC_API_KEY")
-    anthropic_base_url: Annotated[str, AfterValidator(_base_url)] | None = Field(None, alias="ANTHROPIC_BASE_URL")
-    max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY")
-    max_inflight_bytes: int = Field(64 * MIB_BYTES, ge=MAX_TARGET_BYTES, alias="MAX_INFLIGHT_BYTES")
-    request_timeout_seconds: float = Field(60, ge=1, le=600, alias="REQUEST_TIMEOUT_SECONDS")
-    tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES")
-    metric_detail: MetricDetail = Field("auto", alias="METRIC_DETAIL")
+    targets_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
+        alias="TARGETS_BUCKET", description="the bucket that holds the target documents; required"
+    )
+    targets_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(
+        DEFAULT_TARGETS_PREFIX, alias="TARGETS_PREFIX", description="keys under it are target documents"
+    )
+    prompts_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(
+        DEFAULT_PROMPTS_PREFIX, alias="PROMPTS_PREFIX", description="keys under it may be named by `text_from`"
+    )
+    anthropic_secret_id: Annotated[str, AfterValidator(_secret_id)] | None = Field(
+        None,
+        alias="ANTHROPIC_SECRET_ID",
+        description="name or ARN of the secret with the API key, or with a JSON object of credential names to keys",
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        None,
+        alias="ANTHROPIC_API_KEY",
+        description="instead of the secret, on your own machine only; the template never sets it",
+    )
+    anthropic_base_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+        None,
+        alias="ANTHROPIC_BASE_URL",
+        description="address of a gateway in front of the API; https, or http on loopback",
+    )
+    max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY", description="warm calls in flight at once")
+    max_inflight_bytes: int = Field(
+        64 * MIB_BYTES,
+        ge=MAX_TARGET_BYTES,
+        alias="MAX_INFLIGHT_BYTES",
+        description="bytes of bodies in memory at once; entries wait for room",
+    )
+    request_timeout_seconds: float = Field(
+        60,
+        ge=1,
+        le=600,
+        alias="REQUEST_TIMEOUT_SECONDS",
+        description="how long one call may take; none starts with less of the run left",
+    )
+    tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES", description="minutes between two runs")
+    metric_detail: MetricDetail = Field(
+        "auto",
+        alias="METRIC_DETAIL",
+        description="`run`, `target`, `entry`, or `auto`: per target up to 50 targets, else per run",
+    )
     metrics_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#-]{1,255}$")] = Field(
-        "PromptCacheWarmer", alias="POWERTOOLS_METRICS_NAMESPACE"
+        "PromptCacheWarmer", alias="POWERTOOLS_METRICS_NAMESPACE", description="the CloudWatch namespace"
     )
     service_name: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] = Field(
-        "prompt-cache-warmer", alias="POWERTOOLS_SERVICE_NAME"
+        "prompt-cache-warmer",
+        alias="POWERTOOLS_SERVICE_NAME",
+        description="the metrics' service dimension and the logs' service",
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
-        "INFO", alias="LOG_LEVEL"
+        "INFO", alias="LOG_LEVEL", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )
 
     @classmethod
@@ -114,7 +170,11 @@ def _disagreements(present: Mapping[str, str]) -> Iterator[str]:
     targets = present.get("TARGETS_PREFIX", DEFAULT_TARGETS_PREFIX)
     prompts = present.get("PROMPTS_PREFIX", DEFAULT_PROMPTS_PREFIX)
     if targets.startswith(prompts) or prompts.startswith(targets):
-        yield f"TARGETS_PREFIX={targets!r} and PROMPTS_PREFIX={prompts!r} overlap: neither may begin with the other"
+        shown_targets, shown_prompts = _shown("TARGETS_PREFIX", targets), _shown("PROMPTS_PREFIX", prompts)
+        yield (
+            f"TARGETS_PREFIX={shown_targets} and PROMPTS_PREFIX={shown_prompts} overlap: "
+            "neither may begin with the other"
+        )
     if ("ANTHROPIC_SECRET_ID" in present) == ("ANTHROPIC_API_KEY" in present):
         yield (
             "set exactly one of ANTHROPIC_SECRET_ID (a Secrets Manager name or ARN) and "
@@ -125,10 +185,14 @@ def _disagreements(present: Mapping[str, str]) -> Iterator[str]:
 def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
     """Say one pydantic error the way an operator reads it."""
     message = str(detail["msg"]).removeprefix("Value error, ")
-    if not detail["loc"]:
-        return message
     name = str(detail["loc"][0])
     if detail["type"] == "missing":
         return f"{name} is missing"
-    shown = "***" if name == "ANTHROPIC_API_KEY" else repr(present[name])
-    return f"{name}={shown}: {message}"
+    return f"{name}={_shown(name, present[name])}: {message}"
+
+
+def _shown(name: str, value: str) -> str:
+    """Show a variable's value, unless it is a secret or looks like one that was put into the wrong variable."""
+    is_secret = name == "ANTHROPIC_API_KEY" or _KEY_BEGINNING in value
+    holds_password = name == "ANTHROPIC_BASE_URL" and "@" in value
+    return "***" if is_secret or holds_password else repr(value)

@@ -27,17 +27,22 @@ class LocalAws:
 
     def __init__(self) -> None:
         self._server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
+        self._port = 0
         self.endpoint_url = ""
 
     def __enter__(self) -> Self:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request is not for a demo's reader
         self._server.start()
-        _, port = self._server.get_host_and_port()
-        self.endpoint_url = f"http://{LOOPBACK}:{port}"
-        with closing(http.client.HTTPConnection(LOOPBACK, port)) as connection:
+        _, self._port = self._server.get_host_and_port()
+        self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
+        self.reset()
+        return self
+
+    def reset(self) -> None:
+        """Empty the account."""
+        with closing(http.client.HTTPConnection(LOOPBACK, self._port)) as connection:
             connection.request("POST", "/moto-api/reset")
             connection.getresponse().read()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._server.stop()

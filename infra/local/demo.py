@@ -73,13 +73,14 @@ def show(console: Console, cloud: LocalCloud, function: Function, where: str) ->
     console.print(f"[bold]prompt-cache-warmer[/] on a local cloud: {where},")
     console.print("the real Anthropic SDK and boto3 over HTTP, AWS and the Messages API emulated on loopback.\n")
     console.print(f"Uploaded to S3: {', '.join(cloud.upload(EXAMPLES))}\n")
+    console.print("Six ticks, each verdict proved by the call's own usage:")
     answers, seen = _ticks(console, cloud, function)
     console.print(report_table(answers[-1], title=f"\nThe last tick, minute {TICK_MINUTES[-1]}: the run report"))
     console.print(metrics_table(_metrics(cloud, since)))
     cost = sum((Decimal(answer["totals"]["cost_usd"]) for answer in answers), Decimal(0))
     console.print(f"\nSix ticks cost [bold]{cost:.4f} USD[/] in warm calls.")
     hit = _application_request(console, cloud)
-    wrong = list(_differences(_expected(), seen, answers[-1]))
+    wrong = list(differences(expected_verdicts(), seen, answers[-1]))
     for line in wrong:
         console.print(f"[bold red]not as expected:[/] {line}")
     checked = sum(len(verdicts) for verdicts in seen.values())
@@ -138,7 +139,7 @@ def _application_request(console: Console, cloud: LocalCloud) -> bool:
     return read > 0 and written == 0
 
 
-def _expected() -> dict[str, dict[str, list[str]]]:
+def expected_verdicts() -> dict[str, dict[str, list[str]]]:
     """Read what was written by hand: by target, then model, the verdict of each tick."""
     return {
         path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -146,7 +147,7 @@ def _expected() -> dict[str, dict[str, list[str]]]:
     }
 
 
-def _differences(
+def differences(
     expected: Mapping[str, Mapping[str, list[str]]], seen: Verdicts, answer: Mapping[str, Any]
 ) -> list[str]:
     """Compare, in both directions, what was seen with what was written by hand."""

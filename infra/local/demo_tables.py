@@ -31,10 +31,10 @@ class MetricRow:
 
 def history_table(seen: Mapping[tuple[str, str], Sequence[str]], minutes: Sequence[int]) -> Table:
     """Make the table of verdicts: one row per entry, one column per tick."""
-    table = Table(title="Verdicts, proved by usage", title_justify="left")
-    table.add_column("entry")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits a terminal of 80 columns
+    table.add_column("entry", no_wrap=True)
     for minute in minutes:
-        table.add_column(f"minute {minute}")
+        table.add_column(f"minute {minute}", no_wrap=True)
     for (target, model), verdicts in seen.items():
         cells = [Text(verdict, style=VERDICT_STYLES.get(verdict, "")) for verdict in verdicts]
         table.add_row(f"{target}\n  {model}", *cells)

@@ -13,11 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+@pytest.fixture(scope="session")
+def account() -> Iterator[LocalAws]:
+    """Return an AWS account."""
+    with LocalAws() as started:
+        yield started
+
+
 @pytest.fixture
-def aws() -> Iterator[LocalAws]:
+def aws(account: LocalAws) -> LocalAws:
     """Return an empty AWS account."""
-    with LocalAws() as account:
-        yield account
+    account.reset()
+    return account
 
 
 @pytest.fixture

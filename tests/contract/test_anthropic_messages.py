@@ -240,6 +240,23 @@ async def test_the_secret_is_read_once_per_run_however_many_calls_there_are(
         assert (await send(adapter, calls[0])).workspace_id == "workspace of sk-rotated"
 
 
+async def test_all_calls_of_a_credential_share_one_client(
+    api: LocalMessagesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty calls at once make one client, because each costs a TLS context and has to be closed."""
+    made: list[str] = []
+    real = anthropic.AsyncAnthropic.__init__
+
+    def counted(self: anthropic.AsyncAnthropic, **arguments: Any) -> None:
+        made.append("client")
+        real(self, **arguments)
+
+    monkeypatch.setattr(anthropic.AsyncAnthropic, "__init__", counted)
+    async with AnthropicMessages(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
+        await asyncio.gather(*(send(adapter) for _ in range(20)))
+    assert len(made) == 1
+
+
 @pytest.mark.parametrize(
     ("secret", "message"),
     [

@@ -32,11 +32,11 @@ class Shelf:
         self.s3 = aws.s3
         self.s3.create_bucket(Bucket=BUCKET)
         self.requests: Counter[str] = Counter()
-        client = aws.s3
+        self.client = aws.s3
         for operation in ("GetObject", "ListObjectsV2"):
-            client.meta.events.register(f"before-call.s3.{operation}", self._count)
+            self.client.meta.events.register(f"before-call.s3.{operation}", self._count)
         self.targets = S3Targets(
-            Bucket(client, BUCKET),
+            Bucket(self.client, BUCKET),
             targets_prefix="targets/",
             prompts_prefix="prompts/",
             bodies=BodyCache(cache_bytes),
@@ -159,12 +159,17 @@ async def test_folder_marks_of_the_console_are_no_documents(shelf: Shelf) -> Non
 
 
 async def test_more_than_one_page_of_targets(shelf: Shelf) -> None:
-    """1,050 documents come in two pages, and every one of them is indexed."""
-    for number in range(1050):
-        shelf.put(f"targets/{number:04}.json", document(f"t{number}", request={"system": f"You are number {number}."}))
+    """25 documents in pages of ten: every one of them is indexed, in the order of the keys."""
+
+    def ten_a_page(params: dict[str, object], **_: object) -> None:
+        params["MaxKeys"] = 10
+
+    shelf.client.meta.events.register("before-parameter-build.s3.ListObjectsV2", ten_a_page)
+    for number in range(25):
+        shelf.put(f"targets/{number:02}.json", document(f"t{number}", request={"system": f"You are number {number}."}))
     index = await shelf.targets.load()
-    assert len(index.targets) == 1050
-    assert shelf.requests == {"ListObjectsV2": 3, "GetObject": 1050}
+    assert [target.name for target in index.targets] == [f"t{number}" for number in range(25)]
+    assert shelf.requests == {"ListObjectsV2": 4, "GetObject": 25}
 
 
 async def test_bodies_beyond_the_caches_bound_are_fetched_again(aws: LocalAws) -> None:
@@ -199,7 +204,7 @@ async def test_an_object_deleted_between_listing_and_reading_is_tried_again_at_t
         if "a.json" in str(params["url_path"]):
             shelf.s3.delete_object(Bucket=BUCKET, Key="targets/a.json")
 
-    events = shelf.targets._bucket._client.meta.events  # the race can only be staged inside the client
+    events = shelf.client.meta.events
     events.register("before-call.s3.GetObject", vanish)
     index = await shelf.targets.load()
     assert [target.name for target in index.targets] == ["b"]

@@ -83,17 +83,17 @@ class AnthropicMessages:
             raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
 
     async def _client(self, credential: str) -> anthropic.AsyncAnthropic:
+        if self._keys is None:
+            self._keys = asyncio.ensure_future(self._read_keys())
+        keys = await asyncio.shield(self._keys)
+        if credential not in keys:
+            known = ", ".join(sorted(keys))
+            message = f"there is no credential {shown(credential)}{nearest(credential, keys)}; there is: {known}"
+            raise CredentialError(message)
         if credential not in self._clients:
-            if self._keys is None:
-                self._keys = asyncio.ensure_future(self._read_keys())
-            keys = await asyncio.shield(self._keys)
-            if credential not in keys:
-                known = ", ".join(sorted(keys))
-                message = f"there is no credential {shown(credential)}{nearest(credential, keys)}; there is: {known}"
-                raise CredentialError(message)
-            self._clients.setdefault(
-                credential,
-                anthropic.AsyncAnthropic(api_key=keys[credential], base_url=self._base_url, max_retries=0),
+            # No await between the look and the making: each client costs a TLS context.
+            self._clients[credential] = anthropic.AsyncAnthropic(
+                api_key=keys[credential], base_url=self._base_url, max_retries=0
             )
         return self._clients[credential]
 

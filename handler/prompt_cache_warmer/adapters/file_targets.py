@@ -9,7 +9,7 @@ from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
-from prompt_cache_warmer.values.references import find_references
+from prompt_cache_warmer.values.references import find_references, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +30,8 @@ def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
     """
     source = str(path)
     try:
+        if path.stat().st_size > MAX_TARGET_BYTES:
+            return _too_large(source, path.stat().st_size)
         content = path.read_bytes()
         value = decode(content, source)
     except OSError as error:
@@ -39,8 +41,7 @@ def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
     texts = _texts(find_references(value), root, prompts_prefix)
     size_bytes = len(content) + sum(len(text.encode()) for text in texts.values())
     if size_bytes > MAX_TARGET_BYTES:
-        message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
-        return _failed(source, ProblemCode.TOO_LARGE, message)
+        return _too_large(source, size_bytes)
     return read_target(value, Origin(source, LOCAL_VERSION, size_bytes, prompts_prefix), texts)
 
 
@@ -54,6 +55,8 @@ def _texts(keys: Sequence[str], root: Path, prompts_prefix: str) -> dict[str, st
     texts: dict[str, str] = {}
     folder = (root / prompts_prefix).resolve()
     for key in keys:
+        if not is_allowed(key, prompts_prefix):
+            continue
         path = (root / key).resolve()
         if path.is_relative_to(folder) and path.is_file():
             try:
@@ -61,6 +64,11 @@ def _texts(keys: Sequence[str], root: Path, prompts_prefix: str) -> dict[str, st
             except (OSError, UnicodeDecodeError):
                 continue
     return texts
+
+
+def _too_large(source: str, size_bytes: int) -> Reading:
+    message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
+    return _failed(source, ProblemCode.TOO_LARGE, message)
 
 
 def _failed(source: str, code: ProblemCode, message: str) -> Reading:

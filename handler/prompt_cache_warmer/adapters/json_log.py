@@ -1,16 +1,23 @@
-"""The run's log as JSON lines, by Powertools: never a prompt, a key or a request body."""
+"""The run's log as JSON lines, as Powertools writes them: never a prompt, a key or a request body.
+
+The logger is this object's own. Powertools' ``Logger`` class keeps one per service name for the whole
+process, and the first one's level and stream would win; its formatter has no such state.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
+
+from prompt_cache_warmer.rules.report import Outcome
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.report import EntryResult, RunReport
     from prompt_cache_warmer.values.problems import Problem
 
-from prompt_cache_warmer.rules.report import Outcome
+_LEVELS = {Outcome.FAILED: logging.ERROR, Outcome.DEFERRED: logging.WARNING}
 
 
 class JsonRunLog:
@@ -23,7 +30,13 @@ class JsonRunLog:
     """
 
     def __init__(self, *, service: str, level: str, stream: TextIO) -> None:
-        self._logger = Logger(service=service, level=level, stream=stream, use_rfc3339=True)
+        formatter = LambdaPowertoolsFormatter(service=service, use_rfc3339=True)
+        formatter.remove_keys(["location"])  # always a place in this file
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(formatter)
+        handler.addFilter(_without_task_name)
+        self._logger = logging.Logger(service, level)
+        self._logger.addHandler(handler)
 
     def invalid(self, problem: Problem) -> None:
         """Write that a document is not a target."""
@@ -39,11 +52,8 @@ class JsonRunLog:
 
     def entry(self, result: EntryResult) -> None:
         """Write what became of an entry that was called, failed or was deferred."""
-        write = {
-            Outcome.FAILED: self._logger.error,
-            Outcome.DEFERRED: self._logger.warning,
-        }.get(result.outcome, self._logger.info)
-        write(f"entry {result.outcome.value}", extra=result.as_json())
+        level = _LEVELS.get(result.outcome, logging.INFO)
+        self._logger.log(level, "entry %s", result.outcome.value, extra=result.as_json())
 
     def finished(self, report: RunReport) -> None:
         """Write the run's totals."""
@@ -55,3 +65,9 @@ class JsonRunLog:
             **report.totals(),
         }
         self._logger.info("run finished", extra=extra)
+
+
+def _without_task_name(record: logging.LogRecord) -> bool:
+    """Drop asyncio's numbering of tasks, which Python adds and nobody reads."""
+    record.__dict__.pop("taskName", None)
+    return True

@@ -48,7 +48,7 @@ def check(
     FILE may be a folder; every .json, .yaml and .yml file directly in it is checked. Warnings do not
     keep a target from being warmed. Exits with 1 if there is an error.
     """
-    files = list(_files(paths))
+    files = list(dict.fromkeys(_files(paths)))
     if not files:
         raise click.UsageError("there is no .json, .yaml or .yml file to check")
     readings = [

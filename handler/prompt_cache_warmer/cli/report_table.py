@@ -35,18 +35,21 @@ def report_table(report: Mapping[str, Any], *, title: str | None = None) -> Tabl
     for problem in report["problems"]:
         if problem["severity"] == "error":
             why = f"{problem['path']}: {problem['message']}"
-            table.add_row(problem["source"], Text("invalid", style=VERDICT_STYLES["failed"]), "", "", "", "", why)
+            invalid = Text("invalid", style=VERDICT_STYLES["failed"])
+            table.add_row(Text(problem["source"]), invalid, "", "", "", "", Text(why))
     totals = report["totals"]
     table.add_section()
     table.add_row(
-        f"{totals['entries']} entries",
-        f"{totals['entries_warmed']} warmed",
+        Text(f"{totals['entries']} entries"),
+        Text(f"{totals['entries_warmed']} warmed"),
         f"{totals['read_tokens']:,}",
         f"{totals['write_5m_tokens'] + totals['write_1h_tokens']:,}",
         f"{totals['uncached_tokens']:,}",
         usd(totals["cost_usd"]),
-        f"{totals['entries_failed']} failed, {totals['entries_deferred']} deferred, "
-        f"{totals['targets_invalid']} invalid documents",
+        Text(
+            f"{totals['entries_failed']} failed, {totals['entries_deferred']} deferred, "
+            f"{totals['targets_invalid']} invalid documents"
+        ),
     )
     return table
 
@@ -57,14 +60,15 @@ def usd(amount: str | None) -> str:
 
 
 def _row(line: Mapping[str, Any]) -> tuple[str | Text, ...]:
+    """Make an entry's row; what comes from outside is plain text, because rich reads brackets in a str as markup."""
     word = line.get("verdict") or line["outcome"]
-    entry = f"{line['target']}\n  {line['model']}"
+    entry = Text(f"{line['target']}\n  {line['model']}")
     why = "\n".join((line["reason"], *line.get("notices", ())))
     if line.get("call_form"):
         why += f"\n({line['call_form']})"
     verdict = Text(word, style=VERDICT_STYLES.get(word, ""))
     if "read_tokens" not in line:
-        return entry, verdict, "", "", "", "", why
+        return entry, verdict, "", "", "", "", Text(why)
     written = line["write_5m_tokens"] + line["write_1h_tokens"]
     return (
         entry,
@@ -73,5 +77,5 @@ def _row(line: Mapping[str, Any]) -> tuple[str | Text, ...]:
         f"{written:,}",
         f"{line['uncached_tokens']:,}",
         usd(line.get("cost_usd")),
-        why,
+        Text(why),
     )

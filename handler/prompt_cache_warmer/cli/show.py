@@ -24,6 +24,6 @@ def show(report: TextIO) -> None:
     try:
         answer: Mapping[str, Any] = json.load(report)
         table = report_table(answer)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise click.ClickException("this is not a run report: expected the JSON the handler answers") from error
     Console().print(table)

@@ -25,8 +25,11 @@ MAX_MARKERS = 4  # the API answers 400 beyond it; automatic caching uses one of 
 DEFAULT_TTL: Ttl = "5m"
 TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
 
-# The API refuses a marker on these (400).
-UNMARKABLE_TYPES = frozenset({"thinking", "redacted_thinking"})
+# Blocks stand inside blocks here; a tool call's input and a tool's schema are free JSON and are left alone.
+NESTING_FIELDS = ("content", "source")
+
+# The API refuses a marker on these (400); the SDK's types of the last two have no cache_control either.
+UNMARKABLE_TYPES = frozenset({"thinking", "redacted_thinking", "fallback", "mcp_tool_listing"})
 
 
 class Tier(IntEnum):
@@ -63,10 +66,16 @@ class Block:
         return None if self.marker is None else marker_ttl(self.marker)
 
     @property
+    def is_deferred(self) -> bool:
+        """Whether it is a tool that tool search loads later, so that it is no part of the prefix."""
+        return self.tier is Tier.TOOLS and self.content.get("defer_loading") is True
+
+    @property
     def is_markable(self) -> bool:
         """Whether the API accepts a marker here."""
         kind = self.content.get("type")
-        return kind not in UNMARKABLE_TYPES and not (kind == "text" and not self.content.get("text"))
+        is_empty = kind == "text" and not self.content.get("text")
+        return kind not in UNMARKABLE_TYPES and not is_empty and not self.is_deferred
 
 
 def marker_ttl(marker: Mapping[str, Any]) -> Ttl:
@@ -89,6 +98,22 @@ def _content_blocks(tier: Tier, path: JsonPath, content: str | list[Json] | None
     else:
         for index, block in enumerate(content or ()):
             yield Block(tier, (*path, index), block)
+
+
+def nested_blocks(content: Json) -> Iterator[tuple[JsonPath, Json]]:
+    """Walk the blocks inside a block, however deep: tool results, documents, search results."""
+    for field in NESTING_FIELDS:
+        yield from _nested_in((field,), content.get(field))
+
+
+def _nested_in(path: JsonPath, value: object) -> Iterator[tuple[JsonPath, Json]]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _nested_in((*path, index), item)
+    elif isinstance(value, dict):
+        yield path, value
+        for inner, found in nested_blocks(value):
+            yield (*path, *inner), found
 
 
 def marked_blocks(body: Mapping[str, Any]) -> list[Block]:

@@ -10,7 +10,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.values.body import MAX_MARKERS, Block, Json, Tier, blocks, marked_blocks, marker_ttl
+from prompt_cache_warmer.values.body import (
+    MAX_MARKERS,
+    Block,
+    Json,
+    Tier,
+    blocks,
+    marked_blocks,
+    marker_ttl,
+    nested_blocks,
+)
 from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS, WORTH_WARMING_TOKENS, minimum_prefix
 from prompt_cache_warmer.values.markers import MarkedBody, MarkerOrigin
 from prompt_cache_warmer.values.problems import JsonPath, Problem, ProblemCode, json_path, shown
@@ -25,7 +34,7 @@ _CHANGING = (
         "a uuid",
         re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
     ),
-    ("today's date", re.compile(r"(?i)\b(?:current|today'?s) (?:date|time)\b.{0,20}\d{4}")),
+    ("today's date", re.compile(r"(?i)\b(?:current|today['\u2019]?s) (?:date|time)\b.{0,20}\d{4}")),
 )
 _SHORT_FORM = {"system": "system_prompt", "messages": "seed_messages"}
 
@@ -71,36 +80,34 @@ def _block_errors(block: Block, place: Place) -> Iterator[Problem]:
     content = block.content
     kind = content.get("type")
     if kind == "text":
-        both = content.get("text") is not None and content.get("text_from") is not None
-        if both or (content.get("text") is None and content.get("text_from") is None):
-            message = "a text block has exactly one of text and text_from"
-            yield place.problem(ProblemCode.MISSING_FIELD, block.path, message)
+        if content.get("text") is None:
+            message = "text is missing; a text block has text or text_from"
+            yield place.problem(ProblemCode.MISSING_FIELD, (*block.path, "text"), message)
             return
-        if not str(content.get("text") or content.get("text_from")).strip():
+        if not str(content["text"]).strip():
             yield place.problem(ProblemCode.BLANK_PROMPT, block.path, "the text is blank; the API refuses blank text")
     elif block.tier is Tier.SYSTEM:
         message = f"type={shown(kind)} is not allowed in a system prompt; allowed: 'text'"
         yield place.problem(ProblemCode.NOT_ALLOWED, (*block.path, "type"), message)
-    if block.marker is not None and not block.is_markable and not content.get("text_from"):
-        message = f"a {kind} block cannot carry cache_control; mark a text, tool or tool_result block instead"
+    if block.marker is not None and not block.is_markable:
+        message = f"{_unmarkable(block)} cannot carry cache_control; mark a text, tool or tool_result block instead"
         yield place.problem(ProblemCode.MARKER_MISPLACED, (*block.path, "cache_control"), message)
-    for path in _nested_markers(content, block):
+    for path in () if block.tier is Tier.TOOLS else _nested_markers(content):
         message = "a block inside a block cannot carry cache_control; mark the outer block instead"
-        yield place.problem(ProblemCode.MARKER_MISPLACED, path, message)
+        yield place.problem(ProblemCode.MARKER_MISPLACED, (*block.path, *path), message)
 
 
-def _nested_markers(content: Json, block: Block) -> Iterator[JsonPath]:
+def _unmarkable(block: Block) -> str:
+    if block.is_deferred:
+        return "a tool with defer_loading"
+    return "an empty text block" if block.content.get("type") == "text" else f"a {block.content['type']} block"
+
+
+def _nested_markers(content: Json) -> Iterator[JsonPath]:
     """Find markers on sub-blocks; a tool's schema and a tool call's input are free JSON and are left alone."""
-    if block.tier is Tier.TOOLS:
-        return
-    source = content.get("source")
-    nests: list[tuple[JsonPath, object]] = [(("content",), content.get("content"))]
-    if isinstance(source, dict):
-        nests.append((("source", "content"), source.get("content")))
-    for path, nested in nests:
-        for index, inner in enumerate(nested if isinstance(nested, list) else ()):
-            if isinstance(inner, dict) and inner.get("cache_control") is not None:
-                yield (*block.path, *path, index, "cache_control")
+    for path, inner in nested_blocks(content):
+        if inner.get("cache_control") is not None:
+            yield (*path, "cache_control")
 
 
 def _marker_errors(body: Mapping[str, Any], place: Place) -> Iterator[Problem]:
@@ -157,7 +164,7 @@ def prefix_warnings(
         if what is not None:
             message = f"the prefix holds {what}: if it differs by request, real traffic never hits this entry"
             yield place.problem(ProblemCode.CHANGING_TEXT, _as_written(original, block.path), message)
-    if marked.end.tier is Tier.MESSAGES:
+    if marked.end.tier is Tier.MESSAGES and not place.short_form:  # the short form's own messages are all sent
         cut = list(blocks(original))[len(prefix) :]
         if _has_image(cut) and not _has_image(prefix):
             message = "images stand after the prefix: with them the API keys the messages differently"
@@ -197,4 +204,8 @@ def _size_warnings(models: Sequence[str], prefix_tokens: int) -> Iterator[tuple[
 
 
 def _has_image(found: Sequence[Block]) -> bool:
-    return any(block.content.get("type") == "image" for block in found)
+    return any(
+        content.get("type") == "image"
+        for block in found
+        for content in (block.content, *(inner for _, inner in nested_blocks(block.content)))
+    )

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"  # a metric dimension: ASCII, and short enough for one
-MODEL_PATTERN = r"^\S{1,128}$"
+MODEL_PATTERN = r"^[!-~]{1,128}$"  # also a metric dimension: printable ASCII without blanks
 BETA_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
 DEFAULT_CREDENTIAL = "default"
 DEFAULT_EXPECTED_REQUESTS = 100  # the savings estimate speaks of "the first 100 requests"
@@ -21,6 +21,9 @@ MAX_MODELS = 16
 MAX_EXPECTED_REQUESTS = 1_000_000_000
 
 Keep = Literal["always"]
+
+
+Beta = Annotated[str, Field(pattern=BETA_PATTERN)]  # a header's value: nothing that could end the header
 
 
 class _Strict(BaseModel):
@@ -100,7 +103,7 @@ class Request(_Open):
     system: Content | None = None
     messages: list[Message] | None = None
     model: str | None = Field(None, description="ignored: `models` says which models are kept warm")
-    betas: list[str] | None = Field(None, description="as pasted from an SDK call; same as the target's betas")
+    betas: list[Beta] | None = Field(None, description="as pasted from an SDK call; same as the target's betas")
     cache_control: Marker | None = Field(None, description="automatic caching; becomes an explicit marker")
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
@@ -139,7 +142,7 @@ class TargetDocument(_Strict):
     seed_messages: list[Message] | None = Field(
         None, description="short form: marked messages join the prefix, unmarked ones are the placeholder"
     )
-    betas: list[Annotated[str, Field(pattern=BETA_PATTERN)]] | None = Field(
+    betas: list[Beta] | None = Field(
         None, description="the anthropic-beta values the application sends; they are part of the key"
     )
     credential: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(

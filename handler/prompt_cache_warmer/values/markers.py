@@ -58,7 +58,7 @@ def mark(body: Mapping[str, Any]) -> MarkedBody | None:
 
     Returns:
         The marked body, or None when there is nothing a marker could stand on: no marker in the
-        messages, no system block and no tool.
+        messages, no system block and no tool (a deferred tool is no part of the prefix).
     """
     automatic: Json | None = body.get("cache_control")
     plain = {field: value for field, value in body.items() if field != "cache_control"}

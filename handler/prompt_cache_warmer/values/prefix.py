@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.values.body import Block, Json, Tier, blocks
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 BYTES_PER_TOKEN = 4
 # The API scales pictures down to about this many tokens; base64 bytes would say hundreds of times more.
 MEDIA_TOKENS = 1_600
-_MEDIA_TYPES = frozenset({"image", "document"})
+_TEXT_SOURCES = frozenset({"text", "content"})  # a document's source; every other one is a file
 
 # Request settings that are rendered into the prompt or choose another cache, beside the three tiers.
 RENDERED_SETTINGS = (
@@ -94,12 +95,7 @@ def digest(shared: Mapping[str, Any], betas: Sequence[str]) -> str:
 
 def prefix_blocks(body: Mapping[str, Any], end: Block) -> list[Block]:
     """List the blocks of the prefix that ends in ``end``, that block included."""
-    found: list[Block] = []
-    for block in blocks(body):
-        found.append(block)
-        if block.path == end.path:
-            break
-    return found
+    return [*takewhile(lambda block: block.path != end.path, blocks(body)), end]
 
 
 def fingerprint(body: Mapping[str, Any], end: Block, betas: Sequence[str] = ()) -> Fingerprint:
@@ -108,6 +104,8 @@ def fingerprint(body: Mapping[str, Any], end: Block, betas: Sequence[str] = ()) 
     for block in prefix_blocks(body, end):
         role = _role(body, block)
         tiers[block.tier].update(_compact([role, _unmarked(block.content)]).encode())
+    if end.tier is Tier.MESSAGES and "tool_choice" in body:  # it keys the messages and nothing before them
+        tiers[Tier.MESSAGES].update(_compact(body["tool_choice"]).encode())
     settings: Json = {field: body[field] for field in RENDERED_SETTINGS if field in body}
     effort = (body.get("output_config") or {}).get("effort")
     settings |= {"effort": effort, "betas": sorted(set(betas))}
@@ -121,15 +119,26 @@ def fingerprint(body: Mapping[str, Any], end: Block, betas: Sequence[str] = ()) 
 
 def estimate_tokens(prefix: Iterable[Block]) -> int:
     """Estimate how many tokens a prefix has, without a call; within about a third for English."""
-    text_bytes, media = 0, 0
-    for block in prefix:
-        if block.content.get("type") in _MEDIA_TYPES:
-            media += 1
-        elif block.content.get("type") == "text":
-            text_bytes += len(str(block.content.get("text", "")).encode())
-        else:
-            text_bytes += len(_compact(_unmarked(block.content)).encode())
-    return text_bytes // BYTES_PER_TOKEN + media * MEDIA_TOKENS
+    measured = [_measure(block.content) for block in prefix if not block.is_deferred]
+    text_bytes = sum(size for size, _ in measured)
+    return text_bytes // BYTES_PER_TOKEN + MEDIA_TOKENS * sum(media for _, media in measured)
+
+
+def _measure(content: Json) -> tuple[int, int]:
+    """Count a block's bytes of text, and its pictures and files."""
+    kind = content.get("type")
+    inner = content.get("text" if kind == "text" else "content")
+    if kind == "image":
+        return 0, 1
+    if kind == "document":
+        source = content.get("source")
+        if not isinstance(source, dict) or source.get("type") not in _TEXT_SOURCES:
+            return 0, 1
+        inner = source.get("data", source.get("content"))
+    if isinstance(inner, list):
+        measured = [_measure(block) for block in inner if isinstance(block, dict)]
+        return sum(size for size, _ in measured), sum(media for _, media in measured)
+    return len((inner if isinstance(inner, str) else _compact(_unmarked(content))).encode()), 0
 
 
 def _role(body: Mapping[str, Any], block: Block) -> str:

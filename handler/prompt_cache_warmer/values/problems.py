@@ -1,7 +1,8 @@
 """What can be wrong with a target document: a closed set of codes, and one record per finding.
 
-A problem names the place (source and JSON path), the value and what is allowed. Values that stand
-inside a prompt are never shown, only their type and size, because problems are logged.
+A problem names the place (source and JSON path), the value and what is allowed. Problems are logged, so
+a value is shown only where no prompt can stand: everywhere else its type and size are. Whoever writes
+broken YAML turns prose into keys, so a key that reads as prose is not shown either.
 """
 
 from __future__ import annotations
@@ -13,15 +14,22 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 JsonPath = tuple[str | int, ...]
 
 SHOWN_CHARACTERS = 60  # enough for any name, model or enum value; too little to quote a prompt by accident
 NEAREST_CUTOFF = 0.6  # difflib's own default: "sytem" finds "system", "foo" finds nothing
+MAX_PROBLEMS = 100  # of one document; the rest is counted, so that one broken list cannot fill the log
 
-_PROMPT_FIELDS = frozenset({"text", "content", "description", "input_schema", "data", "system", "system_prompt"})
-_NAMING_FIELDS = frozenset({"type", "role", "ttl"})  # the API's own words, wherever they stand
+# Where a value is a name, a number or one of the API's own words; everything else may be part of a prompt.
+_SHOWN_FIELDS = frozenset(
+    {
+        *("$schema", "name", "models", "keep", "betas", "credential", "expected_requests", "enabled", "model"),
+        *("type", "role", "ttl", "cache_control", "effort", "budget_tokens"),
+    }
+)
+_SHOWN_PLACES = frozenset({("request", "thinking"), ("request", "tool_choice"), ("request", "output_config")})
 _PLAIN_KEY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
@@ -117,26 +125,50 @@ def json_path(parts: Iterable[str | int]) -> str:
     """Write a place in a document as a JSON path, such as ``$.request.system[0].text``."""
     written = "$"
     for part in parts:
-        if isinstance(part, int):
-            written += f"[{part}]"
-        elif part and set(part) <= _PLAIN_KEY:
+        if isinstance(part, str) and part and len(part) <= SHOWN_CHARACTERS and set(part) <= _PLAIN_KEY:
             written += f".{part}"
         else:
-            written += f"[{part!r}]"
+            written += f"[{part if isinstance(part, int) else named(part)}]"
     return written
 
 
 def shown(value: object, path: JsonPath = ()) -> str:
-    """Show a value in a message: short scalars as they are, everything that may be prompt text by type and size."""
-    inside_prompt = bool(_PROMPT_FIELDS.intersection(path)) and not _NAMING_FIELDS.intersection(path[-1:])
-    if isinstance(value, str):
-        hidden = inside_prompt or len(value) > SHOWN_CHARACTERS
-        return f"a string of {len(value):,} characters" if hidden else repr(value)
+    """Show a value in a message: short scalars as they are, everything that may be prompt text by type and size.
+
+    Args:
+        value: any JSON value.
+        path: where it stands in a document; nothing for a value that is known to be no prompt.
+    """
     if isinstance(value, list):
         return f"a list of {len(value):,}"
     if isinstance(value, dict):
         return f"an object of {len(value):,} fields"
-    return json.dumps(value)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    written = value if isinstance(value, str) else json.dumps(value)
+    if _may_be_shown(path) and len(written) <= SHOWN_CHARACTERS:
+        return repr(value)
+    return f"a string of {len(written):,} characters" if isinstance(value, str) else "a number"
+
+
+def _may_be_shown(path: JsonPath) -> bool:
+    field = next((part for part in reversed(path) if isinstance(part, str)), None)
+    return not path or path in _SHOWN_PLACES or field in _SHOWN_FIELDS
+
+
+def named(name: str) -> str:
+    """Show a key or an object's name; one that is long or holds blanks may be prose, so only its size is shown."""
+    is_prose = len(name) > SHOWN_CHARACTERS or any(character.isspace() for character in name)
+    return f"a name of {len(name):,} characters" if is_prose else repr(name)
+
+
+def listed(found: Sequence[Problem]) -> tuple[Problem, ...]:
+    """Keep the first problems of a document and count the rest in one more."""
+    if len(found) <= MAX_PROBLEMS:
+        return tuple(found)
+    rest = found[MAX_PROBLEMS:]
+    message = f"and {len(rest):,} more problems of this document, from here on"
+    return (*found[:MAX_PROBLEMS], Problem(rest[0].code, rest[0].source, rest[0].path, message))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from prompt_cache_warmer.values.body_checks import Place, body_errors, prefix_warnings
+from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.markers import mark
 from prompt_cache_warmer.values.prefix import digest, estimate_tokens, fingerprint, prefix_blocks, shared_body
-from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, json_path, shown
-from prompt_cache_warmer.values.references import missing_references, reference_problems, resolve_references
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, json_path, listed, shown
+from prompt_cache_warmer.values.references import (
+    missing_references,
+    reference_problems,
+    repeated_bytes,
+    resolve_references,
+)
 from prompt_cache_warmer.values.targets import Target, TargetSummary
 from prompt_cache_warmer.values.validation import parse_document, unknown_request_fields
 
@@ -63,12 +69,17 @@ def read_target(value: object, origin: Origin, texts: Mapping[str, str]) -> Read
     escaping = tuple(reference_problems(value, source=origin.source, prompts_prefix=origin.prompts_prefix))
     document = parse_document(value, origin.source)
     if isinstance(document, tuple):
-        return Reading(None, (*document, *escaping))
+        places = {problem.path for problem in document}
+        return Reading(None, listed((*document, *(problem for problem in escaping if problem.path not in places))))
     raw = cast("Json", value)
     missing = () if escaping else tuple(missing_references(raw, texts, source=origin.source))
     form = _form_problems(document, raw, origin.source)
     if escaping or missing or form:
-        return Reading(None, (*escaping, *missing, *form))
+        return Reading(None, listed((*escaping, *missing, *form)))
+    origin = replace(origin, size_bytes=origin.size_bytes + repeated_bytes(raw, texts))
+    if origin.size_bytes > MAX_TARGET_BYTES:
+        message = f"{origin.size_bytes:,} bytes with every use of what it refers to; at most {MAX_TARGET_BYTES:,}"
+        return Reading(None, (Problem(ProblemCode.TOO_LARGE, origin.source, "$", message),))
     return _read_body(document, raw, origin, texts)
 
 
@@ -99,11 +110,11 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
     body = _request_body(raw, texts)
     problems = list(body_errors(body, place))
     marked = mark(body)
-    if marked is None:
+    if marked is None and not problems:
         message = "there is nothing to cache: no marked message, no system prompt and no tool"
         problems.append(place.problem(ProblemCode.NOTHING_TO_CACHE, (), message))
     if marked is None or problems:
-        return Reading(None, tuple(problems))
+        return Reading(None, listed(problems))
     betas = tuple(document.betas or (document.request.betas if document.request else None) or ())
     prefix = prefix_blocks(marked.body, marked.end)
     tokens = estimate_tokens(prefix)
@@ -111,6 +122,7 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
     if document.request is not None:
         warnings += unknown_request_fields(raw["request"], origin.source)
         warnings += _model_warning(document, origin.source)
+    kept = listed(warnings)
     summary = TargetSummary(
         name=document.name,
         source=origin.source,
@@ -125,9 +137,9 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
         prefix_tokens=tokens,
         ttls=marked.ttls,
         size_bytes=origin.size_bytes,
-        warnings=tuple(warnings),
+        warnings=kept,
     )
-    return Reading(Target(summary, marked, betas, seeds=short_form), tuple(warnings))
+    return Reading(Target(summary, marked, betas, seeds=short_form), kept)
 
 
 def _request_body(raw: Mapping[str, Any], texts: Mapping[str, str]) -> Json:

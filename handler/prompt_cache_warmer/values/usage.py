@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from prompt_cache_warmer.values.body import Ttl
 
 
@@ -57,10 +56,13 @@ class Usage:
         Raises:
             ValueError: when a count is not a whole number of at least 0, or the split exceeds its sum.
         """
-        written = _count(usage, "cache_creation_input_tokens")
         split = usage.get("cache_creation") or {}
+        if not isinstance(split, Mapping):
+            raise ValueError("usage.cache_creation is not an object")  # noqa: TRY004 - a bad answer, not a bad call
         write_5m = _count(split, "ephemeral_5m_input_tokens")
         write_1h = _count(split, "ephemeral_1h_input_tokens")
+        no_sum = usage.get("cache_creation_input_tokens") is None
+        written = write_5m + write_1h if no_sum else _count(usage, "cache_creation_input_tokens")
         if write_5m + write_1h > written:
             raise ValueError(f"usage splits {write_5m + write_1h} written tokens but counts {written}")
         rest = written - write_5m - write_1h

@@ -14,7 +14,7 @@ from prompt_cache_warmer.values.document import (
     Request,
     TargetDocument,
 )
-from prompt_cache_warmer.values.problems import JsonPath, Problem, ProblemCode, json_path, nearest, shown
+from prompt_cache_warmer.values.problems import JsonPath, Problem, ProblemCode, json_path, named, nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,8 +32,9 @@ _PLAIN_WORDS = {
 }
 _NAMES = tuple(str(field.alias or name) for name, field in TargetDocument.model_fields.items())
 _TEXT_OR_BLOCKS = frozenset({"system", "system_prompt", "content"})
+_BOUND_WORDS = {"min_length": "at least", "ge": "at least", "max_length": "at most", "le": "at most"}
 _PATTERN_WORDS = {
-    MODEL_PATTERN: "a model id: 1 to 128 characters without blanks",
+    MODEL_PATTERN: "a model id: 1 to 128 printable ASCII characters without blanks",
     BETA_PATTERN: "1 to 128 of letters, digits, '.', '_' and '-'",
     NAME_PATTERN: "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
 }
@@ -46,7 +47,8 @@ def parse_document(value: object, source: str) -> TargetDocument | tuple[Problem
         The document, or every problem of its shape, in the document's order.
     """
     if not isinstance(value, dict):
-        message = f"a target document must be an object, not {shown(value)}"
+        what = f"a string of {len(value):,} characters" if isinstance(value, str) else shown(value)
+        message = f"a target document must be an object, not {what}"
         return (Problem(ProblemCode.NOT_AN_OBJECT, source, "$", message),)
     try:
         return TargetDocument.model_validate(value)
@@ -60,31 +62,36 @@ def _problem(detail: ErrorDetails, document: Mapping[str, Any], source: str) -> 
     kind = detail["type"]
     place = json_path(path)
     name = _last_name(path)
-    context = detail.get("ctx", {})
     if kind == "extra_forbidden":
         known = _known_fields(path[:-1])
-        message = f"unknown field {shown(name)}{nearest(name, known)}; allowed: {', '.join(known)}"
+        field = str(path[-1])
+        message = f"unknown field {named(field)}{nearest(field, known)}; allowed: {', '.join(known)}"
         return Problem(ProblemCode.UNKNOWN_FIELD, source, place, message)
     if kind == "missing":
         return Problem(ProblemCode.MISSING_FIELD, source, place, _missing(name, document))
     if kind in _PLAIN_WORDS:
         expected = "text or a list of blocks" if name in _TEXT_OR_BLOCKS else _PLAIN_WORDS[kind]
         return Problem(ProblemCode.WRONG_TYPE, source, place, f"{name}={shown(value, path)} must be {expected}")
-    expected = str(context.get("expected", ""))
-    allowed = expected or _PATTERN_WORDS.get(str(context.get("pattern")), detail["msg"])
-    closest = (
-        nearest(value, expected.replace("'", "").replace(" or ", ", ").split(", "))
-        if expected and isinstance(value, str)
-        else ""
-    )
-    message = f"{name}={shown(value, path)} is not allowed; allowed: {allowed}{closest}"
+    message = f"{name}={shown(value, path)} is not allowed; allowed: {_allowed(detail.get('ctx', {}), value)}"
     return Problem(ProblemCode.NOT_ALLOWED, source, place, message)
+
+
+def _allowed(context: Mapping[str, Any], value: object) -> str:
+    """Say what is allowed: the values of an enumeration and the nearest one, a pattern in words, or a bound."""
+    if "pattern" in context:
+        return _PATTERN_WORDS[context["pattern"]]
+    if "expected" in context:
+        expected = str(context["expected"])
+        values = expected.replace("'", "").replace(" or ", ", ").split(", ")
+        return expected + (nearest(value, values) if isinstance(value, str) else "")
+    unit = " characters" if isinstance(value, str) else ""
+    return ", ".join(f"{words} {context[bound]:,}{unit}" for bound, words in _BOUND_WORDS.items() if bound in context)
 
 
 def _last_name(path: JsonPath) -> str:
     """Name a place by its field and, inside a list, its position: ``models[1]``."""
-    names = [at for at, part in enumerate(path) if isinstance(part, str)]
-    return json_path(path[names[-1] :]).removeprefix("$.") if names else "$"
+    last = max(at for at, part in enumerate(path) if isinstance(part, str))
+    return json_path(path[last:]).removeprefix("$.")
 
 
 def _missing(name: str, document: Mapping[str, Any]) -> str:
@@ -96,18 +103,15 @@ def _missing(name: str, document: Mapping[str, Any]) -> str:
     return f"{name} is missing"
 
 
-def _locate(location: tuple[str | int, ...], document: object) -> tuple[JsonPath, object]:
+def _locate(location: tuple[str | int, ...], document: Mapping[str, Any]) -> tuple[JsonPath, object]:
     """Turn pydantic's location, which also names union members, into a path that exists in the document."""
     path: list[str | int] = []
-    value = document
-    for position, part in enumerate(location):
-        last = position == len(location) - 1
-        if isinstance(value, dict) and (part in value or last):
-            value = value.get(part)
-            path.append(part)
-        elif isinstance(value, list) and isinstance(part, int):
-            value = value[part]
-            path.append(part)
+    value: Any = document
+    for part in location:
+        if path and path[-1] in _TEXT_OR_BLOCKS and isinstance(part, str):
+            continue  # the name of a union's member
+        path.append(part)
+        value = value[part] if isinstance(part, int) else value.get(part)
     return tuple(path), value
 
 
@@ -130,6 +134,8 @@ KNOWN_REQUEST_FIELDS = (
         "diagnostics",
         "output_format",
     ),
+    *("billing_policy", "compaction", "fallback_credit_token", "fallbacks", "prefill", "thread"),
+    *("user_profile_id", "workspace_id"),
 )
 """The Messages API's top-level fields, for naming the nearest one; others travel as they are."""
 
@@ -142,5 +148,5 @@ def unknown_request_fields(request: Mapping[str, Any], source: str) -> Iterator[
                 ProblemCode.UNKNOWN_REQUEST_FIELD,
                 source,
                 json_path(("request", field)),
-                f"request field {shown(field)} is not known{nearest(field, KNOWN_REQUEST_FIELDS)}; it is sent as it is",
+                f"request field {named(field)} is not known{nearest(field, KNOWN_REQUEST_FIELDS)}; it is sent as it is",
             )

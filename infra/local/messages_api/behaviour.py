@@ -22,6 +22,7 @@ class Behaviour:
         models: the models that exist; None for any.
         minimum_cacheable_tokens: model -> smallest prefix it caches, over the built-in table.
         refuses_zero: imitate a provider that refuses `max_tokens: 0`.
+        downgrades_hour: imitate a provider that silently grants 5m where 1h was asked, as Bedrock has.
         prefill_seconds: simulated latency before an answer begins, in real time.
         event_pause_seconds: real time between two events of a stream.
         is_diagnosis_pending: answer every asked diagnosis with "still comparing".
@@ -32,6 +33,7 @@ class Behaviour:
     models: frozenset[str] | None = None
     minimum_cacheable_tokens: Mapping[str, int] = field(default_factory=dict)
     refuses_zero: bool = False
+    downgrades_hour: bool = False
     prefill_seconds: float = 0.0
     event_pause_seconds: float = EVENT_PAUSE_SECONDS
     is_diagnosis_pending: bool = False

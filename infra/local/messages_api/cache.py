@@ -89,8 +89,24 @@ class PromptCache:
         self._entries: dict[tuple[str, str], CacheEntry] = {}
         self._sweep_above = _SWEEP_ABOVE_ENTRIES
 
-    def plan(self, prompt: Prompt, *, workspace_id: str, started_at_seconds: float, minimum_tokens: int) -> CachePlan:
-        """Work out what a request that started at that moment reads and writes; change nothing."""
+    def plan(
+        self,
+        prompt: Prompt,
+        *,
+        workspace_id: str,
+        started_at_seconds: float,
+        minimum_tokens: int,
+        downgrades_hour: bool = False,
+    ) -> CachePlan:
+        """Work out what a request that started at that moment reads and writes; change nothing.
+
+        Args:
+            prompt: the rendered request.
+            workspace_id: whose entries it may read.
+            started_at_seconds: when it started; lifetimes count from here.
+            minimum_tokens: the smallest prefix its model caches.
+            downgrades_hour: grant 5m where 1h is asked.
+        """
         marked = [
             index
             for index, block in enumerate(prompt.blocks)
@@ -110,7 +126,16 @@ class PromptCache:
             block = prompt.blocks[index]
             if index <= last_read or block.breakpoint is None:
                 continue
-            entry = _new_entry(prompt.model, block, workspace_id, started_at_seconds)
+            granted: Ttl = "5m" if downgrades_hour else block.breakpoint.ttl
+            entry = CacheEntry(
+                workspace_id=workspace_id,
+                model=prompt.model,
+                key=block.key,
+                tokens=block.prefix_tokens,
+                ttl=granted,
+                expires_at_seconds=started_at_seconds + TTL_SECONDS[granted],
+                breakpoint_kind=block.breakpoint.kind,
+            )
             writes.append(PlannedWrite(entry=entry, segment_tokens=block.prefix_tokens - known_tokens))
             known_tokens = block.prefix_tokens
         return CachePlan(
@@ -171,17 +196,3 @@ class PromptCache:
         present = self._entries.get(place)
         if present is None or present.expires_at_seconds <= entry.expires_at_seconds:
             self._entries[place] = entry
-
-
-def _new_entry(model: str, block: PromptBlock, workspace_id: str, started_at_seconds: float) -> CacheEntry:
-    if block.breakpoint is None:
-        raise ValueError("an entry is written only at a breakpoint; this block carries none")
-    return CacheEntry(
-        workspace_id=workspace_id,
-        model=model,
-        key=block.key,
-        tokens=block.prefix_tokens,
-        ttl=block.breakpoint.ttl,
-        expires_at_seconds=started_at_seconds + TTL_SECONDS[block.breakpoint.ttl],
-        breakpoint_kind=block.breakpoint.kind,
-    )

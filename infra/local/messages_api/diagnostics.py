@@ -58,23 +58,21 @@ class DiagnosticsBook:
         self._lock = threading.Lock()
         self._fingerprints: dict[str, Fingerprint] = {}
 
-    def keep(self, message_id: str, fingerprint: Fingerprint) -> None:
-        """Store the fingerprint of the request that a message answers, and drop the old ones."""
-        oldest_kept = fingerprint.taken_at_seconds - RETENTION_SECONDS
+    def register(self, message_id: str, current: Fingerprint, *, previous_id: str | None) -> dict[str, Any] | None:
+        """Keep the fingerprint of the request that a message answers, and compare it with an earlier one.
+
+        Returns:
+            The first point of divergence; None when there is none, or nothing to compare with.
+        """
+        oldest_kept = current.taken_at_seconds - RETENTION_SECONDS
         with self._lock:
-            self._fingerprints[message_id] = fingerprint
+            self._fingerprints[message_id] = current
             while next(iter(self._fingerprints.values())).taken_at_seconds <= oldest_kept:
                 del self._fingerprints[next(iter(self._fingerprints))]
-
-    def compare(self, previous_id: str, current: Fingerprint) -> dict[str, Any] | None:
-        """Name the first point of divergence from an earlier request; None when there is none."""
-        with self._lock:
-            previous = self._fingerprints.get(previous_id)
-        if (
-            previous is None
-            or previous.workspace_id != current.workspace_id
-            or current.taken_at_seconds - previous.taken_at_seconds >= RETENTION_SECONDS
-        ):
+            previous = self._fingerprints.get(previous_id) if previous_id is not None else None
+        if previous_id is None:
+            return None
+        if previous is None or previous.workspace_id != current.workspace_id:
             return {"type": "previous_message_not_found"}
         return _first_divergence(previous, current)
 

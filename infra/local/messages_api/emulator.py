@@ -120,6 +120,7 @@ class Emulator:
             workspace_id=call.workspace_id,
             started_at_seconds=call.started_at_seconds,
             minimum_tokens=minimum_tokens(prompt.model, self.behaviour.minimum_cacheable_tokens),
+            downgrades_hour=self.behaviour.downgrades_hour,
         )
         usage = usage_of(plan, output_tokens=streaming.output_tokens_of(body["max_tokens"]))
         self.limiter.count_tokens(
@@ -171,11 +172,8 @@ class Emulator:
             workspace_id=call.workspace_id,
             taken_at_seconds=call.started_at_seconds,
         )
-        self._diagnostics.keep(message_id, fingerprint)
         previous_id = asked.get("previous_message_id")
-        if previous_id is None:
-            return None
-        if self.behaviour.is_diagnosis_pending:
+        reason = self._diagnostics.register(message_id, fingerprint, previous_id=previous_id)
+        if previous_id is not None and self.behaviour.is_diagnosis_pending:
             return {"cache_miss_reason": None}
-        reason = self._diagnostics.compare(previous_id, fingerprint)
         return None if reason is None else {"cache_miss_reason": reason}

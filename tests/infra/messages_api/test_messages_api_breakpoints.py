@@ -153,3 +153,6 @@ def test_a_marker_may_stand_on_a_tool_result() -> None:
     assert len(find_breakpoints(user({**result, "cache_control": MARKER}))) == 1
     with pytest.raises(ApiError, match=r"messages\.0\.content\.0\.content\.0\.cache_control"):
         find_breakpoints(user({**result, "content": [text("42", cache_control=MARKER)]}))
+    document = {"type": "document", "source": {"content": [text("x", cache_control=MARKER)]}}
+    with pytest.raises(ApiError, match=r"content\.0\.content\.0\.source\.content\.0\.cache_control"):
+        find_breakpoints(user({**result, "content": [document]}))

@@ -171,6 +171,13 @@ def test_thinking_and_effort_are_model_specific(
     assert fate(tier_keys(before), tier_keys(after)) == expected
 
 
+def test_parallel_tool_use_is_keyed_by_itself() -> None:
+    """With the same kind of tool choice, `disable_parallel_tool_use` alone loses the messages."""
+    before = base_body(tool_choice={"type": "auto"})
+    after = base_body(tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+    assert fate(tier_keys(before), tier_keys(after)) == MESSAGES_LOST
+
+
 def test_a_second_image_changes_nothing_before_it() -> None:
     """What is keyed is whether there are images, not how many."""
     assert fate(tier_keys(with_tail(IMAGE)), tier_keys(with_tail(IMAGE, IMAGE))) == ALL_KEPT

@@ -1,0 +1,83 @@
+"""Generated files: the JSON Schema of target documents and the tables of the README.
+
+``make generate`` writes them, ``tests/docs`` compares them: what the docs say is what the code has.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from infra.local.lambda_emulator import ROOT
+from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope
+from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.settings import Settings
+from prompt_cache_warmer.values.document import json_schema
+from prompt_cache_warmer.values.problems import ProblemCode, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+README = ROOT / "README.md"
+SCHEMA = ROOT / "infra/targets.schema.json"
+
+
+def generated() -> dict[Path, str]:
+    """Return what each generated file should hold."""
+    return {SCHEMA: json.dumps(json_schema(), indent=2) + "\n", README: _readme(README.read_text(encoding="utf-8"))}
+
+
+def main() -> None:
+    """Write the generated files."""
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _readme(text: str) -> str:
+    tables = {
+        "metrics": _table(
+            ("metric", "unit", "dimensions", "meaning"),
+            (
+                (
+                    f"`{metric.name}`",
+                    metric.unit.value,
+                    "service" if metric.scope is Scope.RUN else "service; service, Target; service, Target, Model",
+                    metric.meaning,
+                )
+                for metric in CATALOGUE
+            ),
+        ),
+        "verdicts": _table(
+            ("verdict", "what it means"), ((f"`{verdict.value}`", verdict.sentence) for verdict in Verdict)
+        ),
+        "settings": _table(
+            ("variable", "default", "what it is"),
+            (
+                (
+                    f"`{field.alias}`",
+                    "" if field.is_required() or field.default is None else f"`{field.default}`",
+                    str(field.description),
+                )
+                for field in Settings.model_fields.values()
+            ),
+        ),
+        "warnings": ", ".join(f"`{code.value}`" for code in ProblemCode if code.severity is Severity.WARNING) + "\n",
+    }
+    for name, table in tables.items():
+        pattern = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- end -->)", re.DOTALL)
+        text, count = pattern.subn(lambda found, table=table: f"{found[1]}{table}{found[2]}", text)
+        if count != 1:
+            raise ValueError(f"README.md must have exactly one place for {name!r}, found {count}")
+    return text
+
+
+def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    headings = list(headings)
+    lines = [headings, ["---"] * len(headings), *map(list, rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    main()

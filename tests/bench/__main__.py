@@ -1,0 +1,5 @@
+"""Run every benchmark; a module of its own because spawned processes do not import a ``__main__``."""
+
+from tests.bench.overhead import main
+
+main()

@@ -1,0 +1,121 @@
+"""The README: short at the top, true throughout. What can run, runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from infra.local import demo
+from infra.local.cloud import LocalCloud
+from infra.local.function import InProcessFunction
+from infra.local.generate import generated
+from infra.local.lambda_emulator import ROOT
+from prompt_cache_warmer.cli.commands import commands
+from prompt_cache_warmer.rules.metrics import custom_metric_count
+from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS
+from prompt_cache_warmer.values.pricing import cost_usd
+from prompt_cache_warmer.values.usage import Usage
+from tests.fakes import EPOCH, reading
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FIRST_SCREEN = README.partition("\n## ")[0]
+
+
+def block(name: str) -> str:
+    """Return what follows a comment of the README, up to the next one or the end of a fence."""
+    text = README.partition(f"<!-- {name} -->\n")[2]
+    return text.partition("<!--")[0] if not text.startswith("```") else text.partition("\n```\n")[0].partition("\n")[2]
+
+
+def test_the_first_screen_has_at_most_40_lines_and_what_a_newcomer_asks() -> None:
+    """What it is, the two commands, deploying, the cost and how to stop it."""
+    assert len(FIRST_SCREEN.splitlines()) <= 40
+    for said in ("make demo", "make test", "sam build && sam deploy --guided", "What it costs", "How to stop it"):
+        assert said in FIRST_SCREEN
+
+
+def test_generated_files_are_current() -> None:
+    """The tables of the README and the JSON Schema are what the code says; `make generate` writes them."""
+    stale = [path.name for path, text in generated().items() if path.read_text(encoding="utf-8") != text]
+    assert stale == []
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    """Files exist, and anchors are headings."""
+    headings = {re.sub(r"[^a-z0-9 ]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in README.splitlines()}
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        found = target.removeprefix("#") in headings if target.startswith("#") else (ROOT / target).exists()
+        assert found, target
+
+
+@pytest.mark.timeout(120)
+def test_the_demo_prints_what_the_readme_shows_and_accepts_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every line of the sample is a line of the real output; a verdict that is not the expected one fails it."""
+    with LocalCloud() as cloud:
+        console = Console(width=demo.WIDE_COLUMNS, record=True, file=None, quiet=False)
+        assert demo.show(console, cloud, InProcessFunction(cloud.environment()), "the handler in this process")
+    printed = [" ".join(line.split()) for line in console.export_text().splitlines()]
+    for line in block("demo output").splitlines():
+        assert " ".join(line.split()) in printed, line
+
+    with LocalCloud() as cloud:
+        answer = InProcessFunction(cloud.environment()).invoke({})
+    expected = demo.expected_verdicts()
+    seen = {(target, model): list(found) for target, models in expected.items() for model, found in models.items()}
+    seen.pop(("broken", "invalid"))
+    answer["problems"] = [{"source": "targets/broken.json", "path": path} for path in ("$.keep", "$.requst")]
+    assert demo.differences(expected, seen, answer) == []
+    seen["greeter", "claude-haiku-4-5"][5] = "refreshed"
+    del seen["research-agent", "claude-opus-4-8"]
+    answer["problems"].pop()
+    assert [line.split(":")[0] for line in demo.differences(expected, seen, answer)] == [
+        "broken",
+        "greeter on claude-haiku-4-5",
+        "research-agent on claude-opus-4-8",
+    ]
+
+
+def test_the_example_target_is_valid() -> None:
+    """What people copy first is a target without errors."""
+    found = reading(json.loads(block("target example")), **{"prompts/support-handbook.md": "You are a bot. " * 3000})
+    assert found.problems == ()
+    assert found.target is not None
+
+
+def test_the_check_commands_output_is_real() -> None:
+    """The lines under the command are lines of its output."""
+    command, *lines = block("check output").splitlines()
+    _, _, *arguments = shlex.split(command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        result = CliRunner().invoke(commands, arguments)
+    assert result.exit_code == 1
+    assert set(lines) <= set(result.output.splitlines())
+
+
+def test_the_prices_named_in_the_readme_are_the_models_own() -> None:
+    """50,000 tokens read, once and 360 times a day."""
+    refresh = cost_usd("claude-sonnet-4-6", Usage(read_tokens=50_000), at=EPOCH)
+    assert refresh == Decimal("0.015")
+    assert "are 0.015 USD, 5.40 a day" in README
+    assert refresh * 360 == Decimal("5.40")
+
+
+def test_the_metric_counts_and_their_prices_are_right() -> None:
+    """At 0.30 USD a month each: 18 for a run, 11 a target, and the figure for 5,000 targets."""
+    assert custom_metric_count("run", targets=1, entries=1) == 18
+    assert custom_metric_count("target", targets=1, entries=1) - 18 == 11
+    assert round((custom_metric_count("entry", targets=5000, entries=5000) - 18) * Decimal("0.30")) == 16500
+    assert "16,500 USD a month" in README
+    assert "about 6 USD a month, and 3.30 more per target" in README
+
+
+def test_the_margin_named_in_messages_is_the_codes() -> None:
+    """Messages say five seconds; the rule has them."""
+    assert RUN_END_MARGIN_SECONDS == 5

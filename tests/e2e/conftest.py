@@ -1,0 +1,20 @@
+"""The local cloud for the end-to-end tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.cloud import API_KEY, WORKSPACE, LocalCloud
+from infra.local.messages_api import EmulatorClock, LocalMessagesApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def cloud() -> Iterator[LocalCloud]:
+    """Return a local cloud whose Messages API has a clock that stands still."""
+    with LocalCloud(LocalMessagesApi(clock=EmulatorClock(frozen=True), api_keys={API_KEY: WORKSPACE})) as started:
+        yield started

@@ -1,0 +1,79 @@
+"""The built artifact under the real Lambda runtime emulator: three ticks against moto and the Messages API."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.local.emf import emf_lines
+from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.cloud import LocalCloud
+
+SAM = ROOT / ".tools/sam/bin/sam"
+TICK_SECONDS = 240
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the function as ``sam build`` does, for this machine's processor."""
+    folder = tmp_path_factory.mktemp("build")
+    command = [SAM, "build", "--build-dir", folder, "--parameter-overrides", "Architecture=x86_64"]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    assert built.returncode == 0, built.stderr
+    return folder / "WarmerFunction"
+
+
+@pytest.mark.timeout(300)
+def test_three_ticks_of_the_artifact(artifact: Path, cloud: LocalCloud) -> None:
+    """Usage, EMF and CloudWatch agree: a write, a refresh, and after six minutes a write again."""
+    since = datetime.now(UTC) - timedelta(seconds=1)
+    cloud.upload(ROOT / "infra/examples")
+    with LambdaEmulator(task_root=artifact, environment=cloud.environment(), timeout_seconds=110) as function:
+        answers = []
+        for number, minutes in enumerate((0, 4, 6)):
+            cloud.api.clock.advance(minutes * 60)
+            answers.append(cloud.tick(function, f"exec-{number}"))
+        output = function.output()
+    verdicts = [
+        {f"{entry['target']} {entry['model']}": entry["verdict"] for entry in answer["entries"]} for answer in answers
+    ]
+    support = "support-agent claude-sonnet-4-6"
+    assert [tick[support] for tick in verdicts] == ["written", "refreshed", "written"]
+    assert [tick["research-agent claude-opus-4-8"] for tick in verdicts] == ["written", "refreshed", "refreshed"]
+    assert [tick["greeter claude-haiku-4-5"] for tick in verdicts] == ["uncached"] * 3
+
+    tokens = 5_616
+    (first,) = [entry for entry in answers[0]["entries"] if f"{entry['target']} {entry['model']}" == support]
+    assert (first["write_5m_tokens"], first["read_tokens"], first["granted_ttls"]) == (tokens, 0, ["5m"])
+    assert first["cost_usd"] == "0.02109"  # 5,616 x 3.75 + 10 x 3.00 USD per million
+
+    sums = [blob for blob in emf_lines(output) if "Target" not in blob]
+    assert [blob["EntriesWritten"] for blob in sums] == [[4.0], [0.0], [3.0]]
+    assert {blob["execution_id"] for blob in sums} == {"exec-0", "exec-1", "exec-2"}
+    assert cloud.metric_sum("EntriesRefreshed", since) == 5
+    assert cloud.metric_sum("CacheWrite5mTokens", since, Target="support-agent") == 4 * tokens
+    assert cloud.metric_sum("CacheReadTokens", since, Target="support-agent") == 2 * tokens
+    assert cloud.metric_sum("TargetsInvalid", since) == 3
+    assert "START RequestId" in output
+    assert json.dumps(answers).count("msg_local") == 15
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_cannot_happen_fails_the_invocation(artifact: Path, cloud: LocalCloud) -> None:
+    """Lambda sees an error with our own type, so its Errors metric and retries mean something."""
+    environment = cloud.environment(TARGETS_BUCKET="nobodys-bucket")
+    with (
+        LambdaEmulator(task_root=artifact, environment=environment, timeout_seconds=110) as function,
+        pytest.raises(FunctionError) as caught,
+    ):
+        function.invoke({})
+    assert caught.value.type == "TargetsUnreadableError"
+    assert "nobodys-bucket" in caught.value.message

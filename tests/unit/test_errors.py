@@ -1,0 +1,87 @@
+"""The error tree: what the docstring draws is what the classes are."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from prompt_cache_warmer import errors
+from prompt_cache_warmer.errors import CacheWarmerError, SettingsError, WarmCallError
+
+# A line of the drawing: four columns for each level, then the branch's corner, the name and its sentence.
+_LINE = re.compile(r"^    (?P<branches>(?:\|   |    )*(?:\|-- |`-- )?)(?P<name>\w+Error)(?: +(?P<sentence>\S.*))?$")
+
+
+def drawn() -> list[tuple[str, str]]:
+    """Read the docstring's drawing: each class with the class it hangs from."""
+    above: list[str] = []
+    found: list[tuple[str, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = _LINE.match(line)
+        if match:
+            depth = len(match["branches"]) // 4
+            above = [*above[:depth], match["name"]]
+            found.append((match["name"], above[depth - 1] if depth else "Exception"))
+    return found
+
+
+def warm_call_errors() -> list[type[WarmCallError]]:
+    """List every class of the warm calls' branch."""
+    classes = [getattr(errors, name) for name, _ in drawn()]
+    return [found for found in classes if issubclass(found, WarmCallError)]
+
+
+def test_the_drawn_tree_is_the_tree_of_classes() -> None:
+    """Every class is drawn, once, under the class it derives from."""
+    classes = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    assert sorted(drawn()) == sorted((found.__name__, found.__mro__[1].__name__) for found in classes)
+
+
+def test_every_error_has_the_one_root() -> None:
+    """Whoever catches the root catches all of them."""
+    assert all(issubclass(getattr(errors, name), CacheWarmerError) for name, _ in drawn())
+
+
+@pytest.mark.parametrize("kind", warm_call_errors(), ids=lambda kind: str(kind.__name__))
+def test_every_failed_call_says_what_to_do(kind: type[WarmCallError]) -> None:
+    """A failure carries a stable word, one sentence of advice, and what the API said."""
+    error = kind("no", http_status=529, request_id="req_1", workspace_id="wrkspc_1", retry_after_seconds=2.5)
+    assert re.fullmatch(r"[a-z-]+", error.code)
+    assert error.advice.endswith(".")
+    assert (str(error), error.http_status, error.request_id, error.workspace_id, error.retry_after_seconds) == (
+        "no",
+        529,
+        "req_1",
+        "wrkspc_1",
+        2.5,
+    )
+
+
+def test_the_words_of_failures_are_stable() -> None:
+    """Reports, alarms and runbooks use these words."""
+    assert {kind.__name__: kind.code for kind in warm_call_errors()} == {
+        "WarmCallError": "failed",
+        "CredentialError": "credential",
+        "SpendLimitError": "spend-limit",
+        "RejectedError": "rejected",
+        "ZeroRefusedError": "rejected",
+        "TransientError": "transient",
+        "RateLimitedError": "rate-limited",
+        "OverloadedError": "overloaded",
+        "UnreachableError": "unreachable",
+        "CallTimeoutError": "timeout",
+    }
+
+
+def test_a_failure_without_an_answer_says_nothing_of_one() -> None:
+    """Everything the API might have said is None when it said nothing."""
+    error = WarmCallError("no")
+    assert (error.http_status, error.request_id, error.workspace_id, error.retry_after_seconds) == (None,) * 4
+
+
+def test_settings_problems_are_joined_in_one_message() -> None:
+    """One error names every variable that is wrong."""
+    error = SettingsError(("A is missing", "B=1: too small"))
+    assert str(error) == "the environment is not valid: A is missing; B=1: too small"
+    assert error.problems == ("A is missing", "B=1: too small")

@@ -1,0 +1,74 @@
+"""The order: schedule, rule and direct invocation, and no field that is silently ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from prompt_cache_warmer.errors import EventError
+from prompt_cache_warmer.rules.order import Order
+
+ALLOWED = "allowed: targets, dry_run, source, scheduled_time, execution_id"
+SCHEDULED = "2026-11-22T12:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("event", "order"),
+    [
+        (None, Order()),
+        ({}, Order()),
+        (
+            {"source": "schedule", "scheduled_time": SCHEDULED, "execution_id": "e-1"},
+            Order(scheduled_time=SCHEDULED, execution_id="e-1"),
+        ),
+        ({"targets": ["b", "a", "b"], "dry_run": True}, Order(targets=("b", "a"), dry_run=True)),
+        ({"targets": None, "dry_run": False}, Order()),
+        (
+            {
+                "version": "0",
+                "id": "e-2",
+                "detail-type": "Scheduled Event",
+                "source": "aws.events",
+                "account": "123456789012",
+                "time": SCHEDULED,
+                "region": "eu-central-1",
+                "resources": [],
+                "detail": {},
+            },
+            Order(scheduled_time=SCHEDULED, execution_id="e-2"),
+        ),
+        ({"scheduled_time": 5, "execution_id": None}, Order()),
+    ],
+)
+def test_the_three_events_are_understood(event: object, order: Order) -> None:
+    """The schedule's input, a rule's envelope and a direct invocation say what to do."""
+    assert Order.from_event(event) == order
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (
+            {"dryrun": True},
+            f"the event has an unknown field 'dryrun'; did you mean 'dry_run'?; {ALLOWED}",
+        ),
+        (
+            {"Records": []},
+            f"the event has an unknown field 'Records'; {ALLOWED}",
+        ),
+        ({"dry_run": "true"}, "the event's dry_run='true' is not allowed; allowed: true, false"),
+        ({"dry_run": None}, "the event's dry_run=null is not allowed; allowed: true, false"),
+        ({"dry_run": 1}, "the event's dry_run=1 is not allowed; allowed: true, false"),
+        ({"targets": "a"}, "the event's targets='a' is not allowed; allowed: a list of target names"),
+        ({"targets": []}, "the event's targets=a list of 0 is not allowed; allowed: a list of target names"),
+        ({"targets": ["a", 5]}, "the event's targets=a list of 2 is not allowed; allowed: a list of target names"),
+        ([], "the event must be an object, not a list of 0"),
+        ("warm", "the event must be an object, not 'warm'"),
+    ],
+)
+def test_an_event_that_says_something_else_is_an_error(event: Any, message: str) -> None:
+    """A misspelt dry_run would spend money, so nothing is ignored and the message says what is allowed."""
+    with pytest.raises(EventError) as caught:
+        Order.from_event(event)
+    assert str(caught.value) == message
