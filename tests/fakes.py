@@ -11,7 +11,6 @@ from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.errors import CredentialError, TargetUnavailableError
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.request import Form
-from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
 from prompt_cache_warmer.values.usage import Usage
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.metrics import MetricSet
     from prompt_cache_warmer.rules.report import EntryResult, RunReport
     from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.values.problems import Problem, ProblemCode
     from prompt_cache_warmer.values.targets import Target, TargetSummary
 
 EPOCH = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 from infra.local.lambda_emulator import ROOT
@@ -66,10 +65,11 @@ def _readme(text: str) -> str:
         "warnings": ", ".join(f"`{code.value}`" for code in ProblemCode if code.severity is Severity.WARNING) + "\n",
     }
     for name, table in tables.items():
-        pattern = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, count = pattern.subn(lambda found, table=table: f"{found[1]}{table}{found[2]}", text)
-        if count != 1:
-            raise ValueError(f"README.md must have exactly one place for {name!r}, found {count}")
+        begin, end = f"<!-- {name}: generated -->\n", "<!-- end -->"
+        if text.count(begin) != 1:
+            raise ValueError(f"README.md must have exactly one place for {name!r}, found {text.count(begin)}")
+        before, _, rest = text.partition(begin)
+        text = before + begin + table + end + rest.partition(end)[2]
     return text
 
 

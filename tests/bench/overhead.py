@@ -53,19 +53,19 @@ def main() -> None:
     lines = [
         "# Bench results",
         "",
-        f"Python {platform.python_version()}, {platform.machine()}, {multiprocessing.cpu_count()} cores, "
-        f"anthropic {metadata.version('anthropic')}, boto3 {metadata.version('boto3')}. Best of {REPEATS}; the figures "
+        f"Python {platform.python_version()}, {platform.machine()}, {multiprocessing.cpu_count()} cores,",
+        f"anthropic {metadata.version('anthropic')}, boto3 {metadata.version('boto3')}. Best of {REPEATS}; the figures",
         "are ratios within one run, so that they mean something on another machine.",
         "",
-        f"A run of N entries (prompts of {PROMPT_BYTES:,} bytes, {CONCURRENCY} at a time, an API that takes "
-        f"{API_LATENCY_SECONDS:g} s), its S3 listing, reading, metrics and logs included, against a bare gather over "
-        "the SDK with the same bodies:",
+        f"A run of N entries (prompts of {PROMPT_BYTES:,} bytes, {CONCURRENCY} at a time, an API that takes",
+        f"{API_LATENCY_SECONDS:g} s), its S3 listing, metrics and logs included, against a bare gather over the SDK",
+        "with the same bodies:",
         "",
         "| N | run, s | bare gather, s | ratio |",
         "| ---: | ---: | ---: | ---: |",
         *(f"| {count:,} | {run:.2f} | {bare:.2f} | {run / bare:.2f} |" for count, run, bare in rows),
         "",
-        f"Importing the handler: {ours:.2f} s; only its third-party modules: {theirs:.2f} s; ratio {ours / theirs:.2f}.",
+        f"Importing the handler: {ours:.2f} s; its third parties alone: {theirs:.2f} s; ratio {ours / theirs:.2f}.",
         f"Peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB.",
         "",
     ]
@@ -140,4 +140,3 @@ def seconds(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-

@@ -209,7 +209,7 @@ async def test_an_error_message_that_quotes_the_request_is_withheld(
     with pytest.raises(RejectedError, match="quotes the request and is withheld"):
         await send(messages)
     api.faults.add(Fault(kind="status", status=400, message="system.0: field missing"))
-    with pytest.raises(RejectedError, match="400 invalid_request_error: system.0: field missing"):
+    with pytest.raises(RejectedError, match=r"400 invalid_request_error: system\.0: field missing"):
         await send(messages)
 
 

@@ -225,7 +225,7 @@ async def test_a_bucket_that_is_not_there_fails_the_whole_load(aws: LocalAws) ->
         max_inflight_bytes=1,
     )
     with pytest.raises(
-        TargetsUnreadableError, match="'nobodys-bucket' could not be listed.*NoSuchBucket.*TARGETS_BUCKET"
+        TargetsUnreadableError, match=r"'nobodys-bucket' could not be listed.*NoSuchBucket.*TARGETS_BUCKET"
     ):
         await targets.load()
 

@@ -55,7 +55,7 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
 
 
 @pytest.mark.timeout(120)
-def test_the_demo_prints_what_the_readme_shows_and_accepts_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_prints_what_the_readme_shows_and_accepts_nothing_else() -> None:
     """Every line of the sample is a line of the real output; a verdict that is not the expected one fails it."""
     with LocalCloud() as cloud:
         console = Console(width=demo.WIDE_COLUMNS, record=True, file=None, quiet=False)

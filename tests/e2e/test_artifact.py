@@ -25,7 +25,7 @@ TICK_SECONDS = 240
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the function as ``sam build`` does, for this machine's processor."""
     folder = tmp_path_factory.mktemp("build")
-    command = [SAM, "build", "--build-dir", folder, "--parameter-overrides", "Architecture=x86_64"]
+    command = [str(SAM), "build", "--build-dir", str(folder), "--parameter-overrides", "Architecture=x86_64"]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     assert built.returncode == 0, built.stderr
     return folder / "WarmerFunction"

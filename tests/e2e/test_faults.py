@@ -50,9 +50,9 @@ def log_lines(output: str) -> list[dict[str, Any]]:
     return [line for line in lines if "_aws" not in line]
 
 
-def tick(cloud: LocalCloud, *, timeout_seconds: float = 110, **settings: str) -> Tick:
+def tick(cloud: LocalCloud, settings: Mapping[str, str] | None = None, *, timeout_seconds: float = 110) -> Tick:
     """Run one tick."""
-    return Tick(cloud, InProcessFunction(cloud.environment(**settings), timeout_seconds=timeout_seconds))
+    return Tick(cloud, InProcessFunction(cloud.environment(**(settings or {})), timeout_seconds=timeout_seconds))
 
 
 def test_an_invalid_document_is_in_report_log_and_metric_and_the_others_are_warmed(cloud: LocalCloud) -> None:
@@ -131,7 +131,7 @@ def test_a_failed_call_is_in_report_log_and_metric(
     """The verdict is failed, with its code, reason, attempts and advice; the invocation itself succeeds."""
     cloud.put("targets/a.json", document("a"))
     cloud.api.faults.add(fault)
-    seen = tick(cloud, **settings)
+    seen = tick(cloud, settings)
     (entry,) = seen.answer["entries"]
     assert (entry["outcome"], entry["verdict"], entry["code"], entry["attempts"], entry["reason"]) == (
         "failed",
@@ -190,7 +190,8 @@ def test_a_dead_s3_fails_the_invocation(cloud: LocalCloud) -> None:
     """Nothing can be known, so Lambda's own Errors metric counts it and the schedule's alarm can tell."""
     error, output = failure(cloud, AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert isinstance(error, TargetsUnreadableError)
-    assert re.match(rf"bucket '{BUCKET}' could not be listed under '(targets|prompts)/': EndpointConnectionError", str(error))
+    said = rf"bucket '{BUCKET}' could not be listed under '(targets|prompts)/': EndpointConnectionError"
+    assert re.match(said, str(error))
     assert "TargetsUnreadableError" in output
 
 

@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from anthropic.types import Usage
+    from anthropic.types import Message, Usage
 
 KEY = os.environ.get("ANTHROPIC_API_KEY", "")  # noqa: TID251 - the suite's own switch
 MODEL = "claude-haiku-4-5"
@@ -30,8 +30,6 @@ pytestmark = [
     pytest.mark.skipif(not KEY, reason="asks the real API: needs ANTHROPIC_API_KEY"),
     pytest.mark.timeout(180),
 ]
-
-Ask = "Callable[..., Usage]"
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ def ask(client: anthropic.Anthropic) -> Callable[..., Usage]:
             **request,
         }
         known = {name: body.pop(name) for name in ("model", "system", "messages", "max_tokens")}
-        message = client.messages.create(**known, extra_body=body)
+        message: Message = client.messages.create(**known, extra_body=body)
         return message.usage
 
     return send

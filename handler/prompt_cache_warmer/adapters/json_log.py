@@ -35,7 +35,7 @@ class JsonRunLog:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(formatter)
         handler.addFilter(_without_task_name)
-        self._logger = logging.Logger(service, level)
+        self._logger = logging.Logger(service, level)  # noqa: LOG001 - getLogger() would share it
         self._logger.addHandler(handler)
 
     def invalid(self, problem: Problem) -> None:
