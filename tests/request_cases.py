@@ -93,7 +93,7 @@ REQUESTS: dict[str, Case] = {
         _marked("ephemeral"),
         Code.WRONG_TYPE,
         "$.request.system[0].cache_control",
-        "cache_control='ephemeral' must be an object",
+        "cache_control=a string of 9 characters must be an object",
     ),
     "marker without a type": Case(
         _marked({"ttl": "1h"}), Code.MISSING_FIELD, "$.request.system[0].cache_control.type", "type is missing"

@@ -8,8 +8,9 @@ is set to nothing counts as absent, because that is how a CloudFormation templat
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -35,12 +36,13 @@ DEFAULT_TARGETS_PREFIX = "targets/"
 DEFAULT_PROMPTS_PREFIX = "prompts/"
 
 _KEY_BEGINNING = "sk-ant-"
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _key_prefix(value: str) -> str:
     folders = value.removesuffix("/").split("/")
-    if not value.endswith("/") or {"", ".", ".."}.intersection(folders) or not value.isprintable():
+    if not value.endswith("/") or {"", ".."}.intersection(folders) or not value.isprintable():
         raise ValueError("must be a key prefix such as 'targets/': no leading slash, a trailing slash, no '..' or '//'")
     return value
 
@@ -49,8 +51,8 @@ def _base_url(value: str) -> str:
     url = urlsplit(value)
     if url.username is not None or url.password is not None:
         raise ValueError("must not hold a user name or a password")
-    if not _is_port(url):
-        raise ValueError("must have a port from 1 to 65535, or none")
+    if url.netloc and not _HOST_AND_PORT.fullmatch(url.netloc):
+        raise ValueError("must have a plain host name or address, and a port in digits or none")
     if url.query or url.fragment or not value.isprintable():
         raise ValueError("must be an address only: no query, no fragment, no control character")
     if url.scheme == "https" and url.hostname:
@@ -64,13 +66,6 @@ def _secret_id(value: str) -> str:
     if value.startswith(_KEY_BEGINNING):
         raise ValueError("is an API key; put the key into a secret and name the secret here")
     return value
-
-
-def _is_port(url: SplitResult) -> bool:
-    try:
-        return url.port is None or url.port > 0
-    except ValueError:
-        return False
 
 
 class Settings(BaseModel):

@@ -204,10 +204,13 @@ async def test_a_refused_0_is_told_apart_from_any_other_400(api: LocalMessagesAp
 async def test_an_error_message_that_quotes_the_request_is_withheld(
     api: LocalMessagesApi, messages: AnthropicMessages
 ) -> None:
-    """The API may echo what it refuses; a prompt must not reach the log that way."""
-    api.faults.add(Fault(kind="status", status=400, message=f"system.0.text: bad text '{PROMPT[:60]}'"))
-    with pytest.raises(RejectedError, match="quotes the request and is withheld"):
-        await send(messages)
+    """The API may echo what it refuses, escaped or not; a prompt must not reach the log that way."""
+    lines = 'short one\nshort "two"\nshort three'
+    call = planted_call(tools=[{"name": "t", "input_schema": {"type": "object"}, "description": lines}])
+    for echo in (PROMPT[:60], PROMPT[7:30], lines, json.dumps(lines), lines.replace("\n", " ")):
+        api.faults.add(Fault(kind="status", status=400, message=f"bad text: {echo}"))
+        with pytest.raises(RejectedError, match="quotes the request and is withheld"):
+            await send(messages, call)
     api.faults.add(Fault(kind="status", status=400, message="system.0: field missing"))
     with pytest.raises(RejectedError, match=r"400 invalid_request_error: system\.0: field missing"):
         await send(messages)

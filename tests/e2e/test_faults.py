@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.cloud import BUCKET, LocalCloud
+from infra.local.cloud import API_KEY, BUCKET, LocalCloud
 from infra.local.function import InProcessFunction
 from infra.local.messages_api import Fault
 from prompt_cache_warmer.errors import EventError, SecretUnreadableError, SettingsError, TargetsUnreadableError
@@ -221,6 +221,13 @@ def test_an_event_with_a_misspelt_field_spends_nothing(cloud: LocalCloud) -> Non
     with pytest.raises(EventError, match="unknown field 'dry-run'; did you mean 'dry_run'"):
         function.invoke({"dry-run": True})
     assert cloud.api.requests == ()
+
+
+def test_a_key_in_the_environment_serves_instead_of_the_secret(cloud: LocalCloud) -> None:
+    """On one's own machine no secret is needed, and none is read."""
+    cloud.put("targets/a.json", document("a"))
+    environment = cloud.environment(ANTHROPIC_SECRET_ID="", ANTHROPIC_API_KEY=API_KEY)
+    assert InProcessFunction(environment).invoke({})["totals"]["written"] == 1
 
 
 def test_a_dry_run_of_a_selection_calls_nothing(cloud: LocalCloud) -> None:

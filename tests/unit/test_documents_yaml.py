@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[str, ProblemCode, str]] = {
         ProblemCode.TOO_DEEP,
         "nested more than 64 levels deep",
     ),
-    "billion laughs": (BILLION_LAUGHS, ProblemCode.TOO_LARGE, "more than 1,000,000 values, aliases expanded"),
+    "billion laughs": (BILLION_LAUGHS, ProblemCode.TOO_LARGE, "more than 200,000 values, aliases expanded"),
     "megabyte laughs": (
         f"a: &a {'x' * 1_000_000}\nb: [{', '.join(['*a'] * 9)}]\n",
         ProblemCode.TOO_LARGE,

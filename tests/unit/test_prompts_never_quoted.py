@@ -65,6 +65,8 @@ PLACES: dict[str, Any] = {
     "system_prompt": lambda planted: {"system_prompt": planted},
     "system_prompt block": lambda planted: {"system_prompt": [planted]},
     "system_prompt text": lambda planted: {"system_prompt": [text(planted, cache_control={"ttl": "9m"})]},
+    "marker": lambda planted: {"request": {"tools": [tool(cache_control=planted)]}},
+    "automatic caching": lambda planted: {"request": {"system": "a", "cache_control": planted}},
     "short form tools": lambda planted: {"tools": planted},
     "short form tool": lambda planted: {"tools": [planted]},
     "seed_messages": lambda planted: {"seed_messages": planted},
@@ -125,7 +127,7 @@ def _replaced(document: Any, path: tuple[str | int, ...], value: object) -> Any:
 
 
 # Names, models and the API's own words are shown, because the author has to find them.
-_NAMES = frozenset({"name", "models", "betas", "credential", "model", "keep", "type", "role", "ttl", "cache_control"})
+_NAMES = frozenset({"name", "models", "betas", "credential", "model", "keep", "type", "role", "ttl"})
 _NAMES_TOO = frozenset({"$schema", "enabled", "expected_requests", "thinking", "budget_tokens", "effort"})
 
 

@@ -56,6 +56,12 @@ def test_an_allowed_key_never_leaves_the_prefix(tail: str, head: str) -> None:
         assert "/".join(parts) == key
 
 
+def test_the_prefix_itself_is_the_operators_own() -> None:
+    """Only what follows it is looked at, so that a prefix such as ./ does not refuse every reference."""
+    assert is_allowed("./prompts/a.md", "./prompts/")
+    assert not is_allowed("./prompts/../a.md", "./prompts/")
+
+
 def test_a_reference_is_replaced_in_place_and_in_key_order() -> None:
     """The text stands where text_from stood, before the marker, as if it had been pasted."""
     body = valid(read_request({"system": [refers(cache_control=FIVE_MINUTES)]}, HANDBOOK)).body

@@ -6,6 +6,7 @@ The API's own message is quoted in part, because it says what to correct, unless
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import anthropic
@@ -40,7 +41,8 @@ _OWN_SPEND_LIMIT_PHRASE = "specified API usage limits"
 _ZERO_FIELD = "max_tokens"
 
 QUOTED_CHARACTERS = 200  # enough to say what to correct
-ECHO_CHARACTERS = 24  # a run of the request this long in an error message is a quotation of it
+ECHO_CHARACTERS = 16  # a run of the request this long in an error message is a quotation of it
+_QUOTING = re.compile(r"""\\[nrt]|[\s"'\\]""")
 
 
 def translate(error: anthropic.APIError, call: WarmCall) -> WarmCallError:
@@ -85,11 +87,15 @@ def _quotation(error: anthropic.APIStatusError, call: WarmCall) -> str:
     message = " ".join((error.api_message or "").split())[:QUOTED_CHARACTERS]
     if not message:
         return ""
-    request = json.dumps(call.body, ensure_ascii=False)
-    pieces = (message[at : at + ECHO_CHARACTERS] for at in range(max(1, len(message) - ECHO_CHARACTERS + 1)))
-    if any(len(piece) == ECHO_CHARACTERS and piece in request for piece in pieces):
+    said, sent = _squeeze(message), _squeeze(json.dumps(call.body, ensure_ascii=False))
+    if any(said[at : at + ECHO_CHARACTERS] in sent for at in range(len(said) - ECHO_CHARACTERS + 1)):
         return ": (the API's message quotes the request and is withheld)"
     return f": {message}"
+
+
+def _squeeze(text: str) -> str:
+    """Drop everything that quoting and escaping change: blanks, quotes, backslashes, escaped line ends."""
+    return _QUOTING.sub("", text)
 
 
 def _retry_after_seconds(error: anthropic.APIStatusError) -> float | None:

@@ -81,6 +81,8 @@ class AnthropicMessages:
             raise translate(error, call) from None
         except TimeoutError:
             raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
+        except ValueError:
+            raise UnreachableError("an answer that is not the API's: its body is not JSON") from None
 
     async def _client(self, credential: str) -> anthropic.AsyncAnthropic:
         if self._keys is None:
@@ -113,11 +115,7 @@ async def _exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_se
     if call.form is Form.STREAMED:
         return await _first_event(client, call, arguments)
     raw = await client.messages.with_raw_response.create(**arguments)
-    try:
-        message = json.loads(raw.http_response.content)
-    except ValueError:
-        raise UnreachableError(f"{raw.http_response.status_code} with a body that is not an API's answer") from None
-    return _answer(message, raw.headers, call)
+    return _answer(json.loads(raw.http_response.content), raw.headers, call)
 
 
 async def _first_event(client: anthropic.AsyncAnthropic, call: WarmCall, arguments: dict[str, Any]) -> Answer:
@@ -125,7 +123,7 @@ async def _first_event(client: anthropic.AsyncAnthropic, call: WarmCall, argumen
     async with await client.messages.create(**arguments, stream=True) as stream:
         async for event in stream:
             if event.type == "message_start":
-                return _answer(event.message.to_dict(mode="json"), stream.response.headers, call)
+                return _answer(event.to_dict(mode="json").get("message"), stream.response.headers, call)
     raise UnreachableError("the stream ended before message_start")
 
 

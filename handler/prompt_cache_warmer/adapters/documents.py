@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 JSON_SUFFIXES = (".json",)
 YAML_SUFFIXES = (".yaml", ".yml")
 MAX_DEPTH = 64  # the deepest body the API takes is far shallower; more is a mistake or an attack
-MAX_VALUES = 1_000_000  # aliases are expanded, so the bound is on what they expand to
+MAX_VALUES = 200_000  # more JSON than the largest context window holds; aliases count as what they expand to
 
 _YAML_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _YAML_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")

@@ -26,7 +26,7 @@ MAX_PROBLEMS = 100  # of one document; the rest is counted, so that one broken l
 _SHOWN_FIELDS = frozenset(
     {
         *("$schema", "name", "models", "keep", "betas", "credential", "expected_requests", "enabled", "model"),
-        *("type", "role", "ttl", "cache_control", "effort", "budget_tokens"),
+        *("type", "role", "ttl", "effort", "budget_tokens"),
     }
 )
 _SHOWN_PLACES = frozenset({("request", "thinking"), ("request", "tool_choice"), ("request", "output_config")})

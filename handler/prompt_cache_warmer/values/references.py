@@ -75,12 +75,12 @@ def resolve_references(content: object, texts: Mapping[str, str]) -> object:
 
 
 def is_allowed(key: str, prompts_prefix: str) -> bool:
-    """Tell whether a reference is the plain key of an object under the prompts' prefix."""
+    """Tell whether a reference is the plain key of an object under the prompts' prefix, which is the operator's own."""
     return (
         key.isprintable()
         and key.startswith(prompts_prefix)
         and len(key.encode()) <= _MAX_KEY_BYTES
-        and not {"", ".", ".."}.intersection(key.split("/"))
+        and not {"", ".", ".."}.intersection(key.removeprefix(prompts_prefix).split("/"))
         and "\\" not in key
     )
 

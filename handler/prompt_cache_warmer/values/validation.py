@@ -14,7 +14,16 @@ from prompt_cache_warmer.values.document import (
     Request,
     TargetDocument,
 )
-from prompt_cache_warmer.values.problems import JsonPath, Problem, ProblemCode, json_path, named, nearest, shown
+from prompt_cache_warmer.values.problems import (
+    MAX_PROBLEMS,
+    JsonPath,
+    Problem,
+    ProblemCode,
+    json_path,
+    named,
+    nearest,
+    shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,8 +62,9 @@ def parse_document(value: object, source: str) -> TargetDocument | tuple[Problem
     try:
         return TargetDocument.model_validate(value)
     except ValidationError as error:
-        found = (_problem(detail, value, source) for detail in error.errors(include_url=False, include_input=False))
-        return tuple(dict.fromkeys(found))
+        details = error.errors(include_url=False, include_input=False)
+        found = [_problem(detail, value, source) for detail in details[: MAX_PROBLEMS + 1]]
+        return (*found, *found[-1:] * (len(details) - len(found)))  # beyond what is listed only the number counts
 
 
 def _problem(detail: ErrorDetails, document: Mapping[str, Any], source: str) -> Problem:
@@ -134,7 +144,7 @@ KNOWN_REQUEST_FIELDS = (
         "diagnostics",
         "output_format",
     ),
-    *("billing_policy", "compaction", "fallback_credit_token", "fallbacks", "prefill", "thread"),
+    *("billing_policy", "compaction", "fallback_credit_token", "fallbacks", "thread"),
     *("user_profile_id", "workspace_id"),
 )
 """The Messages API's top-level fields, for naming the nearest one; others travel as they are."""
