@@ -42,7 +42,6 @@ class Sandbox:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._messages = AnthropicMessages(
             _api_keys(settings), base_url=settings.anthropic_base_url or DEFAULT_BASE_URL
         )

@@ -33,6 +33,7 @@ EXAMPLES = ROOT / "infra/examples"
 ARTIFACT = ROOT / ".aws-sam/build/WarmerFunction"
 TICK_MINUTES = (0, 4, 8, 14, 18, 22)  # four minutes apart, with one gap of six after the third
 SECONDS_PER_MINUTE = 60
+FUNCTION_TIMEOUT_SECONDS = 110  # the template's default
 INVALID = "invalid"
 WIDE_COLUMNS = 118  # for output that is not a terminal: the tables without folded words
 SHOWN_METRICS = (
@@ -59,7 +60,11 @@ def main(*, artifact: bool, live: bool, api_key: str | None) -> None:
     with ExitStack() as stack:
         cloud = stack.enter_context(LocalCloud())
         function: Function = (
-            stack.enter_context(LambdaEmulator(task_root=ARTIFACT, environment=cloud.environment()))
+            stack.enter_context(
+                LambdaEmulator(
+                    task_root=ARTIFACT, environment=cloud.environment(), timeout_seconds=FUNCTION_TIMEOUT_SECONDS
+                )
+            )
             if artifact
             else InProcessFunction(cloud.environment())
         )

@@ -123,14 +123,6 @@ def test_betas_are_a_set() -> None:
     assert digest({}, ["a"]) != digest({}, ["a", "b"])
 
 
-def test_the_combined_hash_says_whether_anything_differs() -> None:
-    """One hash of all parts, in hexadecimal."""
-    combined = prints(BASE).combined
-    assert len(combined) == 64
-    assert combined == prints({**BASE, "max_tokens": 3}).combined
-    assert combined != prints({**BASE, "speed": "fast"}).combined
-
-
 def test_a_fingerprint_is_the_same_tomorrow() -> None:
     """Stored fingerprints are compared with new ones, so the formula is fixed: sha256 of role and block as JSON."""
     body = {"system": [text("a", cache_control=FIVE_MINUTES)]}

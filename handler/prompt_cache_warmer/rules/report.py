@@ -7,7 +7,7 @@ what is left out is counted. Totals always cover everything.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -147,7 +147,6 @@ class RunReport:
     targets_invalid: int
     results: tuple[EntryResult, ...] = ()
     problems: tuple[Problem, ...] = ()
-    notices: tuple[str, ...] = field(default=())
 
     @property
     def usage(self) -> Usage:
@@ -197,7 +196,6 @@ class RunReport:
             "duration_ms": self.duration_ms,
             "dry_run": self.order.dry_run,
             "totals": self.totals(),
-            "notices": list(self.notices),
             "problems": [_problem_json(problem) for problem in problems[:MAX_LISTED]],
             "problems_truncated": max(0, len(problems) - MAX_LISTED),
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],

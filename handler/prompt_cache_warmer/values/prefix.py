@@ -61,11 +61,6 @@ class Fingerprint:
     messages: str
     settings: str
 
-    @property
-    def combined(self) -> str:
-        """One hash of all four."""
-        return hashlib.sha256(f"{self.tools}{self.system}{self.messages}{self.settings}".encode()).hexdigest()
-
 
 def shared_body(body: Mapping[str, Any], end: Block) -> Json:
     """Return what every request with this prefix shares: the body up to ``end``, without per-request fields.

@@ -117,9 +117,6 @@ class Problem:
         """Tell whether it keeps the target from being warmed."""
         return self.code.severity
 
-    def __str__(self) -> str:
-        return f"{self.source}: {self.path}: {self.severity}: {self.message} [{self.code}]"
-
 
 def json_path(parts: Iterable[str | int]) -> str:
     """Write a place in a document as a JSON path, such as ``$.request.system[0].text``."""
