@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompt_cache_warmer.values.body import blocks
@@ -132,6 +132,7 @@ def test_a_fingerprint_is_the_same_tomorrow() -> None:
     assert prints(body).tools == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
+@settings(deadline=None)  # a loaded machine is not a defect
 @given(st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=4), st.sampled_from([FIVE_MINUTES, ONE_HOUR]))
 def test_no_ttl_changes_any_fingerprint(words: list[str], marker: Json) -> None:
     """Whatever the texts are, swapping the ttl of the end leaves all hashes alone, and the digest not."""
@@ -142,6 +143,7 @@ def test_no_ttl_changes_any_fingerprint(words: list[str], marker: Json) -> None:
     assert (digest(shared(one), ()) == digest(shared(two), ())) == (marker == FIVE_MINUTES)
 
 
+@settings(deadline=None)  # a loaded machine is not a defect
 @given(st.dictionaries(st.text(max_size=5), json_values(), min_size=2, max_size=5), st.randoms())
 def test_key_order_changes_the_fingerprint(schema: dict[str, Any], random: Any) -> None:
     """The API's key is of rendered bytes, so the same object in another order is another prefix."""
