@@ -58,5 +58,6 @@ def warm_live(console: Console, api_key: str | None) -> None:
             }
         )
         for number in (1, 2):
-            console.print(report_table(function.invoke(schedule_event(f"live-{number}")), title=f"Real call {number}"))
+            console.print(f"Real call {number}")
+            console.print(report_table(function.invoke(schedule_event(f"live-{number}"))))
             time.sleep(PAUSE_SECONDS)

@@ -72,3 +72,9 @@ def test_an_event_that_says_something_else_is_an_error(event: Any, message: str)
     with pytest.raises(EventError) as caught:
         Order.from_event(event)
     assert str(caught.value) == message
+
+
+def test_an_envelope_of_something_else_is_refused() -> None:
+    """An event this version does not act on must not start a whole run that spends money."""
+    with pytest.raises(EventError, match="detail-type='Object Created' is not allowed; allowed: 'Scheduled Event'"):
+        Order.from_event({"detail-type": "Object Created", "detail": {"dry_run": True}})

@@ -20,7 +20,7 @@ from prompt_cache_warmer.errors import TargetUnavailableError
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target
-from prompt_cache_warmer.values.references import find_references
+from prompt_cache_warmer.values.references import MAX_REFERENCES, find_references
 from prompt_cache_warmer.warm.room import Room
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class S3Targets:
             size_bytes = stored.size_bytes + sum(self._prompts[key].size_bytes for key in keys if key in self._prompts)
             if size_bytes > MAX_TARGET_BYTES:
                 raise _too_large(size_bytes)
-            texts = self._texts(keys)
+            texts = self._texts(keys[:MAX_REFERENCES])  # beyond it the document is an error anyway
         except DocumentError as error:
             return _Known(stored.etag, references, None, (error.problem(stored.key),)), None
         except ObjectUnavailableError as error:

@@ -1,15 +1,25 @@
-"""The run report as a table; made from the same object the handler answers."""
+"""The run report as a person reads it; made from the same object the handler answers.
+
+Figures stand in columns that fit 80 characters, and the why stands below them over the whole width,
+so that no sentence is folded into a column of ten. What comes from outside is plain text: rich would
+read brackets in a str as markup, and a terminal would obey control characters.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group
+from rich.padding import Padding
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import RenderableType
 
 VERDICT_STYLES = {
     "refreshed": "green",
@@ -18,40 +28,29 @@ VERDICT_STYLES = {
     "uncached": "magenta",
     "failed": "bold red",
     "deferred": "red",
+    "invalid": "bold red",
 }
 _COST_PLACES = 6  # a refresh costs fractions of a cent
+_ENTRY_WIDTH, _VERDICT_WIDTH = 35, 9
+_FIGURE_WIDTHS = (8, 8, 6, 9)  # read, written, plain, USD
+_INDENT = (0, 0, 0, 2)
+_PLAIN_FORM = "zero"
 
 
-def report_table(report: Mapping[str, Any], *, title: str | None = None) -> Table:
-    """Make the table of a run report: one row per entry, the invalid documents, the totals."""
-    table = Table(title=title, title_justify="left", show_footer=False, expand=False)
-    table.add_column("entry", overflow="fold")
-    table.add_column("verdict", no_wrap=True)
-    for heading in ("read", "written", "plain", "USD"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for line in report["entries"]:
-        table.add_row(*_row(line))
-    for problem in report["problems"]:
-        if problem["severity"] == "error":
-            why = f"{problem['path']}: {problem['message']}"
-            invalid = Text("invalid", style=VERDICT_STYLES["failed"])
-            table.add_row(Text(problem["source"]), invalid, "", "", "", "", Text(why))
+def report_table(report: Mapping[str, Any]) -> Group:
+    """Lay out a run report: every entry with its figures and its why, the invalid documents, the totals."""
     totals = report["totals"]
-    table.add_section()
-    table.add_row(
-        Text(f"{totals['entries']} entries"),
-        Text(f"{totals['entries_warmed']} warmed"),
-        f"{totals['read_tokens']:,}",
-        f"{totals['write_5m_tokens'] + totals['write_1h_tokens']:,}",
-        f"{totals['uncached_tokens']:,}",
-        usd(totals["cost_usd"]),
+    return Group(
+        _row(Text("entry"), Text("verdict"), ("read", "written", "plain", "USD"), style="bold"),
+        *(part for line in report["entries"] for part in _entry(line)),
+        *(part for problem in report["problems"] if problem["severity"] == "error" for part in _invalid(problem)),
+        Rule(style="dim"),
+        _row(Text(f"{totals['entries']} entries"), Text(f"{totals['entries_warmed']} warmed"), _figures(totals)),
         Text(
             f"{totals['entries_failed']} failed, {totals['entries_deferred']} deferred, "
             f"{totals['targets_invalid']} invalid documents"
         ),
     )
-    return table
 
 
 def usd(amount: str | None) -> str:
@@ -59,23 +58,51 @@ def usd(amount: str | None) -> str:
     return "unknown" if amount is None else f"{Decimal(amount):.{_COST_PLACES}f}"
 
 
-def _row(line: Mapping[str, Any]) -> tuple[str | Text, ...]:
-    """Make an entry's row; what comes from outside is plain text, because rich reads brackets in a str as markup."""
+def _entry(line: Mapping[str, Any]) -> Sequence[RenderableType]:
     word = line.get("verdict") or line["outcome"]
-    entry = Text(f"{line['target']}\n  {line['model']}")
-    why = "\n".join((line["reason"], *line.get("notices", ())))
-    if line.get("call_form"):
-        why += f"\n({line['call_form']})"
-    verdict = Text(word, style=VERDICT_STYLES.get(word, ""))
-    if "read_tokens" not in line:
-        return entry, verdict, "", "", "", "", Text(why)
-    written = line["write_5m_tokens"] + line["write_1h_tokens"]
+    why = [line["reason"], *line.get("notices", ())]
+    if line.get("form", _PLAIN_FORM) != _PLAIN_FORM:
+        why.append(f"sent as {line['form']}: {line['form_reason']}")
+    if line.get("shared_with"):
+        why.append(f"by the call of {line['shared_with']}, which is the same bytes")
+    if line.get("advice"):
+        why.append(line["advice"])
+    figures = _figures(line) if "read_tokens" in line else ("",) * len(_FIGURE_WIDTHS)
+    name = Text(f"{_plain(line['target'])} {_plain(line['model'])}")
+    return (_row(name, Text(_plain(word), style=VERDICT_STYLES.get(word, "")), figures), *map(_why, why))
+
+
+def _invalid(problem: Mapping[str, Any]) -> Sequence[RenderableType]:
+    verdict = Text("invalid", style=VERDICT_STYLES["invalid"])
+    row = _row(Text(_plain(problem["source"])), verdict, ("",) * len(_FIGURE_WIDTHS))
+    return (row, _why(f"{problem['path']}: {problem['message']}"))
+
+
+def _row(name: Text, verdict: Text, figures: Sequence[str], *, style: str = "") -> Table:
+    """Draw one row; every row is a table of its own, so the widths are given and not found."""
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_column(width=_ENTRY_WIDTH, overflow="fold")
+    row.add_column(width=_VERDICT_WIDTH)
+    for width in _FIGURE_WIDTHS:
+        row.add_column(width=width, justify="right", overflow="fold")
+    row.add_row(name, verdict, *map(Text, figures), style=style)
+    return row
+
+
+def _figures(counts: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    written = counts["write_5m_tokens"] + counts["write_1h_tokens"]
     return (
-        entry,
-        verdict,
-        f"{line['read_tokens']:,}",
+        f"{counts['read_tokens']:,}",
         f"{written:,}",
-        f"{line['uncached_tokens']:,}",
-        usd(line.get("cost_usd")),
-        Text(why),
+        f"{counts['uncached_tokens']:,}",
+        usd(counts.get("cost_usd")),
     )
+
+
+def _why(sentence: str) -> Padding:
+    return Padding(Text(_plain(sentence), style="dim"), _INDENT)
+
+
+def _plain(text: str) -> str:
+    """Replace what a terminal would obey."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

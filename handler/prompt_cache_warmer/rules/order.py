@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FIELDS = ("targets", "dry_run", "source", "scheduled_time", "execution_id")
 _ENVELOPE_MARK = "detail-type"  # every EventBridge rule's event carries it
+_SCHEDULED = "Scheduled Event"  # what a rule with a schedule sends; others ask for something this does not do
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Order:
         if not isinstance(event, dict):
             raise EventError(f"the event must be an object, not {shown(event)}")
         if _ENVELOPE_MARK in event:
+            kind = event[_ENVELOPE_MARK]
+            if kind != _SCHEDULED:
+                raise EventError(f"the event's detail-type={shown(kind)} is not allowed; allowed: {_SCHEDULED!r}")
             return cls(scheduled_time=_text(event, "time"), execution_id=_text(event, "id"))
         for field in event:
             if field not in _FIELDS:
