@@ -17,18 +17,20 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 SAM := .tools/sam/bin/sam
 CHECKOV := .tools/checkov/bin/checkov
+ARTIFACT_FOLDER := build/artifact
+ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
 .PHONY: help setup demo test check lint types layers template-lint bench build lock generate clean
 
 help: ## List the commands
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 22
 
 setup: .venv/.synced ## Make .venv with the console script prompt-cache-warmer (plain `make` does this)
 
 demo: setup ## Run the service on the embedded local cloud (ARTIFACT=1: the built zip; LIVE=1: one real call)
-	@$(if $(ARTIFACT),$(MAKE) --no-print-directory build ARCHITECTURE=x86_64 >/dev/null,:)
+	@$(if $(ARTIFACT),$(MAKE) --no-print-directory $(ARTIFACT_FOLDER) >/dev/null,:)
 	@$(BIN)/python -m infra.local.demo $(if $(ARTIFACT),--artifact) $(if $(LIVE),--live)
 
 test: check .tools/sam/.synced ## Check everything, then run every test with branch coverage
@@ -53,8 +55,13 @@ template-lint: setup .tools/checkov/.synced
 bench: setup ## Measure, as ratios within one run, and write tests/bench/*.md
 	PYTHONPATH=handler $(BIN)/python -m tests.bench
 
-build: .tools/sam/.synced ## sam build (ARCHITECTURE=x86_64 to run the artifact on this machine)
-	$(SAM) build $(if $(ARCHITECTURE),--parameter-overrides Architecture=$(ARCHITECTURE))
+build: .tools/sam/.synced ## sam build, as a deployment does it
+	$(SAM) build
+
+# For this machine's processor, and apart from .aws-sam: what `sam deploy` ships must never be this one.
+.PHONY: $(ARTIFACT_FOLDER)
+$(ARTIFACT_FOLDER): .tools/sam/.synced
+	$(SAM) build --build-dir $@ --parameter-overrides Architecture=$(ARCHITECTURE)
 
 lock: $(UV) ## Resolve the hash-locked requirement files again
 	$(COMPILE) pyproject.toml --extra aws --output-file handler/requirements.txt

@@ -15,5 +15,6 @@ MILLISECONDS_PER_SECOND = 1000
 
 def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Warm what is due and return the run report; raise only when the run as a whole could not happen."""
-    remaining_seconds = context.get_remaining_time_in_millis() / MILLISECONDS_PER_SECOND
-    return sandbox(Settings.from_environment()).handle(event, remaining_seconds=remaining_seconds)
+    return sandbox(Settings.from_environment()).handle(
+        event, remaining_seconds=lambda: context.get_remaining_time_in_millis() / MILLISECONDS_PER_SECOND
+    )

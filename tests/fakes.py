@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.errors import CredentialError, TargetUnavailableError
-from prompt_cache_warmer.ports import Answer
+from prompt_cache_warmer.ports import Answer, unlimited
 from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
 from prompt_cache_warmer.values.usage import Usage
@@ -85,8 +85,9 @@ class MemoryTargets:
         self.documents = documents or {}
         self.fetched: list[str] = []
 
-    async def load(self) -> Index:
-        """Read every document."""
+    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
+        """Read every document, if there is any time."""
+        assert remaining_seconds() > 0
         readings = [reading(value, source=source) for source, value in sorted(self.documents.items())]
         return index_of((found.target.summary if found.target else None, found.problems) for found in readings)
 
@@ -183,7 +184,7 @@ class MemoryLog:
         self.results: list[EntryResult] = []
         self.reports: list[RunReport] = []
 
-    def invalid(self, problem: Problem) -> None:
+    def document(self, problem: Problem) -> None:
         """Keep the problem."""
         self.problems.append(problem)
 

@@ -6,17 +6,19 @@ them in memory and pass the same contract tests.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from prompt_cache_warmer.values.problems import Problem, Severity
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from prompt_cache_warmer.rules.metrics import MetricSet
     from prompt_cache_warmer.rules.report import EntryResult, RunReport
     from prompt_cache_warmer.rules.request import WarmCall
-    from prompt_cache_warmer.values.problems import Problem
     from prompt_cache_warmer.values.targets import Target, TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 
@@ -37,7 +39,13 @@ class Index:
     def invalid_sources(self) -> frozenset[str]:
         """The documents that are not a valid target."""
         valid = {target.source for target in self.targets}
-        return frozenset(problem.source for problem in self.problems if problem.source not in valid)
+        errors = {problem.source for problem in self.problems if problem.severity is Severity.ERROR}
+        return frozenset(errors - valid)
+
+
+def unlimited() -> float:
+    """Say that there is time without end."""
+    return math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,8 @@ class Answer:
 class TargetIndex(Protocol):
     """Lists the targets without holding their prompts."""
 
-    async def load(self) -> Index:
-        """Return what there is to keep warm now.
+    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
+        """Return what there is to keep warm now, reading for a part of the time that is left.
 
         Raises:
             TargetsUnreadableError: when the whole listing is not possible; a bad document is a
@@ -102,8 +110,8 @@ class MetricSink(Protocol):
 class RunLog(Protocol):
     """Writes the run's log: one line per call, per failure, per invalid document, and one for the run."""
 
-    def invalid(self, problem: Problem) -> None:
-        """Write that a document is not a target."""
+    def document(self, problem: Problem) -> None:
+        """Write that a document is not a target, or was not read yet."""
 
     def entry(self, result: EntryResult) -> None:
         """Write what became of an entry that was called, failed or was deferred."""

@@ -37,6 +37,7 @@ DEFAULT_PROMPTS_PREFIX = "prompts/"
 
 _KEY_BEGINNING = "sk-ant-"
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
+_PLAIN_ADDRESS = re.compile(r"[^?#@]*")  # a query or a user name may be a secret
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -189,5 +190,5 @@ def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 -
 def _shown(name: str, value: str) -> str:
     """Show a variable's value, unless it is a secret or looks like one that was put into the wrong variable."""
     is_secret = name == "ANTHROPIC_API_KEY" or _KEY_BEGINNING in value
-    holds_password = name == "ANTHROPIC_BASE_URL" and "@" in value
-    return "***" if is_secret or holds_password else repr(value)
+    may_hold_one = name == "ANTHROPIC_BASE_URL" and not _PLAIN_ADDRESS.fullmatch(value)
+    return "***" if is_secret or may_hold_one else repr(value)

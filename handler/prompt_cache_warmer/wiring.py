@@ -16,7 +16,7 @@ from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
-from prompt_cache_warmer.adapters.s3_targets import READER_THREADS, S3Targets
+from prompt_cache_warmer.adapters.s3_targets import READERS, S3Targets
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
@@ -24,6 +24,8 @@ from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.warmer import Recorders, RunLimits, Warmer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from prompt_cache_warmer.rules.report import RunReport
 
 # Bodies kept between ticks: a few dozen ordinary prompts, a sixteenth of the smallest sensible function.
@@ -60,7 +62,7 @@ class Sandbox:
                 messages=self._messages, clock=clock, request_timeout_seconds=settings.request_timeout_seconds
             ),
             recorders=Recorders(
-                metrics=EmfMetricSink(namespace=settings.metrics_namespace, stream=lambda: sys.stdout),
+                metrics=EmfMetricSink(namespace=settings.metrics_namespace, stream=sys.stdout),
                 log=JsonRunLog(service=settings.service_name, level=settings.log_level, stream=sys.stdout),
                 detail=settings.metric_detail,
                 service=settings.service_name,
@@ -73,8 +75,12 @@ class Sandbox:
             ),
         )
 
-    def handle(self, event: object, *, remaining_seconds: float) -> dict[str, Any]:
+    def handle(self, event: object, *, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
         """Carry out one invocation and answer its run report as JSON.
+
+        Args:
+            event: the event of the invocation.
+            remaining_seconds: says at any moment how much time the invocation has left.
 
         Raises:
             RunError: when the run as a whole could not happen.
@@ -82,9 +88,9 @@ class Sandbox:
         order = Order.from_event(event)
         return asyncio.run(self._run(order, remaining_seconds)).as_json()
 
-    async def _run(self, order: Order, remaining_seconds: float) -> RunReport:
+    async def _run(self, order: Order, remaining_seconds: Callable[[], float]) -> RunReport:
         async with self._messages:
-            return await self._warmer.run(order, time_limit_seconds=remaining_seconds)
+            return await self._warmer.run(order, remaining_seconds=remaining_seconds)
 
 
 @lru_cache(maxsize=1)
@@ -105,5 +111,5 @@ def _aws_config() -> Config:
         connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
         read_timeout=AWS_READ_TIMEOUT_SECONDS,
         retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
-        max_pool_connections=READER_THREADS,
+        max_pool_connections=READERS,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import logging
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
+from unittest import mock
 
 import boto3
 from moto.server import ThreadedMotoServer
@@ -17,21 +18,29 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
+_PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 
 class LocalAws:
     """An AWS account that lives as long as the ``with`` block.
 
-    moto keeps its state per process, so it is emptied at the start: two accounts at once share it.
+    moto keeps its state per process, so it is emptied at the start: two accounts at once share it. Profiles
+    and proxies of this machine are out of the way meanwhile: boto3 would look the ones up, and the others
+    do not lead to loopback.
     """
 
     def __init__(self) -> None:
         self._server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
+        self._environment = mock.patch.dict("os.environ")
         self._port = 0
         self.endpoint_url = ""
 
     def __enter__(self) -> Self:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line per request is not for a demo's reader
+        environment = self._environment.start()
+        for name in _PROFILES:
+            environment.pop(name, None)
+        environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), LOOPBACK)
         self._server.start()
         _, self._port = self._server.get_host_and_port()
         self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
@@ -46,6 +55,7 @@ class LocalAws:
 
     def __exit__(self, *_: object) -> None:
         self._server.stop()
+        self._environment.stop()
 
     def environment(self) -> dict[str, str]:
         """Return the environment that makes boto3 and the AWS CLI talk to this account."""
@@ -60,22 +70,18 @@ class LocalAws:
     @property
     def s3(self) -> S3Client:
         """An S3 client."""
-        return boto3.client("s3", **self._arguments())
+        return self._session.client("s3", endpoint_url=self.endpoint_url)
 
     @property
     def secrets(self) -> SecretsManagerClient:
         """A Secrets Manager client."""
-        return boto3.client("secretsmanager", **self._arguments())
+        return self._session.client("secretsmanager", endpoint_url=self.endpoint_url)
 
     @property
     def cloudwatch(self) -> CloudWatchClient:
         """A CloudWatch client."""
-        return boto3.client("cloudwatch", **self._arguments())
+        return self._session.client("cloudwatch", endpoint_url=self.endpoint_url)
 
-    def _arguments(self) -> dict[str, Any]:
-        return {
-            "endpoint_url": self.endpoint_url,
-            "region_name": REGION,
-            "aws_access_key_id": "local",
-            "aws_secret_access_key": "local",
-        }
+    @property
+    def _session(self) -> boto3.Session:
+        return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)  # noqa: S106 - moto takes any

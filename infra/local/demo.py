@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import anthropic
 import click
 import yaml
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from infra.local.cloud import API_KEY, LocalCloud
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EXAMPLES = ROOT / "infra/examples"
-ARTIFACT = ROOT / ".aws-sam/build/WarmerFunction"
+ARTIFACT = ROOT / "build/artifact/WarmerFunction"
 TICK_MINUTES = (0, 4, 8, 14, 18, 22)  # four minutes apart, with one gap of six after the third
 SECONDS_PER_MINUTE = 60
 FUNCTION_TIMEOUT_SECONDS = 110  # the template's default
@@ -60,16 +60,17 @@ def main(*, artifact: bool, live: bool, api_key: str | None) -> None:
     with ExitStack() as stack:
         cloud = stack.enter_context(LocalCloud())
         function: Function = (
-            stack.enter_context(
-                LambdaEmulator(
-                    task_root=ARTIFACT, environment=cloud.environment(), timeout_seconds=FUNCTION_TIMEOUT_SECONDS
-                )
-            )
+            stack.enter_context(artifact_function(cloud.environment()))
             if artifact
             else InProcessFunction(cloud.environment())
         )
         where = "the built artifact under the Lambda runtime emulator" if artifact else "the handler in this process"
         sys.exit(0 if show(console, cloud, function, where) else 1)
+
+
+def artifact_function(environment: Mapping[str, str], *, folder: Path = ARTIFACT) -> LambdaEmulator:
+    """Return the built artifact under the runtime emulator, with the timeout the template gives it."""
+    return LambdaEmulator(task_root=folder, environment=environment, timeout_seconds=FUNCTION_TIMEOUT_SECONDS)
 
 
 def show(console: Console, cloud: LocalCloud, function: Function, where: str) -> bool:
@@ -80,8 +81,6 @@ def show(console: Console, cloud: LocalCloud, function: Function, where: str) ->
     console.print(f"Uploaded to S3: {', '.join(cloud.upload(EXAMPLES))}\n")
     console.print("Six ticks, each verdict proved by the call's own usage:")
     answers, seen = _ticks(console, cloud, function)
-    console.print(f"\nThe last tick, minute {TICK_MINUTES[-1]}: the run report")
-    console.print(report_table(answers[-1]))
     console.print(metrics_table(_metrics(cloud, since)))
     cost = sum((Decimal(answer["totals"]["cost_usd"]) for answer in answers), Decimal(0))
     console.print(f"\nSix ticks cost [bold]{cost:.4f} USD[/] in warm calls.")
@@ -109,7 +108,8 @@ def _ticks(console: Console, cloud: LocalCloud, function: Function) -> tuple[lis
             answers.append(cloud.tick(function, f"demo-tick-{number}"))
             for line in answers[-1]["entries"]:
                 seen.setdefault((line["target"], line["model"]), []).append(line.get("verdict", line["outcome"]))
-            live.update(history_table(seen, TICK_MINUTES), refresh=True)
+            latest = f"\nMinute {minute}: the run report"
+            live.update(Group(history_table(seen, TICK_MINUTES), latest, report_table(answers[-1])), refresh=True)
     return answers, seen
 
 

@@ -58,7 +58,12 @@ class InProcessFunction:
 
     def invoke(self, event: Mapping[str, Any] | None) -> dict[str, Any]:
         """Invoke the handler and return its answer as the JSON Lambda would return."""
-        with mock.patch.dict("os.environ", self._environment, clear=True), contextlib.redirect_stdout(self._output):
+        # Standard error goes into the same log, as in Lambda, so that whoever searches it for secrets sees all.
+        with (
+            mock.patch.dict("os.environ", self._environment, clear=True),
+            contextlib.redirect_stdout(self._output),
+            contextlib.redirect_stderr(self._output),
+        ):
             try:
                 answer = self._app.lambda_handler(json.loads(json.dumps(event)), _Context(self._timeout_seconds))
             except Exception:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
@@ -195,8 +196,8 @@ async def test_a_target_that_is_not_in_the_listing_is_unavailable(shelf: Shelf) 
         await shelf.targets.fetch(target)
 
 
-async def test_an_object_deleted_between_listing_and_reading_is_tried_again_at_the_next_tick(shelf: Shelf) -> None:
-    """The problem names S3's own code and is not remembered as the document's."""
+async def test_an_object_deleted_between_listing_and_reading_is_gone(shelf: Shelf) -> None:
+    """It is no target and no problem, as it would be a moment later."""
     shelf.put("targets/a.json", document("a"))
     shelf.put("targets/b.json", document("b"))
 
@@ -204,15 +205,40 @@ async def test_an_object_deleted_between_listing_and_reading_is_tried_again_at_t
         if "a.json" in str(params["url_path"]):
             shelf.s3.delete_object(Bucket=BUCKET, Key="targets/a.json")
 
-    events = shelf.client.meta.events
-    events.register("before-call.s3.GetObject", vanish)
+    shelf.client.meta.events.register("before-call.s3.GetObject", vanish)
     index = await shelf.targets.load()
-    assert [target.name for target in index.targets] == ["b"]
-    assert codes(index.problems) == [ProblemCode.UNREADABLE]
-    assert "NoSuchKey; the next tick tries again" in index.problems[0].message
-    events.unregister("before-call.s3.GetObject", vanish)
+    assert ([target.name for target in index.targets], index.problems) == (["b"], ())
+
+
+async def test_an_object_written_between_listing_and_reading_is_taken_as_it_is_now(shelf: Shelf) -> None:
+    """An upload at the moment of a tick costs the target nothing, and the next tick need not read it again."""
     shelf.put("targets/a.json", document("a"))
-    assert len((await shelf.targets.load()).targets) == 2
+
+    def overwrite(**_: object) -> None:
+        shelf.put("targets/a.json", document("a", models=["claude-opus-4-8"]))
+
+    shelf.client.meta.events.register("before-call.s3.GetObject", overwrite)
+    (target,) = (await shelf.targets.load()).targets
+    assert target.models == ("claude-opus-4-8",)
+    shelf.client.meta.events.unregister("before-call.s3.GetObject", overwrite)
+    shelf.requests.clear()
+    await shelf.targets.load()
+    assert shelf.requests["GetObject"] == 0
+
+
+async def test_an_object_that_may_not_be_read_is_tried_again_at_the_next_tick(shelf: Shelf) -> None:
+    """The problem names S3's own code and is not remembered as the document's."""
+    shelf.put("targets/a.json", document("a"))
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    shelf.client.meta.events.register("before-call.s3.GetObject", refuse)
+    index = await shelf.targets.load()
+    assert codes(index.problems) == [ProblemCode.UNREADABLE]
+    assert "'targets/a.json' could not be read: AccessDenied; the next tick tries again" in index.problems[0].message
+    shelf.client.meta.events.unregister("before-call.s3.GetObject", refuse)
+    assert len((await shelf.targets.load()).targets) == 1
 
 
 async def test_a_bucket_that_is_not_there_fails_the_whole_load(aws: LocalAws) -> None:

@@ -11,10 +11,13 @@ from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.errors import TargetUnavailableError
+from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.values.problems import ProblemCode
 from tests.fakes import MemoryTargets, codes, document
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from infra.local.aws import LocalAws
     from prompt_cache_warmer.ports import BodySource, Index, TargetIndex
     from prompt_cache_warmer.values.targets import Target, TargetSummary
@@ -29,7 +32,7 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove a document."""
 
-    async def load(self) -> Index:
+    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
         """Index the targets."""
 
     async def fetch(self, target: TargetSummary) -> Target:

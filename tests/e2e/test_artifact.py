@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
+from infra.local import demo
 from infra.local.emf import emf_lines
 from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
 
@@ -18,14 +22,19 @@ if TYPE_CHECKING:
     from infra.local.cloud import LocalCloud
 
 SAM = ROOT / ".tools/sam/bin/sam"
-TICK_SECONDS = 240
+ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux",
+    reason="Lambda's runtime emulator is a Linux program; the handler itself is tested everywhere",
+)
 
 
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the function as ``sam build`` does, for this machine's processor."""
     folder = tmp_path_factory.mktemp("build")
-    command = [str(SAM), "build", "--build-dir", str(folder), "--parameter-overrides", "Architecture=x86_64"]
+    command = [str(SAM), "build", "--build-dir", str(folder), "--parameter-overrides", f"Architecture={ARCHITECTURE}"]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
     assert built.returncode == 0, built.stderr
     return folder / "WarmerFunction"
@@ -64,6 +73,14 @@ def test_three_ticks_of_the_artifact(artifact: Path, cloud: LocalCloud) -> None:
     assert cloud.metric_sum("TargetsInvalid", since) == 3
     assert "START RequestId" in output
     assert json.dumps(answers).count("msg_local") == 15
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_runs_on_the_artifact_too(artifact: Path, cloud: LocalCloud) -> None:
+    """All six ticks, with the template's own timeout."""
+    environment = cloud.environment()
+    with demo.artifact_function(environment, folder=artifact) as function:
+        assert demo.show(Console(quiet=True), cloud, function, "the artifact")
 
 
 @pytest.mark.timeout(300)

@@ -27,7 +27,7 @@ AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 def printed(*sets: MetricSet) -> str:
     """Return what the sink prints."""
     stream = io.StringIO()
-    EmfMetricSink(namespace="NS", stream=lambda: stream).emit(sets)
+    EmfMetricSink(namespace="NS", stream=stream).emit(sets)
     return stream.getvalue()
 
 
@@ -126,7 +126,7 @@ def test_the_level_of_an_entrys_line_says_how_bad_it_is(outcome: Outcome, level:
 
 def test_an_invalid_documents_line_names_key_path_and_problem() -> None:
     """Enough to correct the document without opening the report."""
-    line = logged("invalid", Problem(ProblemCode.SYNTAX, "targets/a.json", "$.x", "not JSON"))
+    line = logged("document", Problem(ProblemCode.SYNTAX, "targets/a.json", "$.x", "not JSON"))
     assert (line["level"], line["source"], line["path"], line["problem"]) == (
         "ERROR",
         "targets/a.json",

@@ -8,6 +8,7 @@ from collections import Counter
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.s3_bucket import Bucket, StoredObject
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
+from prompt_cache_warmer.values.problems import ProblemCode
 
 TARGETS = 5_000
 
@@ -26,25 +27,52 @@ class CountedBucket(Bucket):
         keys = [f"targets/{number:05}.json" for number in range(TARGETS)]
         return {key: StoredObject(key, f"etag-{key in self.changed}", 400) for key in keys}
 
-    def read(self, stored: StoredObject) -> bytes:
+    def read(self, stored: StoredObject) -> tuple[StoredObject, bytes]:
         """Read a document."""
         self.reads[stored.key] += 1
         name = stored.key.removeprefix("targets/").removesuffix(".json")
         request = {"system": f"You are number {name}."}
         whole = {"name": f"t{name}", "models": ["claude-sonnet-4-6"], "keep": "always", "request": request}
-        return json.dumps(whole).encode()
+        return stored, json.dumps(whole).encode()
 
 
-async def test_five_thousand_targets_are_indexed_and_read_once() -> None:
-    """The first tick reads all, the second none, the third the one that changed; memory keeps no body."""
-    bucket = CountedBucket()
-    targets = S3Targets(
+def indexed(bucket: CountedBucket) -> S3Targets:
+    """Return the index of a bucket, without room for bodies."""
+    return S3Targets(
         bucket,
         targets_prefix="targets/",
         prompts_prefix="prompts/",
         bodies=BodyCache(0),
         max_inflight_bytes=1_000_000,
     )
+
+
+async def test_reading_stops_at_half_of_the_time_and_goes_on_at_the_next_tick() -> None:
+    """Here each look at the clock takes a second: 1,000 s are enough for some hundred documents a tick."""
+    bucket = CountedBucket()
+    targets = indexed(bucket)
+    left = 1_000.0
+
+    def remaining_seconds() -> float:
+        nonlocal left
+        left -= 1
+        return left
+
+    first = await targets.load(remaining_seconds=remaining_seconds)
+    assert 400 < len(first.targets) < 600
+    assert left > 400 - TARGETS  # what was passed over was looked at once, and not read
+    assert len(bucket.reads) == len(first.targets)
+    unread = [problem for problem in first.problems if problem.code is ProblemCode.NOT_READ_YET]
+    assert len(unread) == TARGETS - len(first.targets)
+    assert first.invalid_sources == frozenset()
+    second = await targets.load()
+    assert (len(second.targets), second.problems, max(bucket.reads.values())) == (TARGETS, second.problems, 1)
+
+
+async def test_five_thousand_targets_are_indexed_and_read_once() -> None:
+    """The first tick reads all, the second none, the third the one that changed; memory keeps no body."""
+    bucket = CountedBucket()
+    targets = indexed(bucket)
     assert len((await targets.load()).targets) == TARGETS
     assert (len(bucket.reads), max(bucket.reads.values())) == (TARGETS, 1)
     bucket.reads.clear()

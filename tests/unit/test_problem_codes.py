@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # A selection of names is not a document: test_warmer.py has the test that produces it.
-OF_THE_RUN = {ProblemCode.NO_SUCH_TARGET}
+OF_THE_RUN = {ProblemCode.NO_SUCH_TARGET, ProblemCode.NOT_READ_YET}
 
 
 def _decoding_codes() -> set[ProblemCode]:

@@ -290,6 +290,25 @@ def test_seed_messages_that_end_in_their_marker_get_a_placeholder() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("seeds", "added"),
+    [
+        (
+            [{"role": "user", "content": "ping"}, {"role": "assistant", "content": "pong"}],
+            [{"role": "user", "content": [PLACEHOLDER]}],
+        ),
+        (
+            [{"role": "user", "content": "ping"}, {"role": "assistant", "content": [CALL_A]}],
+            [{"role": "user", "content": [{**RESULT_A, "content": PLACEHOLDER_TEXT}]}],
+        ),
+    ],
+)
+def test_seed_messages_the_api_would_refuse_are_completed(seeds: list[Any], added: list[Any]) -> None:
+    """An assistant must not speak last, and no tool call may be left without its result."""
+    found = target(request=None, system_prompt="You are a bot.", seed_messages=seeds)
+    assert warm_call(found, MODEL).body["messages"] == [*seeds, *added]
+
+
 def test_a_known_refusal_of_zero_is_sent_with_one_token() -> None:
     """Where the API refuses 0 the same body asks for one token, unstreamed."""
     call = warm_call(target(request={"system": SYSTEM}), MODEL, zero_refused=True)

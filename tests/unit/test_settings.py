@@ -129,7 +129,7 @@ def test_without_an_argument_the_process_environment_is_read(monkeypatch: pytest
         (
             "ANTHROPIC_BASE_URL",
             "https://a/?b=c",
-            "'https://a/?b=c': must be an address only: no query, no fragment, no control character",
+            "***: must be an address only: no query, no fragment, no control character",
         ),
         (
             "ANTHROPIC_BASE_URL",

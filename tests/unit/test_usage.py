@@ -32,9 +32,13 @@ SPLIT = {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 70}
         ),
         ({"cache_read_input_tokens": 9_000}, "1h", Usage(read_tokens=9_000)),
         # Without a split, what was written has the ttl that was asked for.
-        ({"cache_creation_input_tokens": 100}, "5m", Usage(write_5m_tokens=100)),
-        ({"cache_creation_input_tokens": 100}, "1h", Usage(write_1h_tokens=100)),
-        ({"cache_creation_input_tokens": 100, "cache_creation": None}, "1h", Usage(write_1h_tokens=100)),
+        ({"cache_creation_input_tokens": 100}, "5m", Usage(write_5m_tokens=100, is_split=False)),
+        ({"cache_creation_input_tokens": 100}, "1h", Usage(write_1h_tokens=100, is_split=False)),
+        (
+            {"cache_creation_input_tokens": 100, "cache_creation": None},
+            "1h",
+            Usage(write_1h_tokens=100, is_split=False),
+        ),
         # With one, the answer is right, whatever was asked for.
         (
             {"cache_creation_input_tokens": 100, "cache_creation": SPLIT},
@@ -44,7 +48,7 @@ SPLIT = {"ephemeral_5m_input_tokens": 30, "ephemeral_1h_input_tokens": 70}
         (
             {"cache_creation_input_tokens": 150, "cache_creation": SPLIT},
             "5m",
-            Usage(write_5m_tokens=80, write_1h_tokens=70),
+            Usage(write_5m_tokens=80, write_1h_tokens=70, is_split=False),
         ),
         ({"cache_creation": SPLIT}, "5m", Usage(write_5m_tokens=30, write_1h_tokens=70)),
         ({"cache_creation_input_tokens": None, "cache_creation": {}}, "1h", Usage()),

@@ -28,6 +28,11 @@ def test_the_verdict_follows_from_what_was_read_and_written(
     assert granted_ttls(usage) == granted
 
 
+def test_an_answer_without_the_split_proves_no_ttl() -> None:
+    """The class the request asked for prices it, and is not claimed to be granted."""
+    assert granted_ttls(Usage(write_1h_tokens=9, is_split=False)) == ()
+
+
 def test_every_verdict_has_its_sentence() -> None:
     """No verdict is shown without words."""
     assert all(verdict.sentence for verdict in Verdict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +30,9 @@ from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.warmer import Recorders, RunLimits, Warmer
 from tests.fakes import MODEL, FakeClock, FakeMessages, MemoryLog, MemoryMetrics, MemoryTargets, codes, document
 
+if TYPE_CHECKING:
+    from prompt_cache_warmer.rules.metrics import Detail
+
 TIMEOUT_SECONDS = 60.0
 PLENTY_SECONDS = 900.0
 
@@ -45,6 +48,7 @@ class House:
     log: MemoryLog = field(default_factory=MemoryLog)
     max_concurrency: int = 32
     max_inflight_bytes: int = 1000
+    detail: Detail = "target"
 
     def __post_init__(self) -> None:
         self.targets = MemoryTargets(self.documents)
@@ -52,7 +56,7 @@ class House:
             index=self.targets,
             bodies=self.targets,
             caller=Caller(messages=self.messages, clock=self.clock, request_timeout_seconds=TIMEOUT_SECONDS),
-            recorders=Recorders(metrics=self.metrics, log=self.log, detail="target", service="svc"),
+            recorders=Recorders(metrics=self.metrics, log=self.log, detail=self.detail, service="svc"),
             clock=self.clock,
             limits=RunLimits(
                 max_concurrency=self.max_concurrency,
@@ -63,7 +67,8 @@ class House:
 
     async def run(self, order: Order | None = None, *, seconds: float = PLENTY_SECONDS) -> RunReport:
         """Carry out one run."""
-        return await self.warmer.run(order or Order(), time_limit_seconds=seconds)
+        until = self.clock.seconds + seconds
+        return await self.warmer.run(order or Order(), remaining_seconds=lambda: until - self.clock.seconds)
 
 
 def numbered(count: int, **changes: Any) -> dict[str, object]:
@@ -316,7 +321,44 @@ async def test_a_selection_warms_just_the_named_targets() -> None:
     assert [result.entry.target.name for result in report.results] == ["t001"]
     assert codes(report.problems) == [ProblemCode.NO_SUCH_TARGET]
     assert "did you mean 't001'?" in report.problems[0].message
-    assert report.targets_loaded == 1
+    assert report.targets_loaded == 3
+
+
+async def test_a_selection_publishes_no_picture_of_the_whole() -> None:
+    """Alarms read how many targets there are and are due; a run of one of them must not say "one"."""
+    house = House(numbered(60), detail="auto")
+    await house.run(Order(targets=("t001",)))
+    assert (house.metrics.value("TargetsLoaded"), house.metrics.value("EntriesDue")) == (None, None)
+    assert house.metrics.value("EntriesWritten") == 1
+    assert house.metrics.value("EntriesWritten", Target="t001") is None
+
+
+async def test_what_was_deferred_goes_first_at_the_next_tick() -> None:
+    """With time for two of five, every entry has its turn within three ticks."""
+    house = House(numbered(5), max_concurrency=1)
+    house.messages.hook = lambda _: setattr(house.clock, "seconds", house.clock.seconds + 20)
+    turns = []
+    for _ in range(3):
+        report = await house.run(seconds=95)
+        turns += [result.entry.target.name for result in report.results if result.outcome is Outcome.WARMED]
+    assert turns == ["t000", "t001", "t002", "t003", "t004", "t000"]
+
+
+async def test_a_refused_0_is_not_asked_again_when_the_time_is_up() -> None:
+    """The second form is a call like any other: it starts only with its timeout and the margin in hand."""
+    house = House(numbered(1), messages=FakeMessages(script=[ZeroRefusedError("max_tokens")]))
+    house.messages.hook = lambda _: setattr(house.clock, "seconds", house.clock.seconds + 20)
+    (result,) = (await house.run(seconds=70)).results
+    assert (result.outcome, result.code, len(house.messages.calls)) == (Outcome.FAILED, "rejected", 1)
+
+
+async def test_a_refusal_that_one_token_does_not_cure_is_not_remembered() -> None:
+    """One over-long target must not send every other one in the dearer form."""
+    refused: list[Exception | Answer] = [ZeroRefusedError("max_tokens"), RejectedError("too long")]
+    house = House(numbered(2), max_concurrency=1, messages=FakeMessages(script=refused))
+    report = await house.run()
+    assert [call.form for call in house.messages.calls] == [Form.ZERO, Form.ONE, Form.ZERO]
+    assert [result.outcome for result in report.results] == [Outcome.FAILED, Outcome.WARMED]
 
 
 async def test_no_targets_at_all_is_a_run_like_any_other() -> None:
@@ -338,21 +380,32 @@ async def test_an_unknown_price_is_counted_and_never_zero() -> None:
     assert house.metrics.value("EntriesUnpriced") == 1
 
 
+ONE_HOUR = {"type": "ephemeral", "ttl": "1h"}
+FIVE_MINUTES = {"type": "ephemeral"}
+
+
 @pytest.mark.parametrize(
-    ("marker", "usage", "noticed"),
+    ("markers", "usage", "notice"),
     [
-        ({"type": "ephemeral", "ttl": "1h"}, Usage(write_5m_tokens=5000), True),
-        ({"type": "ephemeral", "ttl": "1h"}, Usage(write_1h_tokens=5000), False),
-        ({"type": "ephemeral"}, Usage(write_1h_tokens=5000), True),
-        ({"type": "ephemeral", "ttl": "1h"}, Usage(read_tokens=5000), False),
+        ([ONE_HOUR], Usage(write_5m_tokens=5000), "markers ask for ttl 1h; the API granted 5m"),
+        ([FIVE_MINUTES], Usage(write_1h_tokens=5000), "markers ask for ttl 5m; the API granted 1h"),
+        ([ONE_HOUR, FIVE_MINUTES], Usage(write_5m_tokens=5000), "markers ask for ttl 1h, 5m; the API granted 5m"),
+        ([FIVE_MINUTES], Usage(write_5m_tokens=1, write_1h_tokens=1), "markers ask for ttl 5m; the API granted 1h, 5m"),
+        ([ONE_HOUR], Usage(write_1h_tokens=5000), None),
+        ([ONE_HOUR, FIVE_MINUTES], Usage(write_1h_tokens=1, write_5m_tokens=1), None),
+        ([ONE_HOUR, FIVE_MINUTES], Usage(read_tokens=9, write_5m_tokens=1), None),
+        ([ONE_HOUR], Usage(read_tokens=5000), None),
+        ([ONE_HOUR], Usage(write_1h_tokens=5000, is_split=False), None),
     ],
 )
-async def test_a_ttl_that_was_not_granted_is_noticed(marker: dict[str, str], usage: Usage, noticed: bool) -> None:  # noqa: FBT001 - a column of the table
+async def test_a_ttl_that_was_not_granted_is_noticed(
+    markers: list[dict[str, str]], usage: Usage, notice: str | None
+) -> None:
     """Some providers grant 5 minutes for a 1-hour marker; the split of the written tokens shows it."""
-    request = {"system": [{"type": "text", "text": "x", "cache_control": marker}]}
+    request = {"system": [{"type": "text", "text": "x", "cache_control": marker} for marker in markers]}
     house = House({"targets/a.json": document(request=request)}, messages=FakeMessages(script=[Answer(usage)]))
     (result,) = (await house.run()).results
-    assert any("the API granted" in notice for notice in result.notices) is noticed
+    assert [found for found in result.notices if "granted" in found] == ([notice] if notice else [])
 
 
 async def test_the_streamed_form_says_that_output_may_be_billed_beyond_its_usage() -> None:

@@ -73,9 +73,9 @@ class AnthropicMessages:
             WarmCallError: the branch that says what the operator should do.
             SecretUnreadableError: when there are no credentials at all.
         """
-        client = await self._client(call.credential)
         try:
             async with asyncio.timeout(timeout_seconds):
+                client = await self._client(call.credential)
                 return await _exchange(client, call, timeout_seconds)
         except anthropic.APIError as error:
             raise translate(error, call) from None

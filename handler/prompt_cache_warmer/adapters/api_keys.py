@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.errors import SecretUnreadableError
-from prompt_cache_warmer.values.document import DEFAULT_CREDENTIAL
+from prompt_cache_warmer.values.document import DEFAULT_CREDENTIAL, NAME_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
+
+
+_KEY_BEGINNING = "sk-ant-"  # in the place of a name it is a key, and names are shown
 
 
 class ApiKeys(Protocol):
@@ -91,10 +95,16 @@ def parse_keys(secret: str, secret_id: str) -> Mapping[str, str]:
         except json.JSONDecodeError as error:
             message = f"secret {secret_id!r} begins like JSON and is not, at character {error.pos}"
             raise SecretUnreadableError(message) from None
-    usable = {name: key.strip() for name, key in keys.items() if isinstance(key, str) and key.strip()}
-    if not usable or len(usable) != len(keys):
+    usable = {name: key.strip() for name, key in keys.items() if isinstance(key, str) and _is_key(key.strip())}
+    named = [name for name in usable if re.match(NAME_PATTERN, name) and not name.startswith(_KEY_BEGINNING)]
+    if not usable or len(named) != len(keys):
         raise SecretUnreadableError(
-            f"secret {secret_id!r} must be an API key as plain text, or a JSON object of credential names to keys, "
-            "each a non-blank text"
+            f"secret {secret_id!r} must be an API key as plain text, or a JSON object of credential names to keys: "
+            "names of a-z, 0-9, '.', '_' and '-', keys of printable ASCII without blanks"
         )
     return usable
+
+
+def _is_key(text: str) -> bool:
+    """Whether a text can travel in a header: a key with a line end or an invisible character in it cannot."""
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text

@@ -10,7 +10,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import Ama
 from prompt_cache_warmer.rules.metrics import CATALOGUE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from prompt_cache_warmer.rules.metrics import MetricSet
 
@@ -24,17 +24,17 @@ class EmfMetricSink:
 
     Args:
         namespace: the CloudWatch namespace.
-        stream: returns where to write, looked up at each call because a runtime may replace it.
+        stream: where to write.
     """
 
-    def __init__(self, *, namespace: str, stream: Callable[[], TextIO]) -> None:
+    def __init__(self, *, namespace: str, stream: TextIO) -> None:
         self._namespace = namespace
         self._stream = stream
 
     def emit(self, metric_sets: Sequence[MetricSet]) -> None:
         """Write one line per set."""
         for metric_set in metric_sets:
-            print(json.dumps(self._blob(metric_set), allow_nan=False), file=self._stream(), flush=True)
+            print(json.dumps(self._blob(metric_set), allow_nan=False), file=self._stream, flush=True)
 
     def _blob(self, metric_set: MetricSet) -> object:
         provider = AmazonCloudWatchEMFProvider(

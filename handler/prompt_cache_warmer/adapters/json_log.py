@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from prompt_cache_warmer.rules.report import Outcome
+from prompt_cache_warmer.values.problems import Problem, Severity
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.report import EntryResult, RunReport
-    from prompt_cache_warmer.values.problems import Problem
 
 _LEVELS = {Outcome.FAILED: logging.ERROR, Outcome.DEFERRED: logging.WARNING}
 
@@ -38,10 +38,12 @@ class JsonRunLog:
         self._logger = logging.Logger(service, level)  # noqa: LOG001 - getLogger() would share it
         self._logger.addHandler(handler)
 
-    def invalid(self, problem: Problem) -> None:
-        """Write that a document is not a target."""
-        self._logger.error(
-            "target invalid",
+    def document(self, problem: Problem) -> None:
+        """Write that a document is not a target, or was not read yet."""
+        is_error = problem.severity is Severity.ERROR
+        self._logger.log(
+            logging.ERROR if is_error else logging.WARNING,
+            "target invalid" if is_error else "target not read yet",
             extra={
                 "code": problem.code.value,
                 "source": problem.source,

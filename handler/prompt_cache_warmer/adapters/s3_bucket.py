@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+_NO_SUCH_KEY = "NoSuchKey"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """One object of a listing.
@@ -32,6 +35,10 @@ class StoredObject:
 
 class ObjectUnavailableError(Exception):
     """One object could not be read; the message says why, by S3's own error code."""
+
+
+class ObjectGoneError(ObjectUnavailableError):
+    """The object was deleted after it was listed."""
 
 
 class Bucket:
@@ -67,17 +74,24 @@ class Bucket:
                 if not found["Key"].endswith("/"):  # the console's folder marks
                     yield StoredObject(found["Key"], found["ETag"], found["Size"])
 
-    def read(self, stored: StoredObject) -> bytes:
-        """Read an object in just the version that was listed.
+    def read(self, stored: StoredObject) -> tuple[StoredObject, bytes]:
+        """Read an object as it is now, which may be newer than what was listed.
+
+        Returns:
+            What was read: its own ETag and size, and its bytes.
 
         Raises:
-            ObjectUnavailableError: when that version is gone or cannot be read.
+            ObjectGoneError: when it was deleted since.
+            ObjectUnavailableError: when it cannot be read.
         """
         try:
-            answer = self._client.get_object(Bucket=self.name, Key=stored.key, IfMatch=stored.etag)
-            return answer["Body"].read()
+            answer = self._client.get_object(Bucket=self.name, Key=stored.key)
+            content = answer["Body"].read()
         except (BotoCoreError, ClientError) as error:
-            raise ObjectUnavailableError(f"{stored.key!r} could not be read: {error_word(error)}") from error
+            word = error_word(error)
+            kind = ObjectGoneError if word == _NO_SUCH_KEY else ObjectUnavailableError
+            raise kind(f"{stored.key!r} could not be read: {word}") from error
+        return StoredObject(stored.key, answer["ETag"], len(content)), content
 
 
 def error_word(error: BotoCoreError | ClientError) -> str:

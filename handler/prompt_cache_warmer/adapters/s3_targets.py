@@ -15,22 +15,26 @@ from typing import TYPE_CHECKING, TypeVar
 
 from prompt_cache_warmer.adapters.documents import DocumentError, decode
 from prompt_cache_warmer.adapters.indexing import index_of
-from prompt_cache_warmer.adapters.s3_bucket import Bucket, ObjectUnavailableError, StoredObject
+from prompt_cache_warmer.adapters.s3_bucket import Bucket, ObjectGoneError, ObjectUnavailableError, StoredObject
 from prompt_cache_warmer.errors import TargetUnavailableError
+from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
-from prompt_cache_warmer.values.reading import Origin, read_target
+from prompt_cache_warmer.values.reading import Origin, read_target, rebuild_target
 from prompt_cache_warmer.values.references import MAX_REFERENCES, find_references
 from prompt_cache_warmer.warm.room import Room
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
     from prompt_cache_warmer.adapters.body_cache import BodyCache
     from prompt_cache_warmer.ports import Index
     from prompt_cache_warmer.values.targets import Target, TargetSummary
 
-READER_THREADS = 16  # hides S3's latency on a cold start with thousands of targets; boto3 clients are thread-safe
+READERS = 16  # hides S3's latency on a cold start with thousands of targets; boto3 clients are thread-safe
+
+_READING_SHARE = 0.5  # of the time that is left; the other half is for warming
+_READING_COPIES = 4  # bytes, text, decoded value and canonical form are in memory at once
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -52,8 +56,19 @@ class _Known:
 
     def is_current(self, stored: StoredObject, prompts: Objects) -> bool:
         """Whether neither the document nor anything it refers to has changed."""
-        now = _etags((key for key, _ in self.references), prompts)
+        now = tuple((key, prompts[key].etag if key in prompts else None) for key, _ in self.references)
         return self.is_final and self.etag == stored.etag and self.references == now
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """One document as it was read, with what it refers to."""
+
+    value: object
+    etag: str
+    references: References
+    texts: dict[str, str]
+    origin: Origin
 
 
 class S3Targets:
@@ -78,10 +93,13 @@ class S3Targets:
         self._known: dict[str, _Known] = {}
         self._documents: Objects = {}
         self._prompts: Objects = {}
-        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="s3")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="s3")
 
-    async def load(self) -> Index:
+    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
         """Return what there is to keep warm now.
+
+        New and changed documents are read for at most half of the time that is left, so that the other
+        half warms what is known; what was not read is a problem of the index and comes first at the next tick.
 
         Raises:
             TargetsUnreadableError: when the bucket cannot be listed.
@@ -90,13 +108,16 @@ class S3Targets:
             self._in_thread(self._bucket.objects, self._targets_prefix),
             self._in_thread(self._bucket.objects, self._prompts_prefix),
         )
-        for gone in self._known.keys() - self._documents.keys():
-            del self._known[gone]
-            self._bodies.drop(gone)
+        for key, known in list(self._known.items()):
+            if key not in self._documents or not known.is_current(self._documents[key], self._prompts):
+                del self._known[key]
+                self._bodies.drop(key)
+        until_seconds = remaining_seconds() * _READING_SHARE
+        waiting = iter([stored for key, stored in self._documents.items() if key not in self._known])
         room = Room(self._max_inflight_bytes)
-        changed = [stored for stored in self._documents.values() if not self._is_current(stored)]
-        await asyncio.gather(*(self._refresh(stored, room) for stored in changed))
-        return index_of((self._known[key].summary, self._known[key].problems) for key in sorted(self._documents))
+        readers = (self._read_all(waiting, room, lambda: remaining_seconds() >= until_seconds) for _ in range(READERS))
+        await asyncio.gather(*readers)
+        return index_of(self._indexed(key) for key in sorted(self._documents))
 
     async def fetch(self, target: TargetSummary) -> Target:
         """Return the target with its body, in the version the summary speaks of.
@@ -110,65 +131,88 @@ class S3Targets:
         stored = self._documents.get(target.source)
         if stored is None:
             raise TargetUnavailableError(f"{target.source!r} is not in the bucket any more")
-        known, body = await self._in_thread(self._read, stored)
-        if body is None or body.summary.version != target.version:
-            why = known.problems[0].message if known.problems else "it changed"
-            raise TargetUnavailableError(f"{target.source!r} is not what was listed any more: {why}")
+        try:
+            document = await self._in_thread(self._document, stored)
+        except (DocumentError, ObjectUnavailableError) as error:
+            raise TargetUnavailableError(f"{target.source!r} is not what was listed any more: {error}") from error
+        if document.origin.version != target.version:
+            raise TargetUnavailableError(f"{target.source!r} is not what was listed any more: it changed")
+        body = rebuild_target(document.value, target, document.texts)
         self._bodies.put(body)
         return body
 
-    async def _refresh(self, stored: StoredObject, room: Room) -> None:
-        """Read a new or changed document: keep its body as far as there is room, everything else always."""
-        async with room.take(stored.size_bytes):
-            self._known[stored.key], body = await self._in_thread(self._read, stored)
-            if body is not None:
-                self._bodies.put(body)
+    async def _read_all(self, waiting: Iterator[StoredObject], room: Room, may_go_on: Callable[[], bool]) -> None:
+        """Read documents one after the other; several of these share what is waiting."""
+        for stored in waiting:
+            if may_go_on():
+                async with room.take(stored.size_bytes * _READING_COPIES):
+                    known, body = await self._in_thread(self._read, stored)
+                if known is None:
+                    del self._documents[stored.key]
+                    continue
+                self._known[stored.key] = known
+                if body is not None:
+                    self._bodies.put(body)
+
+    def _indexed(self, key: str) -> tuple[TargetSummary | None, tuple[Problem, ...]]:
+        known = self._known.get(key)
+        if known is not None:
+            return known.summary, known.problems
+        if key in self._documents:
+            message = "there was no time left to read it in this run; the next tick goes on"
+            return None, (Problem(ProblemCode.NOT_READ_YET, key, "$", message),)
+        return None, ()
 
     async def _in_thread(self, work: Callable[[A], T], argument: A) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, argument)
 
-    def _is_current(self, stored: StoredObject) -> bool:
-        known = self._known.get(stored.key)
-        return known is not None and known.is_current(stored, self._prompts)
-
-    def _read(self, stored: StoredObject) -> tuple[_Known, Target | None]:
-        """Read one document with what it refers to; whatever is wrong with it is its own problem."""
-        references: References = ()
+    def _read(self, stored: StoredObject) -> tuple[_Known | None, Target | None]:
+        """Read one document; whatever is wrong with it is its own problem, and None means that it is gone."""
         try:
-            if stored.size_bytes > MAX_TARGET_BYTES:
-                raise _too_large(stored.size_bytes)
-            value = decode(self._bucket.read(stored), stored.key)
-            keys = find_references(value)
-            references = _etags(keys, self._prompts)
-            size_bytes = stored.size_bytes + sum(self._prompts[key].size_bytes for key in keys if key in self._prompts)
-            if size_bytes > MAX_TARGET_BYTES:
-                raise _too_large(size_bytes)
-            texts = self._texts(keys[:MAX_REFERENCES])  # beyond it the document is an error anyway
+            document = self._document(stored)
+        except ObjectGoneError:
+            return None, None
         except DocumentError as error:
-            return _Known(stored.etag, references, None, (error.problem(stored.key),)), None
+            is_final = error.code is not ProblemCode.TOO_LARGE  # what it refers to may shrink
+            return _Known(stored.etag, (), None, (error.problem(stored.key),), is_final), None
         except ObjectUnavailableError as error:
             problem = Problem(ProblemCode.UNREADABLE, stored.key, "$", f"{error}; the next tick tries again")
-            return _Known(stored.etag, references, None, (problem,), is_final=False), None
+            return _Known(stored.etag, (), None, (problem,), is_final=False), None
+        reading = read_target(document.value, document.origin, document.texts)
+        summary = reading.target.summary if reading.target is not None else None
+        return _Known(document.etag, document.references, summary, reading.problems), reading.target
+
+    def _document(self, listed: StoredObject) -> _Document:
+        """Fetch and decode a document with what it refers to.
+
+        Raises:
+            DocumentError: when it cannot be decoded or is too large.
+            ObjectUnavailableError: when it or what it refers to cannot be read.
+        """
+        _check_size(listed.size_bytes)
+        stored, content = self._bucket.read(listed)
+        _check_size(stored.size_bytes)
+        value = decode(content, stored.key)
+        keys = find_references(value)
+        sizes = [self._prompts[key].size_bytes for key in keys if key in self._prompts]
+        _check_size(stored.size_bytes + sum(sizes))
+        texts: dict[str, str] = {}
+        etags: dict[str, str] = {}
+        size_bytes = stored.size_bytes
+        for key in keys[:MAX_REFERENCES]:  # beyond it the document is an error anyway
+            if key in self._prompts:
+                prompt, text = self._bucket.read(self._prompts[key])
+                etags[key] = prompt.etag
+                size_bytes += prompt.size_bytes
+                with suppress(UnicodeDecodeError):
+                    texts[key] = text.decode()
+        references = tuple((key, etags.get(key)) for key in keys)
         version = "+".join((stored.etag, *(etag or "" for _, etag in references)))
         origin = Origin(stored.key, version, size_bytes, self._prompts_prefix)
-        reading = read_target(value, origin, texts)
-        summary = reading.target.summary if reading.target is not None else None
-        return _Known(stored.etag, references, summary, reading.problems), reading.target
-
-    def _texts(self, keys: Iterable[str]) -> dict[str, str]:
-        """Read the objects a document refers to; one that is missing or not UTF-8 is left out."""
-        texts: dict[str, str] = {}
-        for key in keys:
-            if key in self._prompts:
-                with suppress(UnicodeDecodeError):
-                    texts[key] = self._bucket.read(self._prompts[key]).decode()
-        return texts
+        return _Document(value, stored.etag, references, texts, origin)
 
 
-def _etags(keys: Iterable[str], prompts: Objects) -> References:
-    return tuple((key, prompts[key].etag if key in prompts else None) for key in keys)
-
-
-def _too_large(size_bytes: int) -> DocumentError:
-    message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
-    return DocumentError(ProblemCode.TOO_LARGE, message)
+def _check_size(size_bytes: int) -> None:
+    if size_bytes > MAX_TARGET_BYTES:
+        message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
+        raise DocumentError(ProblemCode.TOO_LARGE, message)

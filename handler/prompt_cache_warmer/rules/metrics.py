@@ -67,20 +67,28 @@ class Metric:
 
 
 CATALOGUE: tuple[Metric, ...] = (
-    Metric("TargetsLoaded", Unit.COUNT, Scope.RUN, "valid targets a run looked at"),
+    Metric("TargetsLoaded", Unit.COUNT, Scope.RUN, "valid targets there are"),
     Metric("TargetsInvalid", Unit.COUNT, Scope.RUN, "documents that are not a valid target"),
     Metric("EntriesDue", Unit.COUNT, Scope.RUN, "entries a run decided to warm"),
     Metric("EntriesWarmed", Unit.COUNT, Scope.RUN, "entries whose warm call was answered, whatever it proved"),
     Metric("EntriesDeferred", Unit.COUNT, Scope.RUN, "due entries left to the next tick"),
     Metric("EntriesUnpriced", Unit.COUNT, Scope.RUN, "entries whose call was billed at an unknown price"),
     Metric("RunDuration", Unit.MILLISECONDS, Scope.RUN, "how long a run took"),
-    Metric("EntriesRefreshed", Unit.COUNT, Scope.ENTRY, "warm calls that found the entry alive"),
-    Metric("EntriesWritten", Unit.COUNT, Scope.ENTRY, "warm calls that found it cold and paid a full write"),
+    Metric("EntriesRefreshed", Unit.COUNT, Scope.ENTRY, "entries a warm call found alive"),
+    Metric("EntriesWritten", Unit.COUNT, Scope.ENTRY, "entries a warm call found cold and wrote in full"),
     Metric(
-        "EntriesPartial", Unit.COUNT, Scope.ENTRY, "warm calls that found a shorter prefix alive and wrote the rest"
+        "EntriesPartial",
+        Unit.COUNT,
+        Scope.ENTRY,
+        "entries of which a shorter prefix was alive and the rest was written",
     ),
-    Metric("EntriesUncached", Unit.COUNT, Scope.ENTRY, "warm calls after which nothing was cached"),
-    Metric("EntriesFailed", Unit.COUNT, Scope.ENTRY, "entries whose warm call failed"),
+    Metric("EntriesUncached", Unit.COUNT, Scope.ENTRY, "entries of which nothing was cached after the call"),
+    Metric(
+        "EntriesFailed",
+        Unit.COUNT,
+        Scope.ENTRY,
+        "due entries that were not warmed: their call failed, or their credential was stopped",
+    ),
     Metric("CacheReadTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls read from the cache"),
     Metric("CacheWrite5mTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 5 minutes"),
     Metric("CacheWrite1hTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 1 hour"),
@@ -133,7 +141,9 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
     """Measure a run: one set for the run, and one per target or entry where the detail asks for it."""
     run = {Dimension.SERVICE.value: service}
     properties = {"execution_id": report.order.execution_id or ""}
-    whole = {**_run_values(report), **_entry_values(report.results)}
+    whole = _entry_values(report.results)
+    if report.order.targets is None:  # a selection is no picture of the whole, and alarms read these
+        whole = {**_run_values(report), **whole}
     sets = _bounded(run, whole, report.started_at, properties)
     chosen = resolve_detail(detail, targets=report.targets_loaded)
     if chosen == "run":

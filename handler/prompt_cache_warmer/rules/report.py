@@ -17,7 +17,6 @@ from prompt_cache_warmer.values.problems import Problem, Severity
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from prompt_cache_warmer.rules.order import Order
@@ -134,7 +133,7 @@ class RunReport:
         order: what the run was asked to do.
         started_at: when it started.
         duration_ms: how long it took.
-        targets_loaded: valid targets that were looked at.
+        targets_loaded: valid targets there are, asked for or not.
         targets_invalid: documents that are not a valid target.
         results: what became of every entry.
         problems: errors and warnings of documents.
@@ -201,11 +200,6 @@ class RunReport:
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],
             "truncated": max(0, len(ordered) - MAX_LISTED),
         }
-
-
-def errors_in(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Pick the problems that keep a document from being a target."""
-    return tuple(problem for problem in problems if problem.severity is Severity.ERROR)
 
 
 def _usage_json(usage: Usage) -> dict[str, int]:

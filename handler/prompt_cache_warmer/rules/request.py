@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.values.body import Json, Tier, Ttl
 from prompt_cache_warmer.values.prefix import FORCED_TOOL_CHOICES, shared_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from prompt_cache_warmer.values.body import Json, Ttl
     from prompt_cache_warmer.values.targets import Target
 
 # Any non-blank text will do: it stands after the last marker and is in no cache key.
@@ -107,24 +107,26 @@ def _form(shared: Mapping[str, Any]) -> tuple[Form, int, str]:
 
 
 def _messages(target: Target, shared: Mapping[str, Any]) -> list[Json]:
-    """Return the messages of the prefix, followed by what the author or we put after it."""
+    """Return the messages of the prefix, followed by what the author or we put after it.
+
+    The author's own seed messages are sent unchanged where the API takes them: where something follows
+    the prefix, a user speaks last and no tool call is left without its result.
+    """
     kept: list[Json] = list(shared.get("messages", ()))
-    if target.seeds:
-        seeds: list[Json] = list(target.body.get("messages") or ())
-        if seeds and seeds != kept:
-            return seeds
-    if target.marked.end.tier is not Tier.MESSAGES:
-        return [_user(_text(PLACEHOLDER_TEXT))]
-    unanswered = _unanswered_tool_calls(kept)
+    seeds: list[Json] = list(target.body.get("messages") or ()) if target.seeds else []
+    whole = seeds or kept
+    unanswered = _unanswered_tool_calls(whole)
+    if seeds and seeds != kept and seeds[-1]["role"] == "user" and not unanswered:
+        return seeds
     results: list[Json] = [
         {"type": "tool_result", "tool_use_id": call, "content": PLACEHOLDER_TEXT} for call in unanswered
     ]
     addition = results or [_text(PLACEHOLDER_TEXT)]
-    last = kept[-1]
-    if last["role"] != "user":
-        return [*kept, _user(*addition)]
+    if not whole or whole[-1]["role"] != "user":
+        return [*whole, _user(*addition)]
+    last = whole[-1]
     content = [_text(last["content"])] if isinstance(last["content"], str) else last["content"]
-    return [*kept[:-1], {**last, "content": [*content, *addition]}]
+    return [*whole[:-1], {**last, "content": [*content, *addition]}]
 
 
 def _unanswered_tool_calls(kept: list[Json]) -> list[str]:

@@ -52,8 +52,13 @@ def verdict_of(usage: Usage) -> Verdict:
 
 
 def granted_ttls(usage: Usage) -> tuple[Ttl, ...]:
-    """List the times to live that were really granted to what was written; a pure read shows none."""
+    """List the times to live that were really granted to what was written.
+
+    None where nothing was written, or where the API did not say which tokens live how long.
+    """
     granted: list[Ttl] = []
+    if not usage.is_split:
+        return ()
     if usage.write_1h_tokens:
         granted.append("1h")
     if usage.write_5m_tokens:

@@ -27,15 +27,14 @@ from prompt_cache_warmer.values.problems import JsonPath, Problem, ProblemCode, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-# A prefix that holds one of these was probably made for one request. Each pattern is linear: no nesting.
+# A prefix that holds one of these was probably made for one request. Each pattern is linear and begins
+# with a character that is rare in prose: megabytes of prompt are searched on every cold start.
 _CHANGING = (
-    ("a time stamp", re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d")),
-    (
-        "a uuid",
-        re.compile(r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b"),
-    ),
-    ("today's date", re.compile(r"(?i)\b(?:current|today['\u2019]?s) (?:date|time)\b.{0,20}\d{4}")),
+    ("a time stamp", re.compile(r"-\d\d-\d\d[T ]\d\d:\d\d")),
+    ("a uuid", re.compile(r"-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b")),
 )
+_DATED = re.compile(r"(?:current|today['\u2019]?s) (?:date|time)\b.{0,20}\d{4}")
+_DATED_WORDS = ("current ", "today")
 _SHORT_FORM = {"system": "system_prompt", "messages": "seed_messages"}
 
 
@@ -177,7 +176,13 @@ def _as_written(original: Mapping[str, Any], path: JsonPath) -> JsonPath:
 
 
 def _changing(text: str) -> str | None:
-    return next((what for what, pattern in _CHANGING if pattern.search(text)), None)
+    found = next((what for what, pattern in _CHANGING if pattern.search(text)), None)
+    if found is not None:
+        return found
+    lowered = text.lower()
+    if any(word in lowered for word in _DATED_WORDS) and _DATED.search(lowered):
+        return "today's date"
+    return None
 
 
 def _size_warnings(models: Sequence[str], prefix_tokens: int) -> Iterator[tuple[ProblemCode, str]]:

@@ -64,7 +64,8 @@ class ProblemCode(StrEnum):
     REFERENCE_NOT_ALLOWED = "reference-not-allowed"
     REFERENCE_MISSING = "reference-missing"
     NO_SUCH_TARGET = "no-such-target"
-    # Warnings: the target is warmed, and this is worth knowing.
+    # Warnings: the target is warmed, or will be, and this is worth knowing.
+    NOT_READ_YET = "not-read-yet"
     UNKNOWN_REQUEST_FIELD = "unknown-request-field"
     MODEL_NOT_LISTED = "model-not-listed"
     MARKER_ADDED = "marker-added"
@@ -83,6 +84,7 @@ class ProblemCode(StrEnum):
 
 _WARNINGS = frozenset(
     {
+        ProblemCode.NOT_READ_YET,
         ProblemCode.UNKNOWN_REQUEST_FIELD,
         ProblemCode.MODEL_NOT_LISTED,
         ProblemCode.MARKER_ADDED,

@@ -20,7 +20,7 @@ from prompt_cache_warmer.values.targets import Target, TargetSummary
 from prompt_cache_warmer.values.validation import parse_document, unknown_request_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from prompt_cache_warmer.values.body import Json
     from prompt_cache_warmer.values.document import TargetDocument
@@ -70,7 +70,8 @@ def read_target(value: object, origin: Origin, texts: Mapping[str, str]) -> Read
     document = parse_document(value, origin.source)
     if isinstance(document, tuple):
         places = {problem.path for problem in document}
-        return Reading(None, listed((*document, *(problem for problem in escaping if problem.path not in places))))
+        found = (*document, *(problem for problem in escaping if problem.path not in places))
+        return Reading(None, listed((*found, *_body_errors_beside(found, value, origin.source))))
     raw = cast("Json", value)
     missing = () if escaping else tuple(missing_references(raw, texts, source=origin.source))
     form = _form_problems(document, raw, origin.source)
@@ -81,6 +82,44 @@ def read_target(value: object, origin: Origin, texts: Mapping[str, str]) -> Read
         message = f"{origin.size_bytes:,} bytes with every use of what it refers to; at most {MAX_TARGET_BYTES:,}"
         return Reading(None, (Problem(ProblemCode.TOO_LARGE, origin.source, "$", message),))
     return _read_body(document, raw, origin, texts)
+
+
+def _body_errors_beside(problems: Sequence[Problem], value: object, source: str) -> list[Problem]:
+    """Check the body of a document whose other fields are wrong, so that all problems are told at once."""
+    if not isinstance(value, dict) or any(_is_of_body(problem.path) for problem in problems):
+        return []
+    short_form = not isinstance(value.get("request"), dict)
+    return list(body_errors(_request_body(value, _AnyText()), Place(source, short_form)))
+
+
+def _is_of_body(path: str) -> bool:
+    """Whether a problem's place is the body or in it, so that the body cannot be walked."""
+    return path == "$" or path.startswith(tuple(f"$.{field}" for field in ("request", *_SHORT_FORM_FIELDS)))
+
+
+class _AnyText(dict[str, str]):
+    """Stands for every referred text where only the shape of the body matters."""
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+def rebuild_target(value: object, summary: TargetSummary, texts: Mapping[str, str]) -> Target:
+    """Make the target of a document that was read before, in the same version: nothing is checked again.
+
+    Raises:
+        ValueError: when the document has no prefix, so it is not the one the summary speaks of.
+    """
+    raw = cast("Json", value)
+    marked = mark(_request_body(raw, texts))
+    if marked is None:
+        raise ValueError(f"{summary.source} has nothing to cache")
+    return Target(summary, marked, _betas(raw), seeds=not isinstance(raw.get("request"), dict))
+
+
+def _betas(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    request = raw.get("request") or {}
+    return tuple(raw.get("betas") or request.get("betas") or ())
 
 
 def _form_problems(document: TargetDocument, raw: Mapping[str, Any], source: str) -> tuple[Problem, ...]:
@@ -109,18 +148,19 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
     place = Place(origin.source, short_form)
     body = _request_body(raw, texts)
     problems = list(body_errors(body, place))
+    hints = list(unknown_request_fields(raw["request"], origin.source)) if document.request is not None else []
     marked = mark(body)
     if marked is None and not problems:
         message = "there is nothing to cache: no marked message, no system prompt and no tool"
         problems.append(place.problem(ProblemCode.NOTHING_TO_CACHE, (), message))
     if marked is None or problems:
-        return Reading(None, listed(problems))
-    betas = tuple(document.betas or (document.request.betas if document.request else None) or ())
+        return Reading(None, listed((*problems, *hints)))
+    betas = _betas(raw)
     prefix = prefix_blocks(marked.body, marked.end)
     tokens = estimate_tokens(prefix)
     warnings = list(prefix_warnings(body, marked, prefix, place, models=document.models, prefix_tokens=tokens))
     if document.request is not None:
-        warnings += unknown_request_fields(raw["request"], origin.source)
+        warnings += hints
         warnings += _model_warning(document, origin.source)
     kept = listed(warnings)
     summary = TargetSummary(

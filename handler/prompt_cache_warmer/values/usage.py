@@ -20,6 +20,7 @@ class Usage:
         write_5m_tokens: input written to the cache for 5 minutes.
         write_1h_tokens: input written to the cache for 1 hour.
         output_tokens: what the call generated.
+        is_split: whether the API said which of the written tokens live how long.
         speed: the inference speed the API reports, None where it reports none; it changes the price.
     """
 
@@ -28,6 +29,7 @@ class Usage:
     write_5m_tokens: int = 0
     write_1h_tokens: int = 0
     output_tokens: int = 0
+    is_split: bool = True
     speed: str | None = None
 
     @property
@@ -73,6 +75,7 @@ class Usage:
             write_5m_tokens=write_5m + (rest if unsplit_ttl == "5m" else 0),
             write_1h_tokens=write_1h + (rest if unsplit_ttl == "1h" else 0),
             output_tokens=_count(usage, "output_tokens"),
+            is_split=rest == 0,
             speed=speed if isinstance(speed, str) else None,
         )
 

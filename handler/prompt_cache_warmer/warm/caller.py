@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.errors import CredentialError, SpendLimitError, WarmCallError, ZeroRefusedError
 from prompt_cache_warmer.rules.report import CallFacts, EntryResult, Outcome
 from prompt_cache_warmer.rules.request import Form, WarmCall, warm_call, with_one_token
-from prompt_cache_warmer.rules.retry import wait_before_retry_seconds
+from prompt_cache_warmer.rules.retry import needed_seconds, wait_before_retry_seconds
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
 from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
 
@@ -62,6 +62,8 @@ class Caller:
             answer = await self._send(sent, remaining_seconds)
         except WarmCallError as error:
             return self._failed(entry, sent, error), error
+        if sent.call.form is Form.ONE:  # only an answer proves that one token is what was wanted
+            self._zero_refused.add((entry.model, entry.credential))
         cost = cost_usd(entry.model, answer.usage, at=started_at)
         verdict = verdict_of(answer.usage)
         return (
@@ -103,9 +105,8 @@ class Caller:
             try:
                 return await self._messages.send(sent.call, timeout_seconds=self._timeout_seconds)
             except ZeroRefusedError as error:
-                if sent.call.form is not Form.ZERO:
+                if sent.call.form is not Form.ZERO or remaining_seconds() < needed_seconds(self._timeout_seconds):
                     raise
-                self._zero_refused.add((sent.call.model, sent.call.credential))
                 sent.call = with_one_token(sent.call, f"the API refused max_tokens: 0 ({error.http_status})")
             except WarmCallError as error:
                 wait_seconds = wait_before_retry_seconds(
@@ -151,10 +152,10 @@ def stops_credential(error: WarmCallError | None) -> bool:
 def _notices(entry: Entry, call: WarmCall, answer: Answer, *, is_priced: bool) -> tuple[str, ...]:
     """Say what is worth knowing about an answered call."""
     found: list[str] = []
-    granted = granted_ttls(answer.usage)
-    ungranted = [ttl for ttl in dict.fromkeys(entry.target.ttls) if granted and ttl not in granted]
-    if [ttl for ttl in granted if ttl not in entry.target.ttls]:
-        found.append(f"markers ask for ttl {', '.join(ungranted)}, the API granted {', '.join(granted)}")
+    granted, asked = granted_ttls(answer.usage), tuple(dict.fromkeys(entry.target.ttls))
+    is_short = verdict_of(answer.usage) is Verdict.WRITTEN and not set(asked) <= set(granted)
+    if granted and (is_short or not set(granted) <= set(asked)):
+        found.append(f"markers ask for ttl {', '.join(asked)}; the API granted {', '.join(granted)}")
     if call.form is Form.STREAMED:
         found.append("closed after message_start: the API may bill output that its usage did not show yet")
     if not is_priced:

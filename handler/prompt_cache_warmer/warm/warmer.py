@@ -15,10 +15,10 @@ from prompt_cache_warmer.errors import RunError, TargetUnavailableError, WarmCal
 from prompt_cache_warmer.rules.decision import decide
 from prompt_cache_warmer.rules.metrics import Detail, measure
 from prompt_cache_warmer.rules.plan import planned
-from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport, errors_in
+from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport
 from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS, needed_seconds
 from prompt_cache_warmer.rules.verdict import Verdict
-from prompt_cache_warmer.values.problems import Problem, ProblemCode, nearest, shown
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown
 from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries
 from prompt_cache_warmer.warm.caller import Caller, stops_credential
 from prompt_cache_warmer.warm.room import Room
@@ -93,22 +93,24 @@ class Warmer:
         self._recorders = recorders
         self._clock = clock
         self._limits = limits
+        self._deferred: list[tuple[str, str]] = []
 
-    async def run(self, order: Order, *, time_limit_seconds: float) -> RunReport:
+    async def run(self, order: Order, *, remaining_seconds: Callable[[], float]) -> RunReport:
         """Carry out one order.
 
         Args:
             order: what is asked for.
-            time_limit_seconds: how much time the run has in all.
+            remaining_seconds: says at any moment how much time the run has left.
 
         Raises:
             RunError: when the run as a whole could not happen.
         """
         started_at = self._clock.now()
         started = self._clock.monotonic_seconds()
-        index = await self._index.load()
-        for problem in errors_in(index.problems):
-            self._recorders.log.invalid(problem)
+        index = await self._index.load(remaining_seconds=remaining_seconds)
+        for problem in index.problems:
+            if problem.severity is Severity.ERROR or problem.code is ProblemCode.NOT_READ_YET:
+                self._recorders.log.document(problem)
         selected, unknown = _select(index, order)
         decisions = [decide(entry) for entry in entries(selected)]
         results = [
@@ -120,13 +122,12 @@ class Warmer:
         if order.dry_run:
             results += [planned(entry, at=started_at) for entry in due]
         else:
-            deadline = started + time_limit_seconds
-            results += await self._warm_all(due, lambda: deadline - self._clock.monotonic_seconds())
+            results += await self._warm_all(due, remaining_seconds)
         report = RunReport(
             order=order,
             started_at=started_at,
             duration_ms=round((self._clock.monotonic_seconds() - started) * 1000),
-            targets_loaded=len(selected),
+            targets_loaded=len(index.targets),
             targets_invalid=len(index.invalid_sources),
             results=tuple(results),
             problems=(*unknown, *index.problems),
@@ -138,16 +139,22 @@ class Warmer:
         self._recorders.log.finished(report)
         return report
 
-    async def _warm_all(self, due: Iterable[Entry], remaining_seconds: Callable[[], float]) -> list[EntryResult]:
-        """Warm all due entries, a bounded number and a bounded number of bytes at a time."""
+    async def _warm_all(self, due: list[Entry], remaining_seconds: Callable[[], float]) -> list[EntryResult]:
+        """Warm all due entries, a bounded number and a bounded number of bytes at a time.
+
+        What the last run deferred goes first, in the order it waited, so that under steady pressure every
+        entry has its turn.
+        """
         batch = _Batch(self._limits, remaining_seconds)
-        waiting = iter(_twins(due))
+        turns = {key: turn for turn, key in enumerate(self._deferred)}
+        waiting = iter(_twins(sorted(due, key=lambda entry: turns.get(_key(entry), len(turns)))))
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(self._limits.max_concurrency):
                     workers.create_task(self._work(waiting, batch))
         except* RunError as group:
             raise group.exceptions[0] from None
+        self._deferred = [_key(result.entry) for result in batch.results if result.outcome is Outcome.DEFERRED]
         return batch.results
 
     async def _work(self, waiting: Iterator[Twins], batch: _Batch) -> None:
@@ -204,6 +211,10 @@ class _Batch:
             advice = "If it lasts, raise the function's timeout or MAX_CONCURRENCY, or lower REQUEST_TIMEOUT_SECONDS."
             return EntryResult(entry, Outcome.DEFERRED, reason, code="deadline", advice=advice)
         return None
+
+
+def _key(entry: Entry) -> tuple[str, str]:
+    return entry.target.name, entry.model
 
 
 def _select(index: Index, order: Order) -> tuple[tuple[TargetSummary, ...], list[Problem]]:

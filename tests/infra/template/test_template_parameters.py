@@ -63,7 +63,9 @@ def test_every_output_is_described(source: Template) -> None:
     outputs = source["Outputs"]
     assert all(output["Description"].endswith(".") for output in outputs.values())
     assert outputs["UploadCommand"]["Value"]["Fn::Sub"][0] == "aws s3 cp my-target.json s3://${Bucket}/${TargetsPrefix}"
-    assert "ScheduleState=DISABLED" in outputs["StopCommand"]["Value"]["Fn::Sub"]
+    stop = outputs["StopCommand"]["Value"]["Fn::Sub"].split("--parameters")[1].split()
+    kept = {f"ParameterKey={name},UsePreviousValue=true" for name in source["Parameters"] if name != "ScheduleState"}
+    assert set(stop) == kept | {"ParameterKey=ScheduleState,ParameterValue=DISABLED"}
     assert {"TargetsBucketName", "FunctionName", "FunctionArn", "LogsCommand"} <= set(outputs)
 
 
