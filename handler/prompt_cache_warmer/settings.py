@@ -38,7 +38,14 @@ DEFAULT_PROMPTS_PREFIX = "prompts/"
 _KEY_BEGINNING = "sk-ant-"
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 _PLAIN_ADDRESS = re.compile(r"[^?#@]*")  # a query or a user name may be a secret
+_BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def _bucket_name(value: str) -> str:
+    if not _BUCKET_NAME.fullmatch(value):
+        raise ValueError("must be the name of an S3 bucket: 3 to 63 of a-z, 0-9, '.' and '-', no s3:// and no ARN")
+    return value
 
 
 def _key_prefix(value: str) -> str:
@@ -78,7 +85,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
-    targets_bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] = Field(
+    targets_bucket: Annotated[str, AfterValidator(_bucket_name)] = Field(
         alias="TARGETS_BUCKET", description="the bucket that holds the target documents; required"
     )
     targets_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(

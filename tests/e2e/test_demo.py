@@ -25,6 +25,18 @@ def test_a_live_call_is_made_only_after_a_yes(answer: str) -> None:
     assert "Real call" not in result.output
 
 
+def test_the_demo_runs_behind_a_proxy_and_with_a_stale_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's own configuration reaches the local cloud."""
+    for name, value in {
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "AWS_PROFILE": "x",
+    }.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(demo.main, [])
+    assert result.exit_code == 0, result.output
+
+
 def test_the_demo_exits_with_1_when_a_verdict_is_not_the_expected_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock does not move, so nothing ever lapses: the demo says which entries differ and fails."""
     monkeypatch.setattr(demo, "SECONDS_PER_MINUTE", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,11 +106,13 @@ def test_a_file_that_is_no_document_is_a_problem(
 
 
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
-    """A folder called like a document, or a file that has gone, does not stop the others."""
+    """A folder or a pipe called like a document, or a file that has gone, does not stop the others."""
     (tmp_path / "folder.json").mkdir()
-    for name, why in (("folder.json", "Is a directory"), ("gone.json", "No such file or directory")):
+    os.mkfifo(tmp_path / "pipe.json")
+    irregular, gone = "is not a regular file", "cannot be read: No such file or directory"
+    for name, why in (("folder.json", irregular), ("pipe.json", irregular), ("gone.json", gone)):
         reading = read_file(tmp_path / name, root=tmp_path, prompts_prefix="prompts/")
-        problem = Problem(ProblemCode.UNREADABLE, str(tmp_path / name), "$", f"cannot be read: {why}")
+        problem = Problem(ProblemCode.UNREADABLE, str(tmp_path / name), "$", why)
         assert reading.problems == (problem,)
 
 

@@ -109,7 +109,7 @@ def test_without_an_argument_the_process_environment_is_read(monkeypatch: pytest
         (
             "TARGETS_BUCKET",
             "My Bucket",
-            "'My Bucket': String should match pattern '^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$'",
+            "'My Bucket': must be the name of an S3 bucket: 3 to 63 of a-z, 0-9, '.' and '-', no s3:// and no ARN",
         ),
         ("TARGETS_PREFIX", "documents", f"'documents': {PREFIX_RULE}"),
         ("TARGETS_PREFIX", "/documents/", f"'/documents/': {PREFIX_RULE}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters.documents import DocumentError, decode
@@ -30,8 +31,11 @@ def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
     """
     source = str(path)
     try:
-        if path.stat().st_size > MAX_TARGET_BYTES:
-            return _too_large(source, path.stat().st_size)
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for, for ever
+            return _failed(source, ProblemCode.UNREADABLE, "is not a regular file")
+        if facts.st_size > MAX_TARGET_BYTES:
+            return _too_large(source, facts.st_size)
         content = path.read_bytes()
         value = decode(content, source)
     except OSError as error:
