@@ -83,7 +83,7 @@ class MemoryTargets:
 
     def __init__(self, documents: dict[str, object] | None = None) -> None:
         self.documents = documents or {}
-        self.fetched: list[str] = []
+        self.before_fetch: Callable[[], None] | None = None
 
     async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
         """Read every document, if there is any time."""
@@ -93,7 +93,8 @@ class MemoryTargets:
 
     async def fetch(self, target: TargetSummary) -> Target:
         """Return the body, if the document is still what it was."""
-        self.fetched.append(target.name)
+        if self.before_fetch is not None:
+            self.before_fetch()
         found = reading(self.documents.get(target.source), source=target.source).target
         if found is None or found.summary.fingerprint != target.fingerprint:
             raise TargetUnavailableError(f"{target.source!r} is not what was listed any more")

@@ -216,6 +216,16 @@ async def test_an_error_message_that_quotes_the_request_is_withheld(
         await send(messages)
 
 
+async def test_an_error_without_a_message_is_told_by_its_status(
+    api: LocalMessagesApi, messages: AnthropicMessages
+) -> None:
+    """Nothing is quoted where there is nothing to quote."""
+    api.faults.add(Fault(kind="status", status=500, message=""))
+    with pytest.raises(OverloadedError) as caught:
+        await send(messages)
+    assert str(caught.value) == "500 api_error"
+
+
 async def test_no_address_is_an_unreachable_api() -> None:
     """A refused connection says so, by the kind of error."""
     async with AnthropicMessages(StaticApiKeys(KEY), base_url="http://127.0.0.1:9") as adapter:

@@ -75,6 +75,7 @@ async def test_a_body_that_proves_nothing_is_an_unreachable_api(
     ("body", "kind", "message"),
     [
         ("", UnreachableError, "the stream ended before message_start"),
+        (event("message_stop"), UnreachableError, "the stream ended before message_start"),
         (event("ping"), UnreachableError, "the stream ended before message_start"),
         ("event: message_start\ndata: {nonsense\n\n", UnreachableError, "its body is not JSON"),
         (event("message_start"), UnreachableError, "an answer without usage"),

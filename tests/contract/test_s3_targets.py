@@ -196,6 +196,20 @@ async def test_a_target_that_is_not_in_the_listing_is_unavailable(shelf: Shelf) 
         await shelf.targets.fetch(target)
 
 
+@pytest.mark.parametrize("content", [None, b"{not json"], ids=["deleted", "broken"])
+async def test_a_body_that_is_no_target_any_more_when_its_turn_comes(aws: LocalAws, content: bytes | None) -> None:
+    """Between the listing and the call the object was deleted, or overwritten with something else."""
+    shelf = Shelf(aws, cache_bytes=0)
+    shelf.put("targets/a.json", document("a"))
+    (target,) = (await shelf.targets.load()).targets
+    if content is None:
+        shelf.s3.delete_object(Bucket=BUCKET, Key="targets/a.json")
+    else:
+        shelf.put("targets/a.json", content)
+    with pytest.raises(TargetUnavailableError, match=r"'targets/a\.json' is not what was listed any more"):
+        await shelf.targets.fetch(target)
+
+
 async def test_an_object_deleted_between_listing_and_reading_is_gone(shelf: Shelf) -> None:
     """It is no target and no problem, as it would be a moment later."""
     shelf.put("targets/a.json", document("a"))

@@ -13,6 +13,7 @@ from prompt_cache_warmer.adapters.documents import decode
 from prompt_cache_warmer.values.body import Tier
 from prompt_cache_warmer.values.markers import MarkerOrigin
 from prompt_cache_warmer.values.problems import ProblemCode
+from prompt_cache_warmer.values.reading import rebuild_target
 from prompt_cache_warmer.values.targets import Entry, entries
 from tests.documents import (
     FIVE_MINUTES,
@@ -160,3 +161,35 @@ def test_entries_are_targets_times_models() -> None:
     found = entries((first, second))
     assert found == (Entry(first, "m1"), Entry(first, "m2"), Entry(second, "m1"))
     assert [entry.credential for entry in found] == ["c", "c", "default"]
+
+
+def test_errors_of_the_body_are_told_beside_those_of_other_fields() -> None:
+    """A misspelt rule does not hide a blank prompt, and a reference is not looked up for it."""
+    blank = {"type": "text", "text": " "}
+    referring = {"type": "text", "text_from": "prompts/p.md"}
+    document = target_document(keep="allways", request={"system": [referring, blank]})
+    assert findings(read(document).problems) == [
+        (ProblemCode.NOT_ALLOWED, "$.keep"),
+        (ProblemCode.BLANK_PROMPT, "$.request.system[1]"),
+    ]
+
+
+def test_an_unknown_field_is_hinted_at_even_where_nothing_is_to_be_cached() -> None:
+    """Whoever misspells system is told so, not only that there is no prompt."""
+    found = findings(read(target_document(request={"sytem": "You are a bot."})).problems)
+    assert set(found) == {
+        (ProblemCode.NOTHING_TO_CACHE, "$.request"),
+        (ProblemCode.UNKNOWN_REQUEST_FIELD, "$.request.sytem"),
+    }
+
+
+def test_a_target_is_rebuilt_from_its_document_without_checking_it_again() -> None:
+    """The same body, marker, betas and form come out as from the first reading."""
+    for document in (
+        target_document(betas=["x-2026"]),
+        short_document(seed_messages=[{"role": "user", "content": "a"}]),
+    ):
+        first = valid(read(document))
+        assert rebuild_target(document, first.summary, {}) == first
+    with pytest.raises(ValueError, match="nothing to cache"):
+        rebuild_target({}, first.summary, {})

@@ -178,6 +178,18 @@ async def test_what_does_not_fit_in_the_time_is_deferred_with_its_reason() -> No
     assert len(house.messages.calls) == 2
 
 
+async def test_a_slow_bucket_is_counted_too() -> None:
+    """The time is looked at again after the body was fetched, before the call is made."""
+    house = House(numbered(1))
+
+    def thirty_seconds() -> None:
+        house.clock.seconds += 30
+
+    house.targets.before_fetch = thirty_seconds
+    report = await house.run(seconds=70)
+    assert (report.count(Outcome.DEFERRED), house.messages.calls) == (1, [])
+
+
 async def test_too_little_time_from_the_start_defers_everything() -> None:
     """No call starts when the timeout and its margin do not fit at all."""
     house = House(numbered(2))

@@ -158,10 +158,8 @@ class S3Targets:
         known = self._known.get(key)
         if known is not None:
             return known.summary, known.problems
-        if key in self._documents:
-            message = "there was no time left to read it in this run; the next tick goes on"
-            return None, (Problem(ProblemCode.NOT_READ_YET, key, "$", message),)
-        return None, ()
+        message = "there was no time left to read it in this run; the next tick goes on"
+        return None, (Problem(ProblemCode.NOT_READ_YET, key, "$", message),)
 
     async def _in_thread(self, work: Callable[[A], T], argument: A) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work, argument)
