@@ -50,6 +50,17 @@ class DocumentError(Exception):
         return Problem(self.code, source, "$", str(self))
 
 
+def check_size(size_bytes: int) -> None:
+    """Refuse a document that is too large with everything it refers to.
+
+    Raises:
+        DocumentError: naming its size and what is allowed.
+    """
+    if size_bytes > MAX_TARGET_BYTES:
+        message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
+        raise DocumentError(ProblemCode.TOO_LARGE, message)
+
+
 def decode(content: bytes, source: str) -> Any:  # noqa: ANN401 - any JSON value
     """Decode a document by its suffix.
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.adapters.documents import DocumentError, decode
+from prompt_cache_warmer.adapters.documents import DocumentError, check_size, decode
 from prompt_cache_warmer.adapters.indexing import index_of
-from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
 from prompt_cache_warmer.values.references import find_references, is_allowed
@@ -34,18 +33,16 @@ def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for, for ever
             return _failed(source, ProblemCode.UNREADABLE, "is not a regular file")
-        if facts.st_size > MAX_TARGET_BYTES:
-            return _too_large(source, facts.st_size)
+        check_size(facts.st_size)
         content = path.read_bytes()
         value = decode(content, source)
+        texts = _texts(find_references(value), root, prompts_prefix)
+        size_bytes = len(content) + sum(len(text.encode()) for text in texts.values())
+        check_size(size_bytes)
     except OSError as error:
         return _failed(source, ProblemCode.UNREADABLE, f"cannot be read: {error.strerror}")
     except DocumentError as error:
         return Reading(None, (error.problem(source),))
-    texts = _texts(find_references(value), root, prompts_prefix)
-    size_bytes = len(content) + sum(len(text.encode()) for text in texts.values())
-    if size_bytes > MAX_TARGET_BYTES:
-        return _too_large(source, size_bytes)
     return read_target(value, Origin(source, LOCAL_VERSION, size_bytes, prompts_prefix), texts)
 
 
@@ -68,11 +65,6 @@ def _texts(keys: Sequence[str], root: Path, prompts_prefix: str) -> dict[str, st
             except (OSError, UnicodeDecodeError):
                 continue
     return texts
-
-
-def _too_large(source: str, size_bytes: int) -> Reading:
-    message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
-    return _failed(source, ProblemCode.TOO_LARGE, message)
 
 
 def _failed(source: str, code: ProblemCode, message: str) -> Reading:

@@ -13,12 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from prompt_cache_warmer.adapters.documents import DocumentError, decode
+from prompt_cache_warmer.adapters.documents import DocumentError, check_size, decode
 from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.adapters.s3_bucket import Bucket, ObjectGoneError, ObjectUnavailableError, StoredObject
 from prompt_cache_warmer.errors import TargetUnavailableError
 from prompt_cache_warmer.ports import unlimited
-from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target, rebuild_target
 from prompt_cache_warmer.values.references import MAX_REFERENCES, find_references
@@ -187,13 +186,13 @@ class S3Targets:
             DocumentError: when it cannot be decoded or is too large.
             ObjectUnavailableError: when it or what it refers to cannot be read.
         """
-        _check_size(listed.size_bytes)
+        check_size(listed.size_bytes)
         stored, content = self._bucket.read(listed)
-        _check_size(stored.size_bytes)
+        check_size(stored.size_bytes)
         value = decode(content, stored.key)
         keys = find_references(value)
         sizes = [self._prompts[key].size_bytes for key in keys if key in self._prompts]
-        _check_size(stored.size_bytes + sum(sizes))
+        check_size(stored.size_bytes + sum(sizes))
         texts: dict[str, str] = {}
         etags: dict[str, str] = {}
         size_bytes = stored.size_bytes
@@ -208,9 +207,3 @@ class S3Targets:
         version = "+".join((stored.etag, *(etag or "" for _, etag in references)))
         origin = Origin(stored.key, version, size_bytes, self._prompts_prefix)
         return _Document(value, stored.etag, references, texts, origin)
-
-
-def _check_size(size_bytes: int) -> None:
-    if size_bytes > MAX_TARGET_BYTES:
-        message = f"{size_bytes:,} bytes with everything it refers to; at most {MAX_TARGET_BYTES:,} are allowed"
-        raise DocumentError(ProblemCode.TOO_LARGE, message)

@@ -109,14 +109,5 @@ def _as_json(index: Index) -> object:
             for target in index.targets
         ],
         "invalid": sorted(index.invalid_sources),
-        "problems": [
-            {
-                "severity": problem.severity.value,
-                "code": problem.code.value,
-                "source": problem.source,
-                "path": problem.path,
-                "message": problem.message,
-            }
-            for problem in index.problems
-        ],
+        "problems": [problem.as_json() for problem in index.problems],
     }

@@ -195,7 +195,7 @@ class RunReport:
             "duration_ms": self.duration_ms,
             "dry_run": self.order.dry_run,
             "totals": self.totals(),
-            "problems": [_problem_json(problem) for problem in problems[:MAX_LISTED]],
+            "problems": [problem.as_json() for problem in problems[:MAX_LISTED]],
             "problems_truncated": max(0, len(problems) - MAX_LISTED),
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],
             "truncated": max(0, len(ordered) - MAX_LISTED),
@@ -209,16 +209,6 @@ def _usage_json(usage: Usage) -> dict[str, int]:
         "write_1h_tokens": usage.write_1h_tokens,
         "uncached_tokens": usage.uncached_tokens,
         "output_tokens": usage.output_tokens,
-    }
-
-
-def _problem_json(problem: Problem) -> dict[str, str]:
-    return {
-        "severity": problem.severity.value,
-        "code": problem.code.value,
-        "source": problem.source,
-        "path": problem.path,
-        "message": problem.message,
     }
 
 

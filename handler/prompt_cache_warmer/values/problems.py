@@ -119,6 +119,16 @@ class Problem:
         """Tell whether it keeps the target from being warmed."""
         return self.code.severity
 
+    def as_json(self) -> dict[str, str]:
+        """Return the finding as reports and ``check --json`` list it."""
+        return {
+            "severity": self.severity.value,
+            "code": self.code.value,
+            "source": self.source,
+            "path": self.path,
+            "message": self.message,
+        }
+
 
 def json_path(parts: Iterable[str | int]) -> str:
     """Write a place in a document as a JSON path, such as ``$.request.system[0].text``."""
