@@ -23,12 +23,11 @@ from pydantic import (
 )
 
 from prompt_cache_warmer.errors import SettingsError
+from prompt_cache_warmer.rules.metrics import Detail
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-MetricDetail = Literal["auto", "run", "target", "entry"]
 
 MIB_BYTES = 1024 * 1024
 
@@ -124,7 +123,7 @@ class Settings(BaseModel):
         description="how long one call may take; none starts with less of the run left",
     )
     tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES", description="minutes between two runs")
-    metric_detail: MetricDetail = Field(
+    metric_detail: Detail = Field(
         "auto",
         alias="METRIC_DETAIL",
         description="`run`, `target`, `entry`, or `auto`: per target up to 50 targets, else per run",

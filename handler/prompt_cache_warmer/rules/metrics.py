@@ -161,14 +161,13 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
 
 
 def _run_values(report: RunReport) -> dict[str, list[float]]:
-    due = len(report.results) - report.count(Outcome.SKIPPED)
     return {
         "TargetsLoaded": [report.targets_loaded],
         "TargetsInvalid": [report.targets_invalid],
-        "EntriesDue": [due],
+        "EntriesDue": [report.entries_due],
         "EntriesWarmed": [report.count(Outcome.WARMED)],
         "EntriesDeferred": [report.count(Outcome.DEFERRED)],
-        "EntriesUnpriced": [sum(result.is_unpriced for result in report.results)],
+        "EntriesUnpriced": [report.entries_unpriced],
         "RunDuration": [report.duration_ms],
     }
 

@@ -164,6 +164,16 @@ class RunReport:
         """What all calls with a known price cost together."""
         return sum((result.cost_usd for result in self.results if result.cost_usd is not None), Decimal(0))
 
+    @property
+    def entries_due(self) -> int:
+        """How many entries the run decided to warm."""
+        return len(self.results) - self.count(Outcome.SKIPPED)
+
+    @property
+    def entries_unpriced(self) -> int:
+        """How many entries' calls were billed at an unknown price."""
+        return sum(result.is_unpriced for result in self.results)
+
     def count(self, outcome: Outcome) -> int:
         """Count the entries with an outcome."""
         return sum(result.outcome is outcome for result in self.results)
@@ -175,12 +185,12 @@ class RunReport:
             "targets_loaded": self.targets_loaded,
             "targets_invalid": self.targets_invalid,
             "entries": len(self.results),
-            "entries_due": len(self.results) - self.count(Outcome.SKIPPED),
+            "entries_due": self.entries_due,
             **{f"entries_{outcome.value}": self.count(outcome) for outcome in Outcome},
             **{verdict.value: verdicts[verdict] for verdict in Verdict},
             **_usage_json(self.usage),
             "cost_usd": _money(self.cost_usd),
-            "entries_unpriced": sum(result.is_unpriced for result in self.results),
+            "entries_unpriced": self.entries_unpriced,
         }
 
     def as_json(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import CredentialError, SpendLimitError, WarmCallError, ZeroRefusedError
@@ -28,6 +28,11 @@ class _Sent:
     call: WarmCall
     attempts: int = 0
     latency_ms: int = 0
+
+    @property
+    def facts(self) -> CallFacts:
+        """What is known of the request before its answer is looked at."""
+        return CallFacts(self.call.form.value, self.call.form_reason, self.attempts, self.latency_ms)
 
 
 class Caller:
@@ -83,11 +88,8 @@ class Caller:
                 ),
                 granted_ttls=granted_ttls(answer.usage),
                 notices=_notices(entry, sent.call, answer, is_priced=cost is not None),
-                call=CallFacts(
-                    form=sent.call.form.value,
-                    form_reason=sent.call.form_reason,
-                    attempts=sent.attempts,
-                    latency_ms=sent.latency_ms,
+                call=replace(
+                    sent.facts,
                     message_id=answer.message_id,
                     request_id=answer.request_id,
                     workspace_id=answer.workspace_id,
@@ -130,11 +132,8 @@ class Caller:
             verdict=Verdict.FAILED,
             code=error.code,
             advice=error.advice,
-            call=CallFacts(
-                form=sent.call.form.value,
-                form_reason=sent.call.form_reason,
-                attempts=sent.attempts,
-                latency_ms=sent.latency_ms,
+            call=replace(
+                sent.facts,
                 request_id=error.request_id,
                 workspace_id=error.workspace_id,
                 http_status=error.http_status,
