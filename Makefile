@@ -65,7 +65,7 @@ $(ARTIFACT_FOLDER): .tools/sam/.synced
 
 lock: $(UV) ## Resolve the hash-locked requirement files again
 	$(COMPILE) pyproject.toml --extra aws --output-file handler/requirements.txt
-	$(COMPILE) pyproject.toml --extra aws --extra cli --group dev \
+	$(COMPILE) pyproject.toml --extra aws --extra cli --extra plot --group dev \
 		--constraint handler/requirements.txt --output-file requirements-dev.lock
 	echo 'aws-sam-cli' | $(COMPILE) - --output-file requirements-sam.lock
 	echo 'checkov' | $(COMPILE) - --output-file requirements-checkov.lock

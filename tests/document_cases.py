@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ALL_FIELDS = (
-    "$schema, name, models, keep, request, system_prompt, tools, seed_messages, betas, credential, expected_requests, "
-    "enabled"
+    "$schema, name, models, keep, windows, cold_start_value_usd, max_usd_per_day, max_usd_per_call, "
+    "max_tokens_per_day, max_tokens_per_call, request, system_prompt, tools, seed_messages, betas, credential, "
+    "expected_requests, enabled"
 )
 A_NAME = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
 A_MODEL = "a model id: 1 to 128 printable ASCII characters without blanks"
+THE_RULES = "'always', 'while-used' or 'once'"
 A_BETA = "1 to 128 of letters, digits, '.', '_' and '-'"
 
 
@@ -78,19 +80,30 @@ DOCUMENTS: dict[str, Case] = {
         target_document(keep=None),
         Code.MISSING_FIELD,
         "$.keep",
-        "keep is missing; say how long to keep the prefix warm, because that is what costs money: 'always'",
+        "keep is missing; say how long to keep the prefix warm, because that is what costs money: 'always' (around the "
+        "clock, or inside its windows), 'while-used' (as long as its users come often enough to pay for it) or 'once' "
+        "(on upload, on demand and when a window opens)",
     ),
     "misspelt keep": Case(
         target_document(keep="allways"),
         Code.NOT_ALLOWED,
         "$.keep",
-        "keep='allways' is not allowed; allowed: 'always'; did you mean 'always'?",
+        f"keep='allways' is not allowed; allowed: {THE_RULES}; did you mean 'always'?",
     ),
-    "keep of a later version": Case(
-        target_document(keep="once"), Code.NOT_ALLOWED, "$.keep", "keep='once' is not allowed; allowed: 'always'"
+    "keep with a blank": Case(
+        target_document(keep="while used"),
+        Code.NOT_ALLOWED,
+        "$.keep",
+        f"keep='while used' is not allowed; allowed: {THE_RULES}; did you mean 'while-used'?",
+    ),
+    "keep nobody knows": Case(
+        target_document(keep="never"),
+        Code.NOT_ALLOWED,
+        "$.keep",
+        f"keep='never' is not allowed; allowed: {THE_RULES}",
     ),
     "keep is a flag": Case(
-        target_document(keep=True), Code.NOT_ALLOWED, "$.keep", "keep=true is not allowed; allowed: 'always'"
+        target_document(keep=True), Code.NOT_ALLOWED, "$.keep", f"keep=true is not allowed; allowed: {THE_RULES}"
     ),
     "name with capitals": Case(
         target_document(name="Support Agent"),

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from prompt_cache_warmer.ports import Index
+    from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.metrics import MetricSet
-    from prompt_cache_warmer.rules.report import EntryResult, RunReport
+    from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.problems import Problem, ProblemCode
     from prompt_cache_warmer.values.targets import Target, TargetSummary
@@ -115,6 +116,7 @@ class FakeMessages:
     credentials: frozenset[str] = frozenset({"default"})
     hook: Callable[[WarmCall], None] | None = None
     calls: list[WarmCall] = field(default_factory=list)
+    counted: list[WarmCall] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
     in_flight: int = 0
     peak: int = 0
@@ -134,6 +136,14 @@ class FakeMessages:
         finally:
             self.in_flight -= 1
 
+    async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
+        """Count a quarter of the body's characters."""
+        assert timeout_seconds > 0
+        self.counted.append(call)
+        if call.credential not in self.credentials:
+            raise CredentialError(f"there is no credential {call.credential!r}")
+        return len(repr(call.body)) // 4
+
     def _answer(self, call: WarmCall) -> Answer:
         if call.credential not in self.credentials:
             raise CredentialError(f"there is no credential {call.credential!r}")
@@ -147,10 +157,12 @@ class FakeMessages:
         alive = key in self._warm
         self._warm.add(key)
         output = 0 if call.form is Form.ZERO else 1
+        is_1h = call.requested_ttl == "1h"
         usage = Usage(
             uncached_tokens=5,
             read_tokens=tokens if alive else 0,
-            write_5m_tokens=0 if alive else tokens,
+            write_5m_tokens=0 if alive or is_1h else tokens,
+            write_1h_tokens=tokens if is_1h and not alive else 0,
             output_tokens=output,
         )
         number = len(self.calls)

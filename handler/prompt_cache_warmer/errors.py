@@ -2,10 +2,11 @@
 
     CacheWarmerError
     |-- SettingsError                fix the function's environment
-    |-- RunError                     the run as a whole could not happen: look at the bucket or the secret
+    |-- RunError                     the run as a whole could not happen: look at the bucket, the secret or the table
     |   |-- EventError               correct the event the function was invoked with
     |   |-- TargetsUnreadableError   the bucket could not be listed
-    |   `-- SecretUnreadableError    the secret could not be read, or holds no key
+    |   |-- SecretUnreadableError    the secret could not be read, or holds no key
+    |   `-- StateUnavailableError    the state table could not be read or written: look at the table and the role
     |-- TargetUnavailableError       one target's body could not be fetched: the next tick tries again
     `-- WarmCallError                one warm call failed
         |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
@@ -16,7 +17,8 @@
             |-- RateLimitedError     429 with a wait that may be given
             |-- OverloadedError      529 and the other 5xx
             `-- UnreachableError     no answer: connection refused or dropped, not an API answer
-                `-- CallTimeoutError none in time: raise REQUEST_TIMEOUT_SECONDS if it lasts
+                |-- NotConnectedError    no connection at all, so nothing was sent and nothing is billed
+                `-- CallTimeoutError     none in time: raise REQUEST_TIMEOUT_SECONDS if it lasts
 
 Messages name the value, where it stands and what is allowed. They never quote a prompt, a key
 or a request body.
@@ -59,6 +61,10 @@ class SecretUnreadableError(RunError):
     """The secret that holds the API keys could not be read, or holds no usable key."""
 
 
+class StateUnavailableError(RunError):
+    """The state table could not be read or written; without it nothing may be spent under a cap."""
+
+
 class TargetUnavailableError(CacheWarmerError):
     """One target's body changed, vanished or could not be fetched between the listing and the warm call."""
 
@@ -92,6 +98,11 @@ class WarmCallError(CacheWarmerError):
         self.request_id = request_id
         self.workspace_id = workspace_id
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the call may be billed all the same: only an answer with an error status says that it is not."""
+        return False
 
 
 class CredentialError(WarmCallError):
@@ -144,6 +155,20 @@ class UnreachableError(TransientError):
 
     code = "unreachable"
     advice = "If it lasts, check the function's network path and ANTHROPIC_BASE_URL; the next tick tries again."
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the call may be billed all the same: only an answer with an error status says that it is not."""
+        return self.http_status is None
+
+
+class NotConnectedError(UnreachableError):
+    """No connection could be made, so the request was never sent."""
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the call may be billed all the same: it was never sent."""
+        return False
 
 
 class CallTimeoutError(UnreachableError):

@@ -1,6 +1,6 @@
 """The ports: what the warm use case needs from the outside, as Protocols.
 
-Adapters implement them with S3, the Anthropic SDK, EMF and JSON logs; the tests' fakes implement
+Adapters implement them with S3, DynamoDB, the Anthropic SDK, EMF and JSON logs; the tests' fakes implement
 them in memory and pass the same contract tests.
 """
 
@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_cache_warmer.values.problems import Problem, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
+    from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.metrics import MetricSet
-    from prompt_cache_warmer.rules.report import EntryResult, RunReport
+    from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.money import Amount
+    from prompt_cache_warmer.values.state import Breaker, CredentialState, EntryKey, Lease, Pause, Snapshot, Warmth
     from prompt_cache_warmer.values.targets import Target, TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 
@@ -97,6 +102,114 @@ class MessagesApi(Protocol):
         Raises:
             WarmCallError: the branch that says what the operator should do.
             SecretUnreadableError: when there are no credentials at all.
+        """
+
+    async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
+        """Return the API's own estimate of a call's input tokens; counting is free.
+
+        Raises:
+            WarmCallError: when it cannot be had.
+            SecretUnreadableError: when there are no credentials at all.
+        """
+
+
+class ClaimAnswer(StrEnum):
+    """What a store says to a claim."""
+
+    GRANTED = "granted"
+    TAKEN = "taken"
+    CAPPED = "capped"
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """One conditional write before a call: it claims the entry and reserves the call's worst case.
+
+    Attributes:
+        key: the entry.
+        owner: the run that asks; unique per run.
+        sequence: the entry's sequence as the run has seen it; any other claim since then refuses this one.
+        until: when the claim ends by itself.
+        day: the UTC day the reservation is counted to.
+        amount: the worst case, counted to the target's day; nothing for a claim without a call of its own.
+        caps: the target's caps; only those of the day are looked at.
+    """
+
+    key: EntryKey
+    owner: str
+    sequence: int
+    until: datetime
+    day: date
+    amount: Amount
+    caps: Caps
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One conditional write after a call: it commits the real cost and what the call proved, and ends the claim.
+
+    Attributes:
+        request: the claim that was granted.
+        spent: what the call cost, or may have cost; it takes the place of the reserved amount.
+        warmth: what it proved; None leaves what was known.
+        breaker: the breaker after it.
+    """
+
+    request: ClaimRequest
+    spent: Amount
+    warmth: Warmth | None
+    breaker: Breaker
+
+
+class StateStore(Protocol):
+    """Remembers entries, spending and pauses between runs, shared by every run of the stack.
+
+    Times are kept to the millisecond, money to the pico-USD. Every change is one conditional write to
+    one item, so any number of runs may use it at once. Every method raises ``StateUnavailableError``
+    when the store cannot be reached or refuses.
+    """
+
+    async def load(self, keys: Sequence[EntryKey], *, day: date) -> Snapshot:
+        """Read the state of entries, their credentials, the spending of a UTC day and its month, and the pause."""
+
+    async def claim(self, request: ClaimRequest) -> ClaimAnswer:
+        """Claim an entry and reserve its call's worst case under its target's caps, both or neither."""
+
+    async def commit(self, commit: Commit) -> bool:
+        """End a claim with what came of it; the money is committed even where the claim was lost meanwhile.
+
+        Returns:
+            Whether the claim was still held, so that warmth and breaker were kept.
+        """
+
+    async def touch(self, key: EntryKey, *, at: datetime, fingerprint: str | None = None) -> bool:
+        """Remember a real request of the application; an older one than the last known changes nothing.
+
+        Returns:
+            Whether it was newer than the last known one.
+        """
+
+    async def lease(self, wanted: Amount, *, caps: Caps, day: date) -> Lease:
+        """Take as much of what is wanted as the stack's caps of the day and the month still have room for."""
+
+    async def settle(self, lease: Lease, *, spent: Amount) -> None:
+        """Put what was spent in the place of what was leased."""
+
+    async def save_credential(self, name: str, state: CredentialState) -> bool:
+        """Remember a credential's breaker, if its sequence is one above the last known.
+
+        Returns:
+            Whether it was.
+        """
+
+    async def pause(self, pause: Pause) -> None:
+        """Stop all warming until the pause ends."""
+
+    async def resume(self) -> bool:
+        """End a pause.
+
+        Returns:
+            Whether there was one.
         """
 
 

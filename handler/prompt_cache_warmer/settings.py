@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,6 +25,8 @@ from pydantic import (
 
 from prompt_cache_warmer.errors import SettingsError
 from prompt_cache_warmer.rules.metrics import Detail
+from prompt_cache_warmer.values.caps import Caps
+from prompt_cache_warmer.values.keeping import MAX_TOKENS, Usd
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 
 if TYPE_CHECKING:
@@ -38,12 +41,19 @@ _KEY_BEGINNING = "sk-ant-"
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 _PLAIN_ADDRESS = re.compile(r"[^?#@]*")  # a query or a user name may be a secret
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def _bucket_name(value: str) -> str:
     if not _BUCKET_NAME.fullmatch(value):
         raise ValueError("must be the name of an S3 bucket: 3 to 63 of a-z, 0-9, '.' and '-', no s3:// and no ARN")
+    return value
+
+
+def _table_name(value: str) -> str:
+    if not _TABLE_NAME.fullmatch(value):
+        raise ValueError("must be the name of a DynamoDB table: 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-', no ARN")
     return value
 
 
@@ -73,6 +83,15 @@ def _secret_id(value: str) -> str:
     if value.startswith(_KEY_BEGINNING):
         raise ValueError("is an API key; put the key into a secret and name the secret here")
     return value
+
+
+def _as_text(value: object) -> object:
+    """Write a decimal as it would stand in the environment."""
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+_Usd = Annotated[Usd, BeforeValidator(_as_text)]
+_Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 
 
 class Settings(BaseModel):
@@ -108,6 +127,31 @@ class Settings(BaseModel):
         alias="ANTHROPIC_BASE_URL",
         description="address of a gateway in front of the API; https, or http on loopback",
     )
+    state_table: Annotated[str, AfterValidator(_table_name)] | None = Field(
+        None,
+        alias="STATE_TABLE",
+        description="the DynamoDB table that remembers entries and spending; without one, each process does",
+    )
+    max_usd_per_day: _Usd | None = Field(
+        None, alias="MAX_USD_PER_DAY", description="the most all warm calls may cost in a UTC day; `0`: nothing"
+    )
+    max_usd_per_month: _Usd | None = Field(
+        None, alias="MAX_USD_PER_MONTH", description="the most they may cost in a UTC month"
+    )
+    max_usd_per_call: _Usd | None = Field(
+        None, alias="MAX_USD_PER_CALL", description="no warm call is made that may cost more"
+    )
+    max_tokens_per_day: _Tokens | None = Field(
+        None,
+        alias="MAX_TOKENS_PER_DAY",
+        description="the most tokens they may use in a UTC day; what holds models without a known price",
+    )
+    max_tokens_per_month: _Tokens | None = Field(
+        None, alias="MAX_TOKENS_PER_MONTH", description="the most tokens they may use in a UTC month"
+    )
+    max_tokens_per_call: _Tokens | None = Field(
+        None, alias="MAX_TOKENS_PER_CALL", description="no warm call is made that may use more"
+    )
     max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY", description="warm calls in flight at once")
     max_inflight_bytes: int = Field(
         64 * MIB_BYTES,
@@ -139,6 +183,18 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(str.upper)] = Field(
         "INFO", alias="LOG_LEVEL", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`"
     )
+
+    @property
+    def caps(self) -> Caps:
+        """The caps of the whole stack."""
+        return Caps(
+            usd_per_day=self.max_usd_per_day,
+            usd_per_month=self.max_usd_per_month,
+            usd_per_call=self.max_usd_per_call,
+            tokens_per_day=self.max_tokens_per_day,
+            tokens_per_month=self.max_tokens_per_month,
+            tokens_per_call=self.max_tokens_per_call,
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Settings:

@@ -13,19 +13,24 @@ from botocore.config import Config
 from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL, AnthropicMessages
 from prompt_cache_warmer.adapters.api_keys import ApiKeys, SecretApiKeys, StaticApiKeys
 from prompt_cache_warmer.adapters.body_cache import BodyCache
+from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
+from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import READERS, S3Targets
+from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
+from prompt_cache_warmer.warm.batch import RunLimits
 from prompt_cache_warmer.warm.caller import Caller
-from prompt_cache_warmer.warm.warmer import Recorders, RunLimits, Warmer
+from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prompt_cache_warmer.ports import Clock, StateStore
     from prompt_cache_warmer.rules.report import RunReport
 
 # Bodies kept between ticks: a few dozen ordinary prompts, a sixteenth of the smallest sensible function.
@@ -34,6 +39,7 @@ BODY_CACHE_BYTES = 32 * MIB_BYTES
 AWS_CONNECT_TIMEOUT_SECONDS = 3
 AWS_READ_TIMEOUT_SECONDS = 15
 AWS_ATTEMPTS = 3
+SECONDS_PER_MINUTE = 60
 
 
 class Sandbox:
@@ -41,13 +47,14 @@ class Sandbox:
 
     Args:
         settings: what this deployment runs with.
+        clock: the time; the machine's own when absent.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
         self._messages = AnthropicMessages(
             _api_keys(settings), base_url=settings.anthropic_base_url or DEFAULT_BASE_URL
         )
-        clock = SystemClock()
+        clock = clock or SystemClock()
         targets = S3Targets(
             Bucket(boto3.client("s3", config=_aws_config()), settings.targets_bucket),
             targets_prefix=settings.targets_prefix,
@@ -61,6 +68,7 @@ class Sandbox:
             caller=Caller(
                 messages=self._messages, clock=clock, request_timeout_seconds=settings.request_timeout_seconds
             ),
+            store=state_store(settings.state_table),
             recorders=Recorders(
                 metrics=EmfMetricSink(namespace=settings.metrics_namespace, stream=sys.stdout),
                 log=JsonRunLog(service=settings.service_name, level=settings.log_level, stream=sys.stdout),
@@ -68,10 +76,15 @@ class Sandbox:
                 service=settings.service_name,
             ),
             clock=clock,
-            limits=RunLimits(
-                max_concurrency=settings.max_concurrency,
-                max_inflight_bytes=settings.max_inflight_bytes,
-                request_timeout_seconds=settings.request_timeout_seconds,
+            policy=Policy(
+                limits=RunLimits(
+                    max_concurrency=settings.max_concurrency,
+                    max_inflight_bytes=settings.max_inflight_bytes,
+                    request_timeout_seconds=settings.request_timeout_seconds,
+                ),
+                tick_seconds=settings.tick_minutes * SECONDS_PER_MINUTE,
+                caps=settings.caps,
+                is_durable=settings.state_table is not None,
             ),
         )
 
@@ -97,6 +110,13 @@ class Sandbox:
 def sandbox(settings: Settings) -> Sandbox:
     """Return this process's sandbox, so that a warm one keeps its index and bodies."""
     return Sandbox(settings)
+
+
+def state_store(table: str | None) -> StateStore:
+    """Return the store of a stack's state: its table, or this process's memory without one."""
+    if table is None:
+        return MemoryState()
+    return DynamoDbState(StateTable(boto3.client("dynamodb", config=_aws_config()), table))
 
 
 def _api_keys(settings: Settings) -> ApiKeys:

@@ -1,24 +1,48 @@
-"""AWS on loopback: moto's server for S3, Secrets Manager and CloudWatch, spoken to over HTTP."""
+"""AWS on loopback: moto's server for S3, DynamoDB, Secrets Manager and CloudWatch, spoken to over HTTP."""
 
 from __future__ import annotations
 
 import http.client
 import logging
 from contextlib import closing
-from typing import TYPE_CHECKING, Self
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+
+class _Account:
+    """moto's own application, but one DynamoDB request at a time.
+
+    moto checks a condition and writes in two steps that other threads may come between; DynamoDB does
+    both in one, and that is what a store is built on.
+    """
+
+    def __init__(self) -> None:
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._one_at_a_time = Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            answer: Iterable[bytes] = self._application(environ, start_response)
+            return answer
+        with self._one_at_a_time:
+            return list(self._application(environ, start_response))
 
 
 class LocalAws:
@@ -30,9 +54,7 @@ class LocalAws:
     """
 
     def __init__(self) -> None:
-        self._server = ThreadedMotoServer(ip_address=LOOPBACK, port=0, verbose=False)
         self._environment = mock.patch.dict("os.environ")
-        self._port = 0
         self.endpoint_url = ""
 
     def __enter__(self) -> Self:
@@ -41,20 +63,23 @@ class LocalAws:
         for name in _PROFILES:
             environment.pop(name, None)
         environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), LOOPBACK)
-        self._server.start()
-        _, self._port = self._server.get_host_and_port()
-        self.endpoint_url = f"http://{LOOPBACK}:{self._port}"
+        self._server = make_server(LOOPBACK, 0, _Account(), threaded=True, request_handler=MotoRequestHandler)
+        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.endpoint_url = f"http://{LOOPBACK}:{self._server.server_port}"
         self.reset()
         return self
 
     def reset(self) -> None:
         """Empty the account."""
-        with closing(http.client.HTTPConnection(LOOPBACK, self._port)) as connection:
+        with closing(http.client.HTTPConnection(LOOPBACK, self._server.server_port)) as connection:
             connection.request("POST", "/moto-api/reset")
             connection.getresponse().read()
 
     def __exit__(self, *_: object) -> None:
-        self._server.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
         self._environment.stop()
 
     def environment(self) -> dict[str, str]:
@@ -71,6 +96,11 @@ class LocalAws:
     def s3(self) -> S3Client:
         """An S3 client."""
         return self._session.client("s3", endpoint_url=self.endpoint_url)
+
+    @property
+    def dynamodb(self) -> DynamoDBClient:
+        """A DynamoDB client."""
+        return self._session.client("dynamodb", endpoint_url=self.endpoint_url)
 
     @property
     def secrets(self) -> SecretsManagerClient:

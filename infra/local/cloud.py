@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from infra.local import emf
 from infra.local.aws import LocalAws
 from infra.local.messages_api import LocalMessagesApi
+from prompt_cache_warmer.adapters.state_items import EXPIRES_AT, PARTITION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from infra.local.function import Function
 
 BUCKET = "prompt-cache-warmer-local"
+STATE_TABLE = "prompt-cache-warmer-local-state"
 SECRET = "prompt-cache-warmer/anthropic"  # noqa: S105 - a name, not a secret
 API_KEY = "sk-ant-local-demo-key"
 WORKSPACE = "wrkspc_local"
@@ -38,10 +40,12 @@ class LocalCloud:
 
     Args:
         api: the Messages API to use; one that knows just the key of the local secret when absent.
+        state: whether there is a state table that the function knows of.
     """
 
-    def __init__(self, api: LocalMessagesApi | None = None) -> None:
+    def __init__(self, api: LocalMessagesApi | None = None, *, state: bool = False) -> None:
         self.aws = LocalAws()
+        self._state = state
         self.api = api or LocalMessagesApi(api_keys={API_KEY: WORKSPACE})
         self._stack = ExitStack()
 
@@ -50,6 +54,8 @@ class LocalCloud:
         self._stack.enter_context(self.api)
         self.aws.s3.create_bucket(Bucket=BUCKET)
         self.aws.secrets.create_secret(Name=SECRET, SecretString=API_KEY)
+        if self._state:
+            create_state_table(self.aws)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -62,6 +68,7 @@ class LocalCloud:
             "ANTHROPIC_BASE_URL": self.api.base_url,
             "ANTHROPIC_SECRET_ID": SECRET,
             "TARGETS_BUCKET": BUCKET,
+            **({"STATE_TABLE": STATE_TABLE} if self._state else {}),
             "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
             "POWERTOOLS_SERVICE_NAME": SERVICE,
             **settings,
@@ -85,7 +92,7 @@ class LocalCloud:
         """Invoke the function as the schedule does, and publish the metrics it printed."""
         before = len(function.output())
         try:
-            return function.invoke(schedule_event(execution_id))
+            return function.invoke(schedule_event(execution_id, function.now()))
         finally:
             emf.publish(function.output()[before:], self.aws.cloudwatch)
 
@@ -111,17 +118,33 @@ class LocalCloud:
                 }
             ],
             StartTime=since,
-            EndTime=datetime.now(UTC) + _ONE_SECOND,
+            EndTime=max(datetime.now(UTC), datetime.fromtimestamp(self.api.clock.now_seconds(), UTC)) + _ONE_SECOND,
         )
         values = answer["MetricDataResults"][0]["Values"]
         return sum(values) if values else None
 
 
-def schedule_event(execution_id: str, scheduled_at: datetime | None = None) -> dict[str, str]:
-    """Return what the template's schedule sends, its placeholders filled in."""
-    at = scheduled_at or datetime.now(UTC)
+def create_state_table(aws: LocalAws, name: str = STATE_TABLE) -> None:
+    """Create the state table as the template does (a test of the template compares)."""
+    dynamodb = aws.dynamodb
+    dynamodb.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": PARTITION_KEY, "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    dynamodb.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES_AT})
+
+
+def schedule_event(execution_id: str, at: datetime) -> dict[str, str]:
+    """Return what the template's schedule sends, its placeholders filled in; the time rounded up to the second.
+
+    Ticks are four minutes apart and here often milliseconds: rounded down, a tick could seem to have been
+    due before the one ahead of it made its calls.
+    """
+    due = at if at.microsecond == 0 else at.replace(microsecond=0) + _ONE_SECOND
     return {
         "source": "prompt-cache-warmer.schedule",
-        "scheduled_time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "scheduled_time": due.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "execution_id": execution_id,
     }

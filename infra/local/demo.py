@@ -22,7 +22,7 @@ from rich.live import Live
 
 from infra.local.cloud import API_KEY, LocalCloud
 from infra.local.demo_tables import MetricRow, history_table, metrics_table
-from infra.local.function import Function, InProcessFunction
+from infra.local.function import Function, InProcessFunction, LocalClock
 from infra.local.lambda_emulator import ROOT, LambdaEmulator
 from prompt_cache_warmer.cli.report_table import report_table
 
@@ -58,11 +58,11 @@ def main(*, artifact: bool, live: bool, api_key: str | None) -> None:
         warm_live(console, api_key)
         return
     with ExitStack() as stack:
-        cloud = stack.enter_context(LocalCloud())
+        cloud = stack.enter_context(LocalCloud(state=True))
         function: Function = (
             stack.enter_context(artifact_function(cloud.environment()))
             if artifact
-            else InProcessFunction(cloud.environment())
+            else InProcessFunction(cloud.environment(), clock=LocalClock(cloud.api.clock))
         )
         where = "the built artifact under the Lambda runtime emulator" if artifact else "the handler in this process"
         sys.exit(0 if show(console, cloud, function, where) else 1)
@@ -107,7 +107,7 @@ def _ticks(console: Console, cloud: LocalCloud, function: Function) -> tuple[lis
             previous_minute = minute
             answers.append(cloud.tick(function, f"demo-tick-{number}"))
             for line in answers[-1]["entries"]:
-                seen.setdefault((line["target"], line["model"]), []).append(line.get("verdict", line["outcome"]))
+                seen.setdefault((line["target"], line["model"]), []).append(line.get("verdict") or line["code"])
             latest = f"\nMinute {minute}: the run report"
             live.update(Group(history_table(seen, TICK_MINUTES), latest, report_table(answers[-1])), refresh=True)
     return answers, seen

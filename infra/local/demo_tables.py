@@ -13,6 +13,9 @@ from prompt_cache_warmer.cli.report_table import VERDICT_STYLES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# Codes of entries that were not called, in words that fit a column.
+_SHORT_WORDS = {"outlives-tick": "alive", "breaker-open": "breaker"}
+
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
@@ -36,7 +39,9 @@ def history_table(seen: Mapping[tuple[str, str], Sequence[str]], minutes: Sequen
     for minute in minutes:
         table.add_column(f"minute {minute}", no_wrap=True)
     for (target, model), verdicts in seen.items():
-        cells = [Text(verdict, style=VERDICT_STYLES.get(verdict, "")) for verdict in verdicts]
+        cells = [
+            Text(_SHORT_WORDS.get(verdict, verdict), style=VERDICT_STYLES.get(verdict, "")) for verdict in verdicts
+        ]
         table.add_row(f"{target}\n  {model}", *cells)
     return table
 

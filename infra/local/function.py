@@ -6,23 +6,33 @@ both have the same two methods, so the demo and the tests take either.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import io
 import json
 import time
 import traceback
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from unittest import mock
 
+from prompt_cache_warmer.settings import Settings
+from prompt_cache_warmer.wiring import Sandbox
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from infra.local.messages_api import EmulatorClock
 
 _MILLISECONDS = 1000
 
 
 class Function(Protocol):
     """A deployed function, wherever it runs."""
+
+    def now(self) -> datetime:
+        """Return the time as the function sees it."""
 
     def invoke(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Invoke it and return its answer."""
@@ -41,17 +51,45 @@ class _Context:
         return max(0, int((self._deadline - time.monotonic()) * _MILLISECONDS))
 
 
+class LocalClock:
+    """The emulator's clock as the function's, so that a day can pass in a minute; waiting stays real.
+
+    Args:
+        clock: the clock the Messages API goes by.
+    """
+
+    def __init__(self, clock: EmulatorClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Return the emulator's time."""
+        return datetime.fromtimestamp(self._clock.now_seconds(), UTC)
+
+    def monotonic_seconds(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+
 class InProcessFunction:
     """The handler in this process: a new sandbox, and exactly the environment that is passed.
 
     Args:
         environment: the function's environment variables.
         timeout_seconds: what the context object says; nothing is killed here.
+        clock: the function's time; the machine's own when absent.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, timeout_seconds: float = 110) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], *, timeout_seconds: float = 110, clock: LocalClock | None = None
+    ) -> None:
         self._environment = dict(environment)
         self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._sandbox: Sandbox | None = None
         self._output = io.StringIO()
         self._app = importlib.import_module("app")
         importlib.import_module("prompt_cache_warmer.wiring").sandbox.cache_clear()
@@ -65,7 +103,7 @@ class InProcessFunction:
             contextlib.redirect_stderr(self._output),
         ):
             try:
-                answer = self._app.lambda_handler(json.loads(json.dumps(event)), _Context(self._timeout_seconds))
+                answer = self._handle(json.loads(json.dumps(event)), _Context(self._timeout_seconds))
             except Exception:
                 traceback.print_exc(file=self._output)  # as the runtime does
                 raise
@@ -75,3 +113,17 @@ class InProcessFunction:
     def output(self) -> str:
         """Return everything the handler printed so far."""
         return self._output.getvalue()
+
+    def now(self) -> datetime:
+        """Return the time as the function sees it."""
+        return datetime.now(UTC) if self._clock is None else self._clock.now()
+
+    def _handle(self, event: object, context: _Context) -> dict[str, Any]:
+        """Do what ``app.py`` does, with another clock if there is one."""
+        if self._clock is None:
+            answer: dict[str, Any] = self._app.lambda_handler(event, context)
+            return answer
+        if self._sandbox is None:
+            self._sandbox = Sandbox(Settings.from_environment(), clock=self._clock)
+        remaining = context.get_remaining_time_in_millis
+        return self._sandbox.handle(event, remaining_seconds=lambda: remaining() / _MILLISECONDS)

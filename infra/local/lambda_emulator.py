@@ -23,6 +23,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -144,6 +145,10 @@ class LambdaEmulator:
         finally:
             connection.close()
         return _answer(body)
+
+    def now(self) -> datetime:
+        """Return the time as the function sees it: the machine's."""
+        return datetime.now(UTC)
 
     def output(self) -> str:
         """Return everything printed so far: the function's lines, START and REPORT, the emulator's own.

@@ -59,5 +59,5 @@ def warm_live(console: Console, api_key: str | None) -> None:
         )
         for number in (1, 2):
             console.print(f"Real call {number}")
-            console.print(report_table(function.invoke(schedule_event(f"live-{number}"))))
+            console.print(report_table(function.invoke(schedule_event(f"live-{number}", function.now()))))
             time.sleep(PAUSE_SECONDS)

@@ -79,7 +79,7 @@ def test_every_dependency_says_why_it_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("lock", "groups"),
-    [("handler/requirements.txt", ("aws",)), ("requirements-dev.lock", ("aws", "cli", "dev"))],
+    [("handler/requirements.txt", ("aws",)), ("requirements-dev.lock", ("aws", "cli", "plot", "dev"))],
 )
 def test_the_locks_match_pyproject(lock: str, groups: tuple[str, ...]) -> None:
     """Every requirement is pinned within its bounds; `make lock` resolves again."""

@@ -108,14 +108,14 @@ def test_the_prices_named_in_the_readme_are_the_models_own() -> None:
 
 
 def test_the_metric_counts_and_their_prices_are_right() -> None:
-    """18 for a run, 11 a target, and for 5,000 targets the first 10,000 at 0.30 USD and the rest at 0.10."""
-    assert custom_metric_count("run", targets=1, entries=1) == 18
-    assert custom_metric_count("target", targets=1, entries=1) - 18 == 11
+    """25 for a run, 12 a target, and for 5,000 targets the first 10,000 at 0.30 USD and the rest at 0.10."""
+    assert custom_metric_count("run", targets=1, entries=1) == 25
+    assert custom_metric_count("target", targets=1, entries=1) - 25 == 12
     metrics = custom_metric_count("entry", targets=5000, entries=5000)
-    assert metrics == 55_018
-    assert 10_000 * Decimal("0.30") + (metrics - 10_000) * Decimal("0.10") == Decimal("7501.80")
-    assert "about 7,500 USD a\nmonth" in README
-    assert "about 6 USD a month, and 3.30 more per target" in README
+    assert metrics == 60_025
+    assert 10_000 * Decimal("0.30") + (metrics - 10_000) * Decimal("0.10") == Decimal("8002.50")
+    assert "about 8,000 USD a\nmonth" in README
+    assert "about 8 USD a month, and 3.60 more per target" in README
 
 
 def test_the_margin_named_in_messages_is_the_codes() -> None:

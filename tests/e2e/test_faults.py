@@ -60,7 +60,7 @@ def test_an_invalid_document_is_in_report_log_and_metric_and_the_others_are_warm
     cloud.put("targets/bad.json", document("bad", keep="allways"))
     cloud.put("targets/good.json", document("good"))
     seen = tick(cloud)
-    message = "keep='allways' is not allowed; allowed: 'always'; did you mean 'always'?"
+    message = "keep='allways' is not allowed; allowed: 'always', 'while-used' or 'once'; did you mean 'always'?"
     assert seen.answer["problems"] == [
         {
             "severity": "error",

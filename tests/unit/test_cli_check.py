@@ -59,7 +59,7 @@ def test_a_broken_file_is_said_like_a_linter_and_fails(bucket: Path) -> None:
     write(bucket, broken=BROKEN, good=GOOD)
     result = run("targets/broken.json", "targets/good.json")
     assert result.output == (
-        "targets/broken.json: $.keep: error: keep='allways' is not allowed; allowed: 'always'; "
+        "targets/broken.json: $.keep: error: keep='allways' is not allowed; allowed: 'always', 'while-used' or 'once'; "
         "did you mean 'always'? [not-allowed]\n"
         "targets/good.json: good: about 5,000 tokens, ttl 5m, on claude-opus-4-8\n"
         "1 valid, 1 invalid; 1 errors, 0 warnings\n"
@@ -121,7 +121,9 @@ def test_json_output_is_for_pipelines(bucket: Path) -> None:
                 "code": "not-allowed",
                 "source": "targets/broken.json",
                 "path": "$.keep",
-                "message": "keep='allways' is not allowed; allowed: 'always'; did you mean 'always'?",
+                "message": (
+                    "keep='allways' is not allowed; allowed: 'always', 'while-used' or 'once'; did you mean 'always'?"
+                ),
             },
             {
                 "severity": "warning",

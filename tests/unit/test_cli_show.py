@@ -60,9 +60,11 @@ FAILED = {
     "reason": "[/red] no",
     "advice": "Correct \x1b[31mit.",
 }
-SKIPPED = {"target": "idle", "model": "m", "outcome": "skipped", "reason": "it is not due", "shared_with": "support"}
+SHARED = {"target": "twin", "model": "m", "outcome": "warmed", "reason": "alive", "shared_with": "support"}
+SKIPPED = {"target": "idle", "model": "m", "outcome": "skipped", "reason": "it is not due", "code": "outlives-tick"}
 REPORT = {
-    "entries": [FAILED, WARMED, UNPRICED, SKIPPED],
+    "entries": [FAILED, WARMED, UNPRICED, SHARED, SKIPPED],
+    "skipped": {"outlives-tick": 1_000, "[of tomorrow]": 2},
     "problems": [
         {"severity": "warning", "source": "targets/w.json", "path": "$", "message": "short"},
         {"severity": "error", "source": "targets/[draft].json", "path": "$.keep", "message": "keep is missing"},
@@ -99,14 +101,34 @@ def test_a_report_shows_every_entry_with_figures_and_why_and_the_totals() -> Non
         "  it is kept always",
         "  the granted ttl is 5m",
         "  sent as streamed: max_tokens: 0 cannot carry it",
-        "idle m                              skipped",
-        "  it is not due",
+        "twin m                              warmed",
+        "  alive",
         "  by the call of support, which is the same bytes",
+        "1000 not called (outlives-tick): it is alive and outlives the next tick",
+        "2 not called ([of tomorrow]): [of tomorrow]",
         "targets/[draft].json                invalid",
         "  $.keep: keep is missing",
         "─" * 80,
         "4 entries                           2 warmed    12,345    1,234      7  0.012346",
         "1 failed, 0 deferred, 1 invalid documents",
+    ]
+
+
+def test_what_holds_for_the_whole_run_stands_below_the_totals() -> None:
+    """A pause, stopped credentials, what is spent under each cap, and the notices; nothing where there is none."""
+    budget = {"spent_usd": "0.5", "cap_usd": "2.50", "spent_tokens": 9_000, "cap_tokens": None}
+    standing = {
+        "pause": {"reason": "incident [7]", "until": "2026-11-22T13:00:00+00:00"},
+        "stopped_credentials": ["default"],
+        "budget": {"day": budget, "month": {**budget, "cap_usd": None, "cap_tokens": 10_000}},
+        "notices": ["no STATE_TABLE"],
+    }
+    assert drawn({**REPORT, **standing})[-5:] == [
+        "paused until 2026-11-22T13:00:00+00:00: incident [7]",
+        "stopped credentials: default",
+        "spent this day (UTC): 0.500000 of 2.50 USD",
+        "spent this month (UTC): 9,000 of 10,000 tokens",
+        "no STATE_TABLE",
     ]
 
 

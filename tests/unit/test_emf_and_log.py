@@ -13,9 +13,10 @@ import pytest
 from infra.local.emf import EmfError, emf_lines
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import CATALOGUE, MetricSet
 from prompt_cache_warmer.rules.order import Order
-from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport
+from prompt_cache_warmer.rules.report import RunReport
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.targets import Entry

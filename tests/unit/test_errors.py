@@ -70,6 +70,7 @@ def test_the_words_of_failures_are_stable() -> None:
         "RateLimitedError": "rate-limited",
         "OverloadedError": "overloaded",
         "UnreachableError": "unreachable",
+        "NotConnectedError": "unreachable",
         "CallTimeoutError": "timeout",
     }
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
+from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope, custom_metric_count, measure, resolve_detail
 from prompt_cache_warmer.rules.order import Order
-from prompt_cache_warmer.rules.report import CallFacts, EntryResult, Outcome, RunReport
+from prompt_cache_warmer.rules.report import RunReport, RunStanding
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.caps import Caps
+from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.targets import Entry
 from prompt_cache_warmer.values.usage import Usage
 from tests.fakes import target
@@ -32,7 +36,7 @@ def warmed(name: str, model: str, usage: Usage, *, cost: str | None = "0.5", lat
     )
 
 
-def report(*results: EntryResult, targets: int = 2) -> RunReport:
+def report(*results: EntryResult, targets: int = 2, standing: RunStanding | None = None) -> RunReport:
     """Return a run's report."""
     return RunReport(
         order=Order(execution_id="exec-1"),
@@ -41,6 +45,7 @@ def report(*results: EntryResult, targets: int = 2) -> RunReport:
         targets_loaded=targets,
         targets_invalid=1,
         results=results,
+        standing=standing or RunStanding(),
     )
 
 
@@ -53,7 +58,12 @@ TWO_TARGETS = report(
 
 def test_the_runs_own_set_has_every_metric_of_the_catalogue() -> None:
     """The sums over all entries stand beside the run's own figures, under the service alone."""
-    (run, *_) = measure(TWO_TARGETS, detail="run", service="svc")
+    capped = RunStanding(
+        spent_today=Amount(Decimal("0.5")),
+        spent_this_month=Amount(Decimal(8)),
+        caps=Caps(usd_per_day=Decimal(2), usd_per_month=Decimal(10)),
+    )
+    (run, *_) = measure(replace(TWO_TARGETS, standing=capped), detail="run", service="svc")
     assert set(run.values) == {metric.name for metric in CATALOGUE}
     assert (run.dimensions, run.at, run.properties) == ({"service": "svc"}, AT, {"execution_id": "exec-1"})
     assert {name: sum(values) for name, values in run.values.items()} == {
@@ -63,12 +73,19 @@ def test_the_runs_own_set_has_every_metric_of_the_catalogue() -> None:
         "EntriesWarmed": 3,
         "EntriesDeferred": 0,
         "EntriesUnpriced": 1,
+        "EntriesSkipped": 0,
+        "EntriesCapped": 0,
+        "BreakersOpen": 0,
+        "Paused": 0,
+        "DayBudgetUsed": 25,
+        "MonthBudgetUsed": 80,
         "RunDuration": 1234,
         "EntriesRefreshed": 3,
         "EntriesWritten": 0,
         "EntriesPartial": 0,
         "EntriesUncached": 0,
         "EntriesFailed": 0,
+        "EntriesLapsed": 0,
         "CacheReadTokens": 10,
         "CacheWrite5mTokens": 40,
         "CacheWrite1hTokens": 20,
@@ -76,6 +93,15 @@ def test_the_runs_own_set_has_every_metric_of_the_catalogue() -> None:
         "WarmCostUSD": 0.75,
         "WarmLatency": 500,
     }
+
+
+def test_a_budget_is_measured_only_where_there_is_a_cap() -> None:
+    """Without a cap there is nothing to be a part of; a cap of 0 is always used up."""
+    (free,) = measure(TWO_TARGETS, detail="run", service="svc")
+    assert {"DayBudgetUsed", "MonthBudgetUsed"}.isdisjoint(free.values)
+    nothing = RunStanding(caps=Caps(usd_per_day=Decimal(0)))
+    (run,) = measure(replace(TWO_TARGETS, standing=nothing), detail="run", service="svc")
+    assert run.values["DayBudgetUsed"] == (100,)
 
 
 def test_detail_run_publishes_nothing_per_target() -> None:
@@ -131,10 +157,10 @@ def test_no_metric_has_more_values_than_one_emf_line_takes() -> None:
 
 @pytest.mark.parametrize(
     ("detail", "targets", "entries", "count"),
-    [("run", 5000, 10000, 18), ("target", 10, 30, 128), ("entry", 10, 30, 348), ("auto", 5000, 10000, 18)],
+    [("run", 5000, 10000, 25), ("target", 10, 30, 145), ("entry", 10, 30, 385), ("auto", 5000, 10000, 25)],
 )
 def test_the_number_of_custom_metrics_is_known_beforehand(detail: str, targets: int, entries: int, count: int) -> None:
-    """18 for the run, 11 more for each target or entry."""
+    """25 for the run, 12 more for each target or entry."""
     assert custom_metric_count(detail, targets=targets, entries=entries) == count  # type: ignore[arg-type] # a column of the table
 
 

@@ -71,6 +71,11 @@ def test_a_place_is_a_json_path(parts: tuple[str | int, ...], written: str) -> N
         ("Be kind.", ("seed_messages", 0, "content"), "a string of 8 characters"),
         ("Be kind.", (), "'Be kind.'"),
         (5, ("request", "system", 0, "text"), "a number"),
+        ("mon", ("windows", 0, "days"), "'mon'"),
+        ("Be kind.", ("windows", 0), "a string of 8 characters"),
+        ("Be kind.", ("windows", 0, "type"), "a string of 8 characters"),
+        ("Be kind.", ("request", "messages", 0, "content", 0, "from"), "a string of 8 characters"),
+        ("2,50", ("max_usd_per_day",), "'2,50'"),
         ("x" * 1234567, (), "a string of 1,234,567 characters"),
     ],
 )

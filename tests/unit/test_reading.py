@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from prompt_cache_warmer.adapters.documents import decode
 from prompt_cache_warmer.values.body import Tier
+from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.markers import MarkerOrigin
 from prompt_cache_warmer.values.problems import ProblemCode
 from prompt_cache_warmer.values.reading import rebuild_target
@@ -55,6 +58,7 @@ def test_the_summary_says_all_that_deciding_needs() -> None:
     assert (summary.expected_requests, summary.size_bytes, summary.ttls) == (7, 321, ("1h", "5m"))
     assert summary.prefix_tokens == 6_021  # 24,000 bytes of text and 85 bytes of tool, four to a token
     assert (target.betas, target.seeds, summary.warnings) == (("b-1",), False, ())
+    assert (summary.windows, summary.cold_start_value_usd, summary.caps) == ((), Decimal(0), Caps())
 
 
 def test_defaults_are_the_documented_ones() -> None:
@@ -63,6 +67,18 @@ def test_defaults_are_the_documented_ones() -> None:
     summary = target.summary
     assert (summary.credential, summary.expected_requests, summary.enabled) == ("default", 100, True)
     assert target.betas == ()
+
+
+def test_one_digest_stands_for_every_tier_of_the_fingerprint() -> None:
+    """It is the same for ever, because state is kept under it, and another one when any tier is another."""
+    summary = valid(read(target_document())).summary
+    tiers = summary.fingerprint
+    assert summary.prefix_digest == "ac9081d4db1c7c330bd024c88651feec0a8f241c77e0b8b36d5af4b5b36d9bdb"
+    for tier in ("tools", "system", "messages", "settings"):
+        other = replace(summary, fingerprint=replace(tiers, **{tier: "0" * 64}))
+        assert other.prefix_digest != summary.prefix_digest, tier
+    swapped = replace(tiers, tools=tiers.system, system=tiers.tools)
+    assert replace(summary, fingerprint=swapped).prefix_digest != summary.prefix_digest
 
 
 def test_both_forms_make_the_same_body_and_fingerprint() -> None:

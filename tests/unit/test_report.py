@@ -6,8 +6,9 @@ import json
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.order import Order
-from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport
+from prompt_cache_warmer.rules.report import RunReport
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.targets import Entry

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import traceback
+from decimal import Decimal
 
 import pytest
 from pydantic import ValidationError
 
 from prompt_cache_warmer.errors import SettingsError
 from prompt_cache_warmer.settings import VARIABLES, Settings
+from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 
 SMALLEST = {"TARGETS_BUCKET": "my-bucket", "ANTHROPIC_SECRET_ID": "warmer/key"}
 SECRET = "sk-ant-api03-planted"
@@ -18,6 +20,8 @@ KEY_RULE = (
     "(on your own machine only)"
 )
 HOST_RULE = "must have a plain host name or address, and a port in digits or none"
+TABLE_RULE = "must be the name of a DynamoDB table: 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-', no ARN"
+USD_RULE = 'is not allowed; allowed: USD from 0 to 1,000,000 with at most 12 decimals, such as "2.50"'
 URL_RULE = "must be an https:// URL (plain http:// is for a loopback address only: keys travel there)"
 
 
@@ -38,6 +42,13 @@ def test_defaults_are_the_documented_ones() -> None:
         "anthropic_secret_id": "warmer/key",
         "anthropic_api_key": None,
         "anthropic_base_url": None,
+        "state_table": None,
+        "max_usd_per_day": None,
+        "max_usd_per_month": None,
+        "max_usd_per_call": None,
+        "max_tokens_per_day": None,
+        "max_tokens_per_month": None,
+        "max_tokens_per_call": None,
         "max_concurrency": 32,
         "max_inflight_bytes": 67_108_864,
         "request_timeout_seconds": 60,
@@ -58,6 +69,13 @@ def test_every_variable_is_read() -> None:
             "PROMPTS_PREFIX": "p/q/",
             "ANTHROPIC_API_KEY": SECRET,
             "ANTHROPIC_BASE_URL": "http://127.0.0.1:4010/v2",
+            "STATE_TABLE": "My_table.1-state",
+            "MAX_USD_PER_DAY": "2.50",
+            "MAX_USD_PER_MONTH": "1000000",
+            "MAX_USD_PER_CALL": "0.000000000001",
+            "MAX_TOKENS_PER_DAY": "0",
+            "MAX_TOKENS_PER_MONTH": "1000000000000",
+            "MAX_TOKENS_PER_CALL": "200000",
             "MAX_CONCURRENCY": "1000",
             "MAX_INFLIGHT_BYTES": "8388608",
             "REQUEST_TIMEOUT_SECONDS": "1.5",
@@ -77,6 +95,13 @@ def test_every_variable_is_read() -> None:
         "prompts_prefix": "p/q/",
         "anthropic_secret_id": None,
         "anthropic_base_url": "http://127.0.0.1:4010/v2",
+        "state_table": "My_table.1-state",
+        "max_usd_per_day": Decimal("2.50"),
+        "max_usd_per_month": Decimal(1_000_000),
+        "max_usd_per_call": Decimal("1e-12"),
+        "max_tokens_per_day": 0,
+        "max_tokens_per_month": 1_000_000_000_000,
+        "max_tokens_per_call": 200_000,
         "max_concurrency": 1000,
         "max_inflight_bytes": 8_388_608,
         "request_timeout_seconds": 1.5,
@@ -135,6 +160,25 @@ def test_without_an_argument_the_process_environment_is_read(monkeypatch: pytest
             "ANTHROPIC_BASE_URL",
             "https://a\x00b",
             "'https://a\\x00b': must be an address only: no query, no fragment, no control character",
+        ),
+        ("STATE_TABLE", "ab", f"'ab': {TABLE_RULE}"),
+        ("STATE_TABLE", "a" * 256, f"'{'a' * 256}': {TABLE_RULE}"),
+        ("STATE_TABLE", "arn:aws:dynamodb:x:1:table/t", f"'arn:aws:dynamodb:x:1:table/t': {TABLE_RULE}"),
+        ("MAX_USD_PER_DAY", "-1", f"'-1': {USD_RULE}"),
+        ("MAX_USD_PER_DAY", "1e3", f"'1e3': {USD_RULE}"),
+        ("MAX_USD_PER_MONTH", "1000000.000000000001", f"'1000000.000000000001': {USD_RULE}"),
+        ("MAX_USD_PER_MONTH", "2,50", f"'2,50': {USD_RULE}"),
+        ("MAX_USD_PER_CALL", "0.0000000000001", f"'0.0000000000001': {USD_RULE}"),
+        ("MAX_TOKENS_PER_DAY", "-1", "'-1': Input should be greater than or equal to 0"),
+        (
+            "MAX_TOKENS_PER_MONTH",
+            "1000000000001",
+            "'1000000000001': Input should be less than or equal to 1000000000000",
+        ),
+        (
+            "MAX_TOKENS_PER_CALL",
+            "1.5",
+            "'1.5': Input should be a valid integer, unable to parse string as an integer",
         ),
         ("MAX_CONCURRENCY", "0", "'0': Input should be greater than or equal to 1"),
         ("MAX_CONCURRENCY", "1001", "'1001': Input should be less than or equal to 1000"),
@@ -235,6 +279,23 @@ def test_settings_are_also_made_by_name() -> None:
     assert Settings(targets_bucket="my-bucket", tick_minutes=3).tick_minutes == 3
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         Settings.model_validate({"targets_bucket": "my-bucket", "tick_minuets": 3})
+
+
+def test_caps_are_those_of_the_variables() -> None:
+    """Each variable is its own cap, none is none, and 0 is a cap."""
+    assert Settings.from_environment(SMALLEST).caps == NO_CAPS
+    values = {
+        "MAX_USD_PER_DAY": "1",
+        "MAX_USD_PER_MONTH": "0",
+        "MAX_USD_PER_CALL": "0.3",
+        "MAX_TOKENS_PER_DAY": "4",
+        "MAX_TOKENS_PER_MONTH": "0",
+        "MAX_TOKENS_PER_CALL": "6",
+    }
+    assert Settings.from_environment({**SMALLEST, **values}).caps == Caps(
+        Decimal(1), Decimal(0), Decimal("0.3"), 4, 0, 6
+    )
+    assert Settings(targets_bucket="my-bucket", max_usd_per_day=Decimal("1e-12")).caps == Caps(Decimal("1e-12"))
 
 
 def test_equal_settings_are_one_key() -> None:

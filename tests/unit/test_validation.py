@@ -7,9 +7,10 @@ import pytest
 from prompt_cache_warmer.values.problems import ProblemCode, Severity
 from tests.document_cases import DOCUMENTS, Case
 from tests.documents import PROSE, findings, read, short_document, target_document, text, valid
+from tests.keeping_cases import KEEPING
 from tests.request_cases import REQUESTS
 
-SHAPES = {**DOCUMENTS, **REQUESTS}
+SHAPES = {**DOCUMENTS, **KEEPING, **REQUESTS}
 
 
 @pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
@@ -72,6 +73,33 @@ def test_a_name_may_be_what_a_metric_dimension_may_be(name: str) -> None:
 def test_a_model_may_be_any_providers_id(model: str) -> None:
     """Dated ids, Bedrock's and Google's forms are taken as they are."""
     assert valid(read(target_document(models=[model]))).summary.models == (model,)
+
+
+@pytest.mark.parametrize("keep", ["always", "while-used", "once"])
+def test_there_are_three_rules_of_keeping(keep: str) -> None:
+    """Each is taken as it is written."""
+    assert valid(read(target_document(keep=keep))).summary.keep == keep
+
+
+def test_all_problems_of_windows_and_amounts_are_reported_together() -> None:
+    """Two windows and a cap, each with its own place."""
+    reading = read(
+        target_document(
+            windows=[{"from": "7:30", "to": 1140}, {"days": "x", "form": 1, "to": "1", "timezone": "x"}],
+            max_usd_per_day="x",
+        )
+    )
+    assert findings(reading.problems) == [
+        (ProblemCode.NOT_ALLOWED, "$.windows[0].from"),
+        (ProblemCode.WRONG_TYPE, "$.windows[0].to"),
+        (ProblemCode.MISSING_FIELD, "$.windows[0].timezone"),
+        (ProblemCode.NOT_ALLOWED, "$.windows[1].days"),
+        (ProblemCode.MISSING_FIELD, "$.windows[1].from"),
+        (ProblemCode.NOT_ALLOWED, "$.windows[1].to"),
+        (ProblemCode.NOT_ALLOWED, "$.windows[1].timezone"),
+        (ProblemCode.UNKNOWN_FIELD, "$.windows[1].form"),
+        (ProblemCode.NOT_ALLOWED, "$.max_usd_per_day"),
+    ]
 
 
 def test_null_says_nothing() -> None:

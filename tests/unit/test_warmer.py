@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
 from prompt_cache_warmer.errors import (
@@ -20,60 +17,15 @@ from prompt_cache_warmer.errors import (
     ZeroRefusedError,
 )
 from prompt_cache_warmer.ports import Answer
+from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.order import Order
-from prompt_cache_warmer.rules.report import Outcome, RunReport
+from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.request import Form, WarmCall
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.problems import ProblemCode
 from prompt_cache_warmer.values.usage import Usage
-from prompt_cache_warmer.warm.caller import Caller
-from prompt_cache_warmer.warm.warmer import Recorders, RunLimits, Warmer
-from tests.fakes import MODEL, FakeClock, FakeMessages, MemoryLog, MemoryMetrics, MemoryTargets, codes, document
-
-if TYPE_CHECKING:
-    from prompt_cache_warmer.rules.metrics import Detail
-
-TIMEOUT_SECONDS = 60.0
-PLENTY_SECONDS = 900.0
-
-
-@dataclass
-class House:
-    """A warmer with everything it touches in memory."""
-
-    documents: dict[str, object]
-    messages: FakeMessages = field(default_factory=FakeMessages)
-    clock: FakeClock = field(default_factory=FakeClock)
-    metrics: MemoryMetrics = field(default_factory=MemoryMetrics)
-    log: MemoryLog = field(default_factory=MemoryLog)
-    max_concurrency: int = 32
-    max_inflight_bytes: int = 1000
-    detail: Detail = "target"
-
-    def __post_init__(self) -> None:
-        self.targets = MemoryTargets(self.documents)
-        self.warmer = Warmer(
-            index=self.targets,
-            bodies=self.targets,
-            caller=Caller(messages=self.messages, clock=self.clock, request_timeout_seconds=TIMEOUT_SECONDS),
-            recorders=Recorders(metrics=self.metrics, log=self.log, detail=self.detail, service="svc"),
-            clock=self.clock,
-            limits=RunLimits(
-                max_concurrency=self.max_concurrency,
-                max_inflight_bytes=self.max_inflight_bytes,
-                request_timeout_seconds=TIMEOUT_SECONDS,
-            ),
-        )
-
-    async def run(self, order: Order | None = None, *, seconds: float = PLENTY_SECONDS) -> RunReport:
-        """Carry out one run."""
-        until = self.clock.seconds + seconds
-        return await self.warmer.run(order or Order(), remaining_seconds=lambda: until - self.clock.seconds)
-
-
-def numbered(count: int, **changes: Any) -> dict[str, object]:
-    """Return that many documents with different prompts."""
-    return {f"targets/{n:03}.json": document(f"t{n:03}", **changes) for n in range(count)}
+from tests.fakes import MODEL, FakeMessages, codes, document
+from tests.house import House, numbered
 
 
 async def test_a_cold_entry_is_written_and_a_warm_one_refreshed() -> None:
@@ -321,8 +273,11 @@ async def test_a_dry_run_calls_nothing_records_nothing_and_says_the_prices() -> 
     assert (house.messages.calls, house.metrics.sets) == ([], [])
     assert [result.outcome for result in report.results] == [Outcome.PLANNED, Outcome.PLANNED]
     assert [result.reason for result in report.results] == [
-        "would be warmed: about 8,500 tokens (estimate); 0.002550 USD if it is alive, 0.031875 USD if it is cold",
-        "would be warmed: about 8,500 tokens (estimate); price unknown if it is alive, price unknown if it is cold",
+        f"would be warmed: {Reason.COLD.sentence}; about 8,500 tokens (estimate); {prices}"
+        for prices in (
+            "0.002550 USD if it is alive, 0.031875 USD if it is cold",
+            "price unknown if it is alive, price unknown if it is cold",
+        )
     ]
 
 

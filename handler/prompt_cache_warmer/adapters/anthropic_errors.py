@@ -14,6 +14,7 @@ import anthropic
 from prompt_cache_warmer.errors import (
     CallTimeoutError,
     CredentialError,
+    NotConnectedError,
     OverloadedError,
     RateLimitedError,
     RejectedError,
@@ -35,6 +36,8 @@ _SERVER_TYPES = frozenset({"overloaded_error", "api_error", "timeout_error"})
 _SPEND_LIMIT_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "linked_organization_spend_limit_reached"}
 )
+# The SDK's HTTP library raises these before anything is sent; by name, because which library is the SDK's matter.
+_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout"})
 # The cap a customer set has no code of its own yet: this phrase of its documented message is the only sign.
 _OWN_SPEND_LIMIT_PHRASE = "specified API usage limits"
 # A refusal of 0 begins with the field it refuses and speaks of nothing else; "input length and max_tokens
@@ -50,10 +53,13 @@ ECHO_STRIDE = 4
 
 def translate(error: anthropic.APIError, call: WarmCall) -> WarmCallError:
     """Turn an SDK error into the branch that says what the operator should do."""
+    cause = type(error.__cause__ or error).__name__
+    if cause in _NEVER_SENT:
+        return NotConnectedError(f"no connection: {cause}")
     if isinstance(error, anthropic.APITimeoutError):
         return CallTimeoutError("no answer within the time one call may take")
     if not isinstance(error, anthropic.APIStatusError):
-        return UnreachableError(f"no usable answer: {type(error.__cause__ or error).__name__}")
+        return UnreachableError(f"no usable answer: {cause}")
     facts = f"{error.status_code} {error.type or 'without an error type'}{_code(error)}{_quotation(error, call)}"
     return _branch(error, call)(
         facts,

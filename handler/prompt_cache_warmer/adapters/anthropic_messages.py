@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import anthropic
 
@@ -22,16 +22,25 @@ from prompt_cache_warmer.values.problems import nearest, shown
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from prompt_cache_warmer.adapters.api_keys import ApiKeys
     from prompt_cache_warmer.rules.request import WarmCall
+
+A = TypeVar("A")
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 BETA_HEADER = "anthropic-beta"
 WORKSPACE_HEADER = "anthropic-workspace-id"
 REQUEST_ID_HEADER = "request-id"
 
+# What the counting endpoint takes of a body; anything else would be refused.
+_COUNTED_FIELDS = frozenset(
+    {
+        *("system", "tools", "tool_choice", "thinking", "output_config", "output_format", "cache_control", "speed"),
+        *("context_management", "mcp_servers", "user_profile_id"),
+    }
+)
 _ARGUMENTS = frozenset({"model", "messages", "max_tokens", "stream"})
 # At their debug level these write whole requests, prompts and keys included, so no setting may open them.
 _TALKATIVE_LOGGERS = ("anthropic", "httpx2", "httpcore2", "botocore", "boto3", "urllib3")
@@ -73,10 +82,28 @@ class AnthropicMessages:
             WarmCallError: the branch that says what the operator should do.
             SecretUnreadableError: when there are no credentials at all.
         """
+        return await self._within(timeout_seconds, call, _exchange)
+
+    async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
+        """Ask for the API's own estimate of a call's input tokens; counting is free.
+
+        Raises:
+            WarmCallError: when it cannot be had.
+            SecretUnreadableError: when there are no credentials at all.
+        """
+        return await self._within(timeout_seconds, call, _count)
+
+    async def _within(
+        self,
+        timeout_seconds: float,
+        call: WarmCall,
+        exchange: Callable[[anthropic.AsyncAnthropic, WarmCall, float], Awaitable[A]],
+    ) -> A:
+        """Do one exchange, its errors turned into ours."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 client = await self._client(call.credential)
-                return await _exchange(client, call, timeout_seconds)
+                return await exchange(client, call, timeout_seconds)
         except anthropic.APIError as error:
             raise translate(error, call) from None
         except TimeoutError:
@@ -109,13 +136,31 @@ async def _exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_se
         "messages": call.body["messages"],
         "max_tokens": call.body["max_tokens"],
         "extra_body": {field: value for field, value in call.body.items() if field not in _ARGUMENTS},
-        "extra_headers": {BETA_HEADER: ",".join(call.betas)} if call.betas else {},
+        "extra_headers": _headers(call),
         "timeout": timeout_seconds,
     }
     if call.form is Form.STREAMED:
         return await _first_event(client, call, arguments)
     raw = await client.messages.with_raw_response.create(**arguments)
     return _answer(json.loads(raw.http_response.content), raw.headers, call)
+
+
+async def _count(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> int:
+    counted = await client.messages.count_tokens(
+        model=call.body["model"],
+        messages=call.body["messages"],
+        extra_body={field: value for field, value in call.body.items() if field in _COUNTED_FIELDS},
+        extra_headers=_headers(call),
+        timeout=timeout_seconds,
+    )
+    tokens: object = counted.input_tokens  # the SDK does not check what it was answered
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+        raise UnreachableError("an answer without a token count")
+    return tokens
+
+
+def _headers(call: WarmCall) -> dict[str, str]:
+    return {BETA_HEADER: ",".join(call.betas)} if call.betas else {}
 
 
 async def _first_event(client: anthropic.AsyncAnthropic, call: WarmCall, arguments: dict[str, Any]) -> Answer:

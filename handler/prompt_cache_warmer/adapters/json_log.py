@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from prompt_cache_warmer.rules.report import Outcome
+from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.values.problems import Problem, Severity
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.rules.report import EntryResult, RunReport
+    from prompt_cache_warmer.rules.entry_result import EntryResult
+    from prompt_cache_warmer.rules.report import RunReport
 
 _LEVELS = {Outcome.FAILED: logging.ERROR, Outcome.DEFERRED: logging.WARNING}
 

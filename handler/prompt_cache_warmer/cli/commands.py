@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 from prompt_cache_warmer.cli.check import check
+from prompt_cache_warmer.cli.pause import pause
+from prompt_cache_warmer.cli.resume import resume
 from prompt_cache_warmer.cli.schema import schema
 from prompt_cache_warmer.cli.show import show
+from prompt_cache_warmer.cli.touch import touch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,5 +18,5 @@ def commands() -> None:
     """Keep the prompt caches of Claude agents warm, at the lowest price, with proof."""
 
 
-for command in (check, schema, show):
+for command in (check, pause, resume, schema, show, touch):
     commands.add_command(command)

@@ -16,8 +16,10 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from prompt_cache_warmer.rules.reasons import Reason
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -35,14 +37,17 @@ _ENTRY_WIDTH, _VERDICT_WIDTH = 35, 9
 _FIGURE_WIDTHS = (8, 8, 6, 9)  # read, written, plain, USD
 _INDENT = (0, 0, 0, 2)
 _PLAIN_FORM = "zero"
+_SKIPPED = "skipped"
 
 
 def report_table(report: Mapping[str, Any]) -> Group:
-    """Lay out a run report: every entry with its figures and its why, the invalid documents, the totals."""
+    """Lay out a run report: every entry that was due with its figures and its why, and the rest in numbers."""
     totals = report["totals"]
+    due = [line for line in report["entries"] if line["outcome"] != _SKIPPED]
     return Group(
         _row(Text("entry"), Text("verdict"), ("read", "written", "plain", "USD"), style="bold"),
-        *(part for line in report["entries"] for part in _entry(line)),
+        *(part for line in due for part in _entry(line)),
+        *(_skipped(code, count) for code, count in report.get("skipped", {}).items()),
         *(part for problem in report["problems"] if problem["severity"] == "error" for part in _invalid(problem)),
         Rule(style="dim"),
         _row(Text(f"{totals['entries']} entries"), Text(f"{totals['entries_warmed']} warmed"), _figures(totals)),
@@ -50,6 +55,7 @@ def report_table(report: Mapping[str, Any]) -> Group:
             f"{totals['entries_failed']} failed, {totals['entries_deferred']} deferred, "
             f"{totals['targets_invalid']} invalid documents"
         ),
+        *_standing(report),
     )
 
 
@@ -70,6 +76,27 @@ def _entry(line: Mapping[str, Any]) -> Sequence[RenderableType]:
     figures = _figures(line) if "read_tokens" in line else ("",) * len(_FIGURE_WIDTHS)
     name = Text(f"{_plain(line['target'])} {_plain(line['model'])}")
     return (_row(name, Text(_plain(word), style=VERDICT_STYLES.get(word, "")), figures), *map(_why, why))
+
+
+def _skipped(code: str, count: int) -> Text:
+    """Say how many entries were not due, or were kept back, for one reason."""
+    sentence = Reason(code).sentence if code in set(Reason) else code
+    return Text(_plain(f"{count} not called ({code}): {sentence}"), style="dim")
+
+
+def _standing(report: Mapping[str, Any]) -> Iterator[Text]:
+    """Say what held for the whole run: a pause, stopped credentials, the budget, the notices."""
+    if pause := report.get("pause"):
+        yield Text(_plain(f"paused until {pause['until']}: {pause['reason']}"), style="bold yellow")
+    if stopped := report.get("stopped_credentials"):
+        yield Text(_plain(f"stopped credentials: {', '.join(stopped)}"), style="bold red")
+    for period, budget in report.get("budget", {}).items():
+        if budget["cap_usd"] is not None:
+            yield Text(f"spent this {period} (UTC): {usd(budget['spent_usd'])} of {budget['cap_usd']} USD")
+        if budget["cap_tokens"] is not None:
+            yield Text(f"spent this {period} (UTC): {budget['spent_tokens']:,} of {budget['cap_tokens']:,} tokens")
+    for notice in report.get("notices", ()):
+        yield Text(_plain(notice), style="yellow")
 
 
 def _invalid(problem: Mapping[str, Any]) -> Sequence[RenderableType]:

@@ -1,55 +1,299 @@
 """The decision: whether an entry is warmed on this tick, and why.
 
-One pure function returns one frozen record; the log line, the metric and the dry run are renderings
-of it. Without recorded state nothing proves that an entry outlives the next tick, so every entry of
-an enabled target is due.
+One pure, total function returns one frozen record; the log line, the metric, the dry run and the
+replay are renderings of it. Time to live counts from the start of the request that wrote or read an
+entry, so an entry is due when it would lapse before the *next* tick can reach it: the tick's
+interval, the schedule's jitter and the call's own latency from now.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.rules.bound import break_even
+from prompt_cache_warmer.rules.budget import Allowance, refusal, renewed_at
+from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryState, Pause
+from prompt_cache_warmer.values.windows import Occurrence, Window, next_opening, occurrence_at
+
 if TYPE_CHECKING:
-    from prompt_cache_warmer.values.targets import Entry
+    from datetime import datetime
+
+    from prompt_cache_warmer.values.document import Keep
+    from prompt_cache_warmer.values.money import Amount
+    from prompt_cache_warmer.values.pricing import PrefixCosts
+
+# EventBridge Scheduler fires within a minute of the due time; its documentation promises no more.
+SCHEDULE_JITTER_SECONDS = 60.0
 
 
-class Reason(StrEnum):
-    """Why an entry is or is not warmed; the closed set of reason codes."""
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What the owner asks for.
 
-    DUE = "due"
-    DISABLED = "disabled"
+    Attributes:
+        keep: the keeping rule.
+        ttl_seconds: the shortest time to live the prefix's markers ask for.
+        windows: when it is kept warm; always where there are none.
+        cold_start_value_usd: what one avoided cold start is worth.
+        is_enabled: whether it is warmed at all.
+    """
 
-    @property
-    def sentence(self) -> str:
-        """The reason in words."""
-        return _SENTENCES[self]
+    keep: Keep
+    ttl_seconds: int
+    windows: tuple[Window, ...] = ()
+    cold_start_value_usd: Decimal = Decimal(0)
+    is_enabled: bool = True
 
 
-_SENTENCES = {
-    Reason.DUE: "nothing proves that it outlives the next tick",
-    Reason.DISABLED: "the target says enabled: false",
-}
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The moment of a decision.
+
+    Attributes:
+        now: the time.
+        interval_seconds: how long until the next tick; 0 where the caller comes back at the exact time.
+        jitter_seconds: how much later than that the next tick may come.
+        scheduled_at: when this tick was due, which is its identity; None for an invocation by hand.
+        is_requested: whether the entry was asked for by name.
+    """
+
+    now: datetime
+    interval_seconds: float
+    jitter_seconds: float = SCHEDULE_JITTER_SECONDS
+    scheduled_at: datetime | None = None
+    is_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What keeps due calls back.
+
+    Attributes:
+        pause: the pause that was asked for last.
+        credential: the breaker of the entry's credential.
+        allowances: what the caps that apply still have room for.
+        worst: what the call may cost; None where its tokens are not known yet.
+    """
+
+    pause: Pause | None = None
+    credential: Breaker = CLOSED
+    allowances: tuple[Allowance, ...] = ()
+    worst: Amount | None = None
+
+
+FREE = Standing()
+"""Nothing keeps calls back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with one entry on one tick.
+    """What to do with one entry on one tick, and what it was decided by.
 
     Attributes:
-        entry: the entry it is about.
-        is_due: whether a warm call is made.
-        reason: why.
+        reason: why; it also says whether a warm call is made.
+        tick: the moment it was decided at.
+        lapses_at: when the entry lapses or lapsed, None where nothing proves that it was alive.
+        due_at: when it may be warmed next if nothing happens; None where only an event changes that.
+        idle_refreshes: how many warm calls there were since the last traffic.
+        bound: how many of them pay for a cold start; None where the rule does not ask or no price is known.
+        costs: what the prefix costs; None where no price is known.
+        is_lapse: whether an entry that should have been held has lapsed.
+        is_trial: whether a breaker lets this one call through to see.
+        detail: what the reason's sentence leaves open: until when, by whom.
     """
 
-    entry: Entry
-    is_due: bool
     reason: Reason
+    tick: Tick
+    lapses_at: datetime | None = None
+    due_at: datetime | None = None
+    idle_refreshes: int = 0
+    bound: int | None = None
+    costs: PrefixCosts | None = None
+    is_lapse: bool = False
+    is_trial: bool = False
+    detail: str = ""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a warm call is made."""
+        return self.reason.is_due
 
 
-def decide(entry: Entry) -> Decision:
-    """Decide whether an entry is warmed on this tick."""
-    if not entry.target.enabled:
-        return Decision(entry, is_due=False, reason=Reason.DISABLED)
-    return Decision(entry, is_due=True, reason=Reason.DUE)
+def decide(
+    rule: Rule, state: EntryState, tick: Tick, *, costs: PrefixCosts | None, standing: Standing = FREE
+) -> Decision:
+    """Decide whether an entry is warmed on a tick.
+
+    Args:
+        rule: what the owner asks for.
+        state: what is remembered of the entry in its present life.
+        tick: the moment.
+        costs: what the prefix costs; None where no price is known.
+        standing: what keeps due calls back.
+    """
+    now = tick.now
+    if not rule.is_enabled:
+        return Decision(Reason.DISABLED, tick)
+    if standing.pause is not None and now < standing.pause.until:
+        detail = f"{standing.pause.reason}, until {standing.pause.until:%Y-%m-%dT%H:%M:%SZ}"
+        return Decision(Reason.PAUSED, tick, due_at=standing.pause.until, detail=detail)
+    occurrence = occurrence_at(rule.windows, now) if rule.windows else None
+    if rule.windows and occurrence is None:
+        return Decision(Reason.OUTSIDE_WINDOW, tick, due_at=next_opening(rule.windows, now))
+    if state.claim is not None and now < state.claim.until:
+        return Decision(Reason.CLAIMED, tick, due_at=state.claim.until)
+    look = _Look(rule, state, tick, costs, occurrence)
+    reason = look.need()
+    if reason.is_due:
+        reason = _held_back(state, now, standing) or reason
+    return Decision(
+        reason,
+        tick,
+        lapses_at=look.lapses_at,
+        due_at=look.due_at(reason, standing),
+        idle_refreshes=state.idle_refreshes,
+        bound=look.bound,
+        costs=costs,
+        is_lapse=look.is_lapse(reason),
+        is_trial=reason.is_due and (state.breaker.is_half_open(now) or standing.credential.is_half_open(now)),
+        detail=_detail(reason, state, standing),
+    )
+
+
+def _detail(reason: Reason, state: EntryState, standing: Standing) -> str:
+    breaker = {Reason.BREAKER_OPEN: state.breaker, Reason.CREDENTIAL_STOPPED: standing.credential}.get(reason)
+    if breaker is None or breaker.open_until is None:
+        return ""
+    return f"{breaker.reason}, until {breaker.open_until:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _held_back(state: EntryState, now: datetime, standing: Standing) -> Reason | None:
+    """Name what keeps a due call back."""
+    if state.breaker.is_open(now):
+        return Reason.BREAKER_OPEN
+    if standing.credential.is_open(now):
+        return Reason.CREDENTIAL_STOPPED
+    return refusal(standing.allowances, standing.worst)
+
+
+class _Look:
+    """One look at one entry, apart from what keeps calls back."""
+
+    def __init__(
+        self, rule: Rule, state: EntryState, tick: Tick, costs: PrefixCosts | None, occurrence: Occurrence | None
+    ) -> None:
+        self._rule = rule
+        self._state = state
+        self._tick = tick
+        self._occurrence = occurrence
+        self.lapses_at = None if _is_hearsay(rule, state) else state.lapses_at(ttl_seconds=rule.ttl_seconds)
+        latency_seconds = 0.0 if state.warmth is None else state.warmth.latency_seconds
+        self._reach = timedelta(seconds=tick.interval_seconds + tick.jitter_seconds + latency_seconds)
+        self.bound = (
+            break_even(costs, cold_start_value_usd=rule.cold_start_value_usd)
+            if rule.keep == "while-used" and costs is not None
+            else None
+        )
+
+    def need(self) -> Reason:
+        """Say whether the entry needs a call now."""
+        warmth, tick = self._state.warmth, self._tick
+        if tick.scheduled_at is not None and warmth is not None and warmth.warmed_at >= tick.scheduled_at:
+            return Reason.CALLED_THIS_TICK
+        if self.lapses_at is not None and tick.now < self.lapses_at - self._reach:
+            return Reason.OUTLIVES_TICK
+        if self._outlives_window:
+            return Reason.OUTLIVES_WINDOW
+        return {"always": self._always, "while-used": self._while_used, "once": self._once}[self._rule.keep]()
+
+    def due_at(self, reason: Reason, standing: Standing) -> datetime | None:
+        """Say when the entry may be warmed next if nothing happens."""
+        now, occurrence = self._tick.now, self._occurrence
+        opens_at = None if occurrence is None else next_opening(self._rule.windows, occurrence.closes_at)
+        if self._is_kept_once(reason):
+            return opens_at
+        if reason in (Reason.OUTLIVES_TICK, Reason.OUTLIVES_WINDOW):
+            reached_at = self._lapse - self._reach
+            return max(reached_at, opens_at) if opens_at is not None and self._outlives_window else reached_at
+        if reason is Reason.CALLED_THIS_TICK:
+            return now + timedelta(seconds=self._tick.interval_seconds)
+        if reason is Reason.BREAKER_OPEN:
+            return self._state.breaker.open_until
+        if reason is Reason.CREDENTIAL_STOPPED:
+            return standing.credential.open_until
+        return now if reason.is_due else renewed_at(reason, now)
+
+    def is_lapse(self, reason: Reason) -> bool:
+        """Tell whether an entry that should have been held has lapsed; while-used entries count once."""
+        if reason is Reason.LAPSED:
+            return True
+        since_last_tick = timedelta(seconds=self._tick.interval_seconds)
+        return (
+            reason is Reason.LEFT_TO_TRAFFIC
+            and self.bound is not None
+            and self._state.idle_refreshes < self.bound
+            and self._tick.now - self._lapse < since_last_tick
+            and not self._is_new_window(self._lapse)
+        )
+
+    @property
+    def _lapse(self) -> datetime:
+        """The lapse of an entry that is known to have been alive."""
+        assert self.lapses_at is not None  # noqa: S101 - every caller has looked
+        return self.lapses_at
+
+    @property
+    def _is_alive(self) -> bool:
+        return self.lapses_at is not None and self._tick.now < self.lapses_at
+
+    @property
+    def _outlives_window(self) -> bool:
+        return self._is_alive and self._occurrence is not None and self._occurrence.closes_at <= self._lapse
+
+    def _always(self) -> Reason:
+        if self._is_alive:
+            return Reason.DUE
+        if self.lapses_at is None:
+            return Reason.COLD
+        return Reason.WINDOW_OPENED if self._is_new_window(self.lapses_at) else Reason.LAPSED
+
+    def _while_used(self) -> Reason:
+        if self._state.traffic is None:
+            return Reason.NO_TRAFFIC
+        if not self._is_alive:
+            return Reason.LEFT_TO_TRAFFIC
+        if self.bound is None:
+            return Reason.NO_BREAK_EVEN
+        return Reason.BREAK_EVEN if self._state.idle_refreshes >= self.bound else Reason.DUE
+
+    def _once(self) -> Reason:
+        warmth = self._state.warmth
+        if warmth is None:
+            return Reason.DUE if self._is_alive else Reason.COLD
+        if self._tick.is_requested:
+            return Reason.REQUESTED
+        is_new_window = self._occurrence is not None and warmth.warmed_at < self._occurrence.opens_at
+        return Reason.WINDOW_OPENED if is_new_window else Reason.KEPT_ONCE
+
+    def _is_new_window(self, lapses_at: datetime) -> bool:
+        """Tell whether an entry had lapsed by the time its window opened."""
+        return self._occurrence is not None and lapses_at <= self._occurrence.opens_at
+
+    def _is_kept_once(self, reason: Reason) -> bool:
+        """Tell whether only a new window warms it again."""
+        if reason is Reason.OUTLIVES_TICK and self._rule.keep == "once":
+            return self._once() is Reason.KEPT_ONCE
+        return reason is Reason.KEPT_ONCE
+
+
+def _is_hearsay(rule: Rule, state: EntryState) -> bool:
+    """Tell whether only traffic that named no prefix speaks for an entry that was never warmed.
+
+    It may have carried the prefix before a change, so it spares no call; while-used has nothing else to go by.
+    """
+    is_named = state.traffic is not None and state.traffic.fingerprint is not None
+    return rule.keep != "while-used" and state.warmth is None and not is_named

@@ -13,12 +13,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
-from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from decimal import Decimal
+
+    from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.values.money import Amount
 
 Detail = Literal["auto", "run", "target", "entry"]
 
@@ -31,6 +35,7 @@ class Unit(StrEnum):
 
     COUNT = "Count"
     MILLISECONDS = "Milliseconds"
+    PERCENT = "Percent"
     NONE = "None"
 
 
@@ -73,6 +78,16 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("EntriesWarmed", Unit.COUNT, Scope.RUN, "entries whose warm call was answered, whatever it proved"),
     Metric("EntriesDeferred", Unit.COUNT, Scope.RUN, "due entries left to the next tick"),
     Metric("EntriesUnpriced", Unit.COUNT, Scope.RUN, "entries whose call was billed at an unknown price"),
+    Metric("EntriesSkipped", Unit.COUNT, Scope.RUN, "entries a run decided not to warm, for whatever reason"),
+    Metric("EntriesCapped", Unit.COUNT, Scope.RUN, "due entries a cap kept from being warmed"),
+    Metric("BreakersOpen", Unit.COUNT, Scope.RUN, "breakers of due entries and of credentials that keep calls back"),
+    Metric("Paused", Unit.COUNT, Scope.RUN, "1 while all warming is paused, else 0"),
+    Metric(
+        "DayBudgetUsed", Unit.PERCENT, Scope.RUN, "of the stack's cap for the UTC day in USD, spent or reserved; if set"
+    ),
+    Metric(
+        "MonthBudgetUsed", Unit.PERCENT, Scope.RUN, "of the stack's cap for the month in USD, spent or reserved; if set"
+    ),
     Metric("RunDuration", Unit.MILLISECONDS, Scope.RUN, "how long a run took"),
     Metric("EntriesRefreshed", Unit.COUNT, Scope.ENTRY, "entries a warm call found alive"),
     Metric("EntriesWritten", Unit.COUNT, Scope.ENTRY, "entries a warm call found cold and wrote in full"),
@@ -88,6 +103,12 @@ CATALOGUE: tuple[Metric, ...] = (
         Unit.COUNT,
         Scope.ENTRY,
         "due entries that were not warmed: their call failed, or their credential was stopped",
+    ),
+    Metric(
+        "EntriesLapsed",
+        Unit.COUNT,
+        Scope.ENTRY,
+        "entries found lapsed that should have been held: a tick came late, or was missed",
     ),
     Metric("CacheReadTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls read from the cache"),
     Metric("CacheWrite5mTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 5 minutes"),
@@ -150,7 +171,7 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
         return sets
     grouped: dict[tuple[tuple[str, str], ...], list[EntryResult]] = defaultdict(list)
     for result in report.results:
-        if result.verdict is not None:
+        if result.verdict is not None or (result.decision is not None and result.decision.is_lapse):
             dimensions = {**run, Dimension.TARGET.value: result.entry.target.name}
             if chosen == "entry":
                 dimensions[Dimension.MODEL.value] = result.entry.model
@@ -161,6 +182,11 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
 
 
 def _run_values(report: RunReport) -> dict[str, list[float]]:
+    standing = report.standing
+    used = {
+        "DayBudgetUsed": _percent(standing.spent_today, standing.caps.usd_per_day),
+        "MonthBudgetUsed": _percent(standing.spent_this_month, standing.caps.usd_per_month),
+    }
     return {
         "TargetsLoaded": [report.targets_loaded],
         "TargetsInvalid": [report.targets_invalid],
@@ -168,8 +194,20 @@ def _run_values(report: RunReport) -> dict[str, list[float]]:
         "EntriesWarmed": [report.count(Outcome.WARMED)],
         "EntriesDeferred": [report.count(Outcome.DEFERRED)],
         "EntriesUnpriced": [report.entries_unpriced],
+        "EntriesSkipped": [report.count(Outcome.SKIPPED)],
+        "EntriesCapped": [report.entries_capped],
+        "BreakersOpen": [report.breakers_open],
+        "Paused": [int(standing.pause is not None)],
+        **{name: [percent] for name, percent in used.items() if percent is not None},
         "RunDuration": [report.duration_ms],
     }
+
+
+def _percent(spent: Amount, cap_usd: Decimal | None) -> float | None:
+    """Say how much of a cap is used; a cap of 0 is always used up."""
+    if cap_usd is None:
+        return None
+    return float(spent.known_usd / cap_usd * 100) if cap_usd else 100.0
 
 
 def _entry_values(results: Iterable[EntryResult]) -> dict[str, list[float]]:
@@ -180,6 +218,7 @@ def _entry_values(results: Iterable[EntryResult]) -> dict[str, list[float]]:
         name: [sum(result.verdict is verdict for result in results)] for verdict, name in _VERDICT_METRICS.items()
     }
     values |= {
+        "EntriesLapsed": [sum(result.decision is not None and result.decision.is_lapse for result in results)],
         "CacheReadTokens": [sum(usage.read_tokens for usage in usages)],
         "CacheWrite5mTokens": [sum(usage.write_5m_tokens for usage in usages)],
         "CacheWrite1hTokens": [sum(usage.write_1h_tokens for usage in usages)],

@@ -8,6 +8,7 @@ error and not ignored: a misspelt ``dry_run`` would spend money.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import EventError
@@ -28,14 +29,20 @@ class Order:
     Attributes:
         targets: the names to look at; None means all of them.
         dry_run: decide and report, but call nothing.
-        scheduled_time: the tick's due time as the schedule wrote it, None for a direct invocation.
-        execution_id: the tick's identity, None for a direct invocation.
+        scheduled_time: the tick's due time as the schedule wrote it, None for a direct invocation; it is the
+            tick's identity, because a tick that is delivered twice was due once.
+        execution_id: the schedule's id of the delivery, None for a direct invocation.
     """
 
     targets: tuple[str, ...] | None = None
     dry_run: bool = False
     scheduled_time: str | None = None
     execution_id: str | None = None
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """The tick's due time."""
+        return None if self.scheduled_time is None else _moment(self.scheduled_time)
 
     @classmethod
     def from_event(cls, event: object) -> Order:
@@ -52,7 +59,7 @@ class Order:
             kind = event[_ENVELOPE_MARK]
             if kind != _SCHEDULED:
                 raise EventError(f"the event's detail-type={shown(kind)} is not allowed; allowed: {_SCHEDULED!r}")
-            return cls(scheduled_time=_text(event, "time"), execution_id=_text(event, "id"))
+            return cls(scheduled_time=_time(event, "time"), execution_id=_text(event, "id"))
         for field in event:
             if field not in _FIELDS:
                 raise EventError(
@@ -65,7 +72,7 @@ class Order:
         return cls(
             targets=_names(event.get("targets")),
             dry_run=dry_run,
-            scheduled_time=_text(event, "scheduled_time"),
+            scheduled_time=_time(event, "scheduled_time"),
             execution_id=_text(event, "execution_id"),
         )
 
@@ -81,3 +88,20 @@ def _names(value: object) -> tuple[str, ...] | None:
 def _text(event: Mapping[str, Any], field: str) -> str | None:
     value = event.get(field)
     return value if isinstance(value, str) else None
+
+
+def _time(event: Mapping[str, Any], field: str) -> str | None:
+    value = _text(event, field)
+    if value is not None:
+        try:
+            _moment(value)
+        except ValueError:
+            raise EventError(
+                f"the event's {field}={shown(value)} is not allowed; allowed: a time such as '2026-11-22T12:00:00Z'"
+            ) from None
+    return value
+
+
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)

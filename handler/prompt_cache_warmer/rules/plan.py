@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.rules.report import EntryResult, Outcome
-from prompt_cache_warmer.values.pricing import cost_usd
-from prompt_cache_warmer.values.usage import Usage
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from decimal import Decimal
 
+    from prompt_cache_warmer.rules.decision import Decision
     from prompt_cache_warmer.values.targets import Entry
 
 
-def planned(entry: Entry, *, at: datetime) -> EntryResult:
+def planned(entry: Entry, decision: Decision) -> EntryResult:
     """Say what warming an entry would cost: a refresh when it is alive, a write when it is cold."""
-    tokens = entry.target.prefix_tokens
-    is_1h = bool(entry.target.ttls) and entry.target.ttls[-1] == "1h"
-    refresh = cost_usd(entry.model, Usage(read_tokens=tokens), at=at)
-    write = cost_usd(entry.model, Usage(write_1h_tokens=tokens) if is_1h else Usage(write_5m_tokens=tokens), at=at)
+    costs = decision.costs
+    refresh, write = (None, None) if costs is None else (costs.read_usd, costs.write_usd)
     prices = f"{_usd(refresh)} if it is alive, {_usd(write)} if it is cold"
-    reason = f"would be warmed: about {tokens:,} tokens (estimate); {prices}"
-    return EntryResult(entry, Outcome.PLANNED, reason)
+    tokens = f"about {entry.target.prefix_tokens:,} tokens (estimate)"
+    reason = f"would be warmed: {decision.reason.sentence}; {tokens}; {prices}"
+    return EntryResult(entry, Outcome.PLANNED, reason, code=decision.reason.value, decision=decision)
 
 
 def _usd(amount: Decimal | None) -> str:

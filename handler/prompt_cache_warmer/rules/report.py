@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, money_json, time_json, usage_json
+from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.caps import NO_CAPS
+from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, Severity
 from prompt_cache_warmer.values.usage import Usage
 
@@ -20,109 +23,44 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from prompt_cache_warmer.rules.order import Order
-    from prompt_cache_warmer.values.targets import Entry
+    from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.state import Pause
 
 MAX_LISTED = 200
-
-
-class Outcome(StrEnum):
-    """What became of an entry in a run; listed in the order a report shows them."""
-
-    FAILED = "failed"
-    DEFERRED = "deferred"
-    WARMED = "warmed"
-    PLANNED = "planned"
-    SKIPPED = "skipped"
+CAPPED_CODES = frozenset(reason.value for reason in Reason if reason.is_capped)
 
 
 @dataclass(frozen=True, slots=True)
-class CallFacts:
-    """What is known of the call that was made for an entry.
+class RunStanding:
+    """What held for the whole run.
 
     Attributes:
-        form: how it was sent.
-        form_reason: why in that form.
-        attempts: how many requests were sent.
-        latency_ms: from the start of the last request to its answer.
-        message_id: the answer's id.
-        request_id: the API's id of the request.
-        workspace_id: the workspace the credential resolved to.
-        http_status: the status of an error answer.
+        pause: the pause that stops all warming, None where there is none.
+        spent_today: what the whole stack spent or reserved on the UTC day, this run included.
+        spent_this_month: what it spent or reserved in the month.
+        caps: what it may spend.
+        stopped_credentials: the names of the credentials whose calls were all kept back.
+        is_durable: whether the state outlives this process.
     """
 
-    form: str
-    form_reason: str
-    attempts: int
-    latency_ms: int
-    message_id: str | None = None
-    request_id: str | None = None
-    workspace_id: str | None = None
-    http_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EntryResult:
-    """What became of one entry in one run.
-
-    Attributes:
-        entry: the entry.
-        outcome: warmed, failed, deferred, planned or skipped.
-        reason: why, in words.
-        verdict: what the call proved; None where none was made.
-        code: the stable word for a failure or a deferral, None where there was none.
-        advice: what the operator should do, None where nothing is to be done.
-        usage: the call's tokens, None where no call was billed to this entry.
-        cost_usd: what the call cost; None where it is unknown or nothing was called.
-        estimated_savings_usd: what the warm entry saves over the target's expected requests, less the cost.
-        granted_ttls: the times to live that were really granted to what was written.
-        notices: what is worth knowing about this call, in words.
-        call: the call's facts, None where none was made.
-        shared_with: the target whose call also warmed this entry, None where it had its own.
-    """
-
-    entry: Entry
-    outcome: Outcome
-    reason: str
-    verdict: Verdict | None = None
-    code: str | None = None
-    advice: str | None = None
-    usage: Usage | None = None
-    cost_usd: Decimal | None = None
-    estimated_savings_usd: Decimal | None = None
-    granted_ttls: tuple[str, ...] = ()
-    notices: tuple[str, ...] = ()
-    call: CallFacts | None = None
-    shared_with: str | None = None
-
-    @property
-    def is_unpriced(self) -> bool:
-        """Whether a call was billed whose price is not known."""
-        return self.usage is not None and self.cost_usd is None
+    pause: Pause | None = None
+    spent_today: Amount = NOTHING
+    spent_this_month: Amount = NOTHING
+    caps: Caps = NO_CAPS
+    stopped_credentials: tuple[str, ...] = ()
+    is_durable: bool = True
 
     def as_json(self) -> dict[str, Any]:
-        """Return the entry's line of the report; absent facts are left out."""
-        line: dict[str, Any] = {
-            "target": self.entry.target.name,
-            "model": self.entry.model,
-            "credential": self.entry.credential,
-            "outcome": self.outcome.value,
-            "verdict": self.verdict and self.verdict.value,
-            "reason": self.reason,
-            "code": self.code,
-            "advice": self.advice,
-            "shared_with": self.shared_with,
+        """Return it as a part of the report; caps that are not set are null."""
+        return {
+            "state": "table" if self.is_durable else "memory",
+            "pause": self.pause and pause_json(self.pause),
+            "stopped_credentials": list(self.stopped_credentials),
+            "budget": {
+                "day": _budget_json(self.spent_today, self.caps.usd_per_day, self.caps.tokens_per_day),
+                "month": _budget_json(self.spent_this_month, self.caps.usd_per_month, self.caps.tokens_per_month),
+            },
         }
-        if self.usage is not None:
-            line |= _usage_json(self.usage)
-        line |= {
-            "cost_usd": _money(self.cost_usd),
-            "estimated_savings_usd": _money(self.estimated_savings_usd),
-            "granted_ttls": list(self.granted_ttls) or None,
-            "notices": list(self.notices) or None,
-        }
-        if self.call is not None:
-            line |= {name: getattr(self.call, name) for name in CallFacts.__slots__}
-        return {name: value for name, value in line.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +75,7 @@ class RunReport:
         targets_invalid: documents that are not a valid target.
         results: what became of every entry.
         problems: errors and warnings of documents.
+        standing: what held for the whole run.
     """
 
     order: Order
@@ -146,6 +85,7 @@ class RunReport:
     targets_invalid: int
     results: tuple[EntryResult, ...] = ()
     problems: tuple[Problem, ...] = ()
+    standing: RunStanding = RunStanding()
 
     @property
     def usage(self) -> Usage:
@@ -174,6 +114,47 @@ class RunReport:
         """How many entries' calls were billed at an unknown price."""
         return sum(result.is_unpriced for result in self.results)
 
+    @property
+    def entries_lapsed(self) -> int:
+        """How many entries were found lapsed that should have been held."""
+        return sum(result.decision is not None and result.decision.is_lapse for result in self.results)
+
+    @property
+    def entries_capped(self) -> int:
+        """How many due entries a cap kept from being called."""
+        return sum(result.code in CAPPED_CODES for result in self.results)
+
+    @property
+    def breakers_open(self) -> int:
+        """How many breakers keep calls back: of entries that would be due, and of credentials."""
+        kept_back = sum(result.code == Reason.BREAKER_OPEN for result in self.results)
+        return kept_back + len(self.standing.stopped_credentials)
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """How many entries were skipped for each reason."""
+        codes = Counter(result.code for result in self.results if result.outcome is Outcome.SKIPPED)
+        return {str(code): count for code, count in sorted(codes.items(), key=str)}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is worth knowing about the run as a whole, in words."""
+        found = []
+        if not self.standing.is_durable:
+            found.append(
+                "no STATE_TABLE: what is warm and what was spent is known to this sandbox only; a new one starts "
+                "anew, and its caps with it"
+            )
+        if any(
+            result.decision is not None and result.decision.reason is Reason.LAPSED and "5m" in result.entry.target.ttls
+            for result in self.results
+        ):
+            found.append(
+                "5-minute entries lapsed between two ticks: the schedule may come a minute late; "
+                "use 1-hour markers or a shorter tick"
+            )
+        return tuple(found)
+
     def count(self, outcome: Outcome) -> int:
         """Count the entries with an outcome."""
         return sum(result.outcome is outcome for result in self.results)
@@ -188,9 +169,12 @@ class RunReport:
             "entries_due": self.entries_due,
             **{f"entries_{outcome.value}": self.count(outcome) for outcome in Outcome},
             **{verdict.value: verdicts[verdict] for verdict in Verdict},
-            **_usage_json(self.usage),
-            "cost_usd": _money(self.cost_usd),
+            **usage_json(self.usage),
+            "cost_usd": money_json(self.cost_usd),
             "entries_unpriced": self.entries_unpriced,
+            "entries_lapsed": self.entries_lapsed,
+            "entries_capped": self.entries_capped,
+            "breakers_open": self.breakers_open,
         }
 
     def as_json(self) -> dict[str, Any]:
@@ -204,7 +188,10 @@ class RunReport:
             "started_at": self.started_at.isoformat(timespec="milliseconds"),
             "duration_ms": self.duration_ms,
             "dry_run": self.order.dry_run,
+            **self.standing.as_json(),
+            "notices": list(self.notices),
             "totals": self.totals(),
+            "skipped": self.skipped,
             "problems": [problem.as_json() for problem in problems[:MAX_LISTED]],
             "problems_truncated": max(0, len(problems) - MAX_LISTED),
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],
@@ -212,16 +199,15 @@ class RunReport:
         }
 
 
-def _usage_json(usage: Usage) -> dict[str, int]:
+def pause_json(pause: Pause) -> dict[str, Any]:
+    """Write a pause as the report and the command line show it."""
+    return {"reason": pause.reason, "since": time_json(pause.since), "until": time_json(pause.until)}
+
+
+def _budget_json(spent: Amount, cap_usd: Decimal | None, cap_tokens: int | None) -> dict[str, Any]:
     return {
-        "read_tokens": usage.read_tokens,
-        "write_5m_tokens": usage.write_5m_tokens,
-        "write_1h_tokens": usage.write_1h_tokens,
-        "uncached_tokens": usage.uncached_tokens,
-        "output_tokens": usage.output_tokens,
+        "spent_usd": money_json(spent.known_usd),
+        "cap_usd": money_json(cap_usd),
+        "spent_tokens": spent.tokens,
+        "cap_tokens": cap_tokens,
     }
-
-
-def _money(amount: Decimal | None) -> str | None:
-    """Write an amount without an exponent, so that it reads as money everywhere."""
-    return None if amount is None else f"{amount:f}"

@@ -23,6 +23,7 @@ Json = dict[str, Any]
 
 MAX_MARKERS = 4  # the API answers 400 beyond it; automatic caching uses one of the four
 DEFAULT_TTL: Ttl = "5m"
+TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}
 
 # Blocks stand inside blocks here; a tool call's input and a tool's schema are free JSON and are left alone.
 NESTING_FIELDS = ("content", "source")

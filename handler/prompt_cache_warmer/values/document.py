@@ -8,9 +8,12 @@ here travel as they are; everywhere else an unknown field is an error.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from prompt_cache_warmer.values.keeping import MAX_TOKENS, MAX_WINDOWS, Usd, WindowDocument
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"  # a metric dimension: ASCII, and short enough for one
 MODEL_PATTERN = r"^[!-~]{1,128}$"  # also a metric dimension: printable ASCII without blanks
@@ -20,8 +23,7 @@ DEFAULT_EXPECTED_REQUESTS = 100  # the savings estimate speaks of "the first 100
 MAX_MODELS = 16
 MAX_EXPECTED_REQUESTS = 1_000_000_000
 
-Keep = Literal["always"]
-
+Keep = Literal["always", "while-used", "once"]
 
 Beta = Annotated[str, Field(pattern=BETA_PATTERN)]  # a header's value: nothing that could end the header
 
@@ -136,6 +138,20 @@ class TargetDocument(_Strict):
         min_length=1, max_length=MAX_MODELS, description="each model has its own cache entry"
     )
     keep: Keep = Field(description="how long to keep it warm; required, because it is what costs money")
+    windows: list[WindowDocument] | None = Field(
+        None, min_length=1, max_length=MAX_WINDOWS, description="when to keep it warm; around the clock without any"
+    )
+    cold_start_value_usd: Usd = Field(
+        Decimal(0), description="what one avoided cold start is worth to you, beside the tokens it saves"
+    )
+    max_usd_per_day: Usd | None = Field(None, description="the most its warm calls may cost in a UTC day; 0: nothing")
+    max_usd_per_call: Usd | None = Field(None, description="no warm call that may cost more is made")
+    max_tokens_per_day: int | None = Field(
+        None, ge=0, le=MAX_TOKENS, description="the most tokens its warm calls may use in a UTC day; 0: none"
+    )
+    max_tokens_per_call: int | None = Field(
+        None, ge=0, le=MAX_TOKENS, description="no warm call that may use more tokens is made"
+    )
     request: Request | None = None
     system_prompt: Content | None = Field(None, description="short form of request.system")
     tools: list[Tool] | None = Field(None, description="short form of request.tools")

@@ -7,6 +7,8 @@ is None, never 0.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genai_prices import Usage as PricedUsage
@@ -18,7 +20,42 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from prompt_cache_warmer.values.body import Ttl
+
 PROVIDER = "anthropic"
+# Prices of a run's entries stay at hand: an entry is looked at every tick and its prices hardly ever change.
+_KNOWN_COSTS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixCosts:
+    """What one prefix costs on one model, in USD.
+
+    Attributes:
+        write_usd: writing it to the cache for the time to live it is marked with: what a miss costs.
+        read_usd: reading it from the cache: what a hit costs, and a refresh.
+        plain_usd: sending it without any cache.
+    """
+
+    write_usd: Decimal
+    read_usd: Decimal
+    plain_usd: Decimal
+
+
+def prefix_costs(model: str, tokens: int, ttl: Ttl, *, at: datetime) -> PrefixCosts | None:
+    """Price a prefix, or None for a model without a known price; by the prices of the hour of ``at``."""
+    return _prefix_costs(model, tokens, ttl, at.replace(minute=0, second=0, microsecond=0))
+
+
+@lru_cache(maxsize=_KNOWN_COSTS)
+def _prefix_costs(model: str, tokens: int, ttl: Ttl, at: datetime) -> PrefixCosts | None:
+    written = Usage(write_1h_tokens=tokens) if ttl == "1h" else Usage(write_5m_tokens=tokens)
+    write = cost_usd(model, written, at=at)
+    read = cost_usd(model, Usage(read_tokens=tokens), at=at)
+    plain = cost_usd(model, Usage(uncached_tokens=tokens), at=at)
+    if write is None or read is None or plain is None:
+        return None
+    return PrefixCosts(write_usd=write, read_usd=read, plain_usd=plain)
 
 
 def cost_usd(model: str, usage: Usage, *, at: datetime) -> Decimal | None:

@@ -27,8 +27,11 @@ _SHOWN_FIELDS = frozenset(
     {
         *("$schema", "name", "models", "keep", "betas", "credential", "expected_requests", "enabled", "model"),
         *("type", "role", "ttl", "effort", "budget_tokens"),
+        *("cold_start_value_usd", "max_usd_per_day", "max_usd_per_call", "max_tokens_per_day", "max_tokens_per_call"),
     }
 )
+# Words of a window; elsewhere some of them name fields of the application's own.
+_SHOWN_WINDOW_FIELDS = frozenset({"days", "from", "to", "timezone", "lead_minutes"})
 _SHOWN_PLACES = frozenset({("request", "thinking"), ("request", "tool_choice"), ("request", "output_config")})
 _PLAIN_KEY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
@@ -162,6 +165,8 @@ def shown(value: object, path: JsonPath = ()) -> str:
 
 def _may_be_shown(path: JsonPath) -> bool:
     field = next((part for part in reversed(path) if isinstance(part, str)), None)
+    if path[:1] == ("windows",):
+        return field in _SHOWN_WINDOW_FIELDS
     return not path or path in _SHOWN_PLACES or field in _SHOWN_FIELDS
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from prompt_cache_warmer.values.body_checks import Place, body_errors, prefix_warnings
+from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.markers import mark
 from prompt_cache_warmer.values.prefix import digest, estimate_tokens, fingerprint, prefix_blocks, shared_body
@@ -178,6 +179,14 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
         ttls=marked.ttls,
         size_bytes=origin.size_bytes,
         warnings=kept,
+        windows=tuple(window.window() for window in document.windows or ()),
+        cold_start_value_usd=document.cold_start_value_usd,
+        caps=Caps(
+            usd_per_day=document.max_usd_per_day,
+            usd_per_call=document.max_usd_per_call,
+            tokens_per_day=document.max_tokens_per_day,
+            tokens_per_call=document.max_tokens_per_call,
+        ),
     )
     return Reading(Target(summary, marked, betas, seeds=short_form), kept)
 

@@ -6,15 +6,22 @@ lives only while its call is made.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.values.caps import NO_CAPS
+from prompt_cache_warmer.values.state import EntryKey
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.values.body import Json, Ttl
+    from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.document import Keep
     from prompt_cache_warmer.values.markers import MarkedBody
     from prompt_cache_warmer.values.prefix import Fingerprint
     from prompt_cache_warmer.values.problems import Problem
+    from prompt_cache_warmer.values.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,9 @@ class TargetSummary:
         ttls: the time to live of every marker, in order.
         size_bytes: size of the document with everything it refers to.
         warnings: what is worth knowing about it.
+        windows: when it is kept warm; around the clock without any.
+        cold_start_value_usd: what one avoided cold start is worth, beside the tokens it saves.
+        caps: the most its warm calls may cost.
     """
 
     name: str
@@ -52,6 +62,16 @@ class TargetSummary:
     ttls: tuple[Ttl, ...]
     size_bytes: int
     warnings: tuple[Problem, ...] = ()
+    windows: tuple[Window, ...] = ()
+    cold_start_value_usd: Decimal = Decimal(0)
+    caps: Caps = NO_CAPS
+
+    @property
+    def prefix_digest(self) -> str:
+        """One hash over all tiers of the fingerprint: what state is kept for, SHA-256 in hexadecimal."""
+        tiers = self.fingerprint
+        written = f"{tiers.tools}\n{tiers.system}\n{tiers.messages}\n{tiers.settings}"
+        return hashlib.sha256(written.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +107,11 @@ class Entry:
     def credential(self) -> str:
         """The name of the key that makes its calls."""
         return self.target.credential
+
+    @property
+    def key(self) -> EntryKey:
+        """What its state is kept under."""
+        return EntryKey(self.target.name, self.target.credential, self.model)
 
 
 def entries(targets: tuple[TargetSummary, ...]) -> tuple[Entry, ...]:

@@ -14,6 +14,7 @@ from prompt_cache_warmer.values.document import (
     Request,
     TargetDocument,
 )
+from prompt_cache_warmer.values.keeping import WRONG_TYPE, WindowDocument
 from prompt_cache_warmer.values.problems import (
     MAX_PROBLEMS,
     JsonPath,
@@ -39,13 +40,26 @@ _PLAIN_WORDS = {
     "bool_type": "true or false",
     "int_type": "a whole number",
 }
-_NAMES = tuple(str(field.alias or name) for name, field in TargetDocument.model_fields.items())
+_NAMES, _WINDOW_NAMES = (
+    tuple(str(field.alias or name) for name, field in model.model_fields.items())
+    for model in (TargetDocument, WindowDocument)
+)
 _TEXT_OR_BLOCKS = frozenset({"system", "system_prompt", "content"})
 _BOUND_WORDS = {"min_length": "at least", "ge": "at least", "max_length": "at most", "le": "at most"}
-_PATTERN_WORDS = {
+PATTERN_WORDS = {
     MODEL_PATTERN: "a model id: 1 to 128 printable ASCII characters without blanks",
     BETA_PATTERN: "1 to 128 of letters, digits, '.', '_' and '-'",
     NAME_PATTERN: "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
+}
+"""What each pattern allows, in words."""
+
+_MISSING_HINTS = {
+    "keep": "say how long to keep the prefix warm, because that is what costs money: 'always' (around the clock, or "
+    "inside its windows), 'while-used' (as long as its users come often enough to pay for it) or 'once' (on upload, "
+    "on demand and when a window opens)",
+    "from": 'write a time such as "07:30"',
+    "to": 'write a time such as "19:00"',
+    "timezone": "write an IANA time zone, such as 'Europe/Berlin' or 'UTC'",
 }
 
 
@@ -79,8 +93,9 @@ def _problem(detail: ErrorDetails, document: Mapping[str, Any], source: str) -> 
         return Problem(ProblemCode.UNKNOWN_FIELD, source, place, message)
     if kind == "missing":
         return Problem(ProblemCode.MISSING_FIELD, source, place, _missing(name, document))
-    if kind in _PLAIN_WORDS:
-        expected = "text or a list of blocks" if name in _TEXT_OR_BLOCKS else _PLAIN_WORDS[kind]
+    expected = detail["ctx"]["expected"] if kind == WRONG_TYPE else _PLAIN_WORDS.get(kind)
+    if expected is not None:
+        expected = "text or a list of blocks" if name in _TEXT_OR_BLOCKS else expected
         return Problem(ProblemCode.WRONG_TYPE, source, place, f"{name}={shown(value, path)} must be {expected}")
     message = f"{name}={shown(value, path)} is not allowed; allowed: {_allowed(detail.get('ctx', {}), value)}"
     return Problem(ProblemCode.NOT_ALLOWED, source, place, message)
@@ -88,8 +103,10 @@ def _problem(detail: ErrorDetails, document: Mapping[str, Any], source: str) -> 
 
 def _allowed(context: Mapping[str, Any], value: object) -> str:
     """Say what is allowed: the values of an enumeration and the nearest one, a pattern in words, or a bound."""
+    if "allowed" in context:
+        return str(context["allowed"])
     if "pattern" in context:
-        return _PATTERN_WORDS[context["pattern"]]
+        return PATTERN_WORDS[context["pattern"]]
     if "expected" in context:
         expected = str(context["expected"])
         values = expected.replace("'", "").replace(" or ", ", ").split(", ")
@@ -105,12 +122,10 @@ def _last_name(path: JsonPath) -> str:
 
 
 def _missing(name: str, document: Mapping[str, Any]) -> str:
-    if name == "keep":
-        return "keep is missing; say how long to keep the prefix warm, because that is what costs money: 'always'"
     request = document.get("request")
     if name == "models" and isinstance(request, dict) and isinstance(request.get("model"), str):
         return f'models is missing; request.model says {shown(request["model"])}: write "models": [...] with it'
-    return f"{name} is missing"
+    return f"{name} is missing; {_MISSING_HINTS[name]}" if name in _MISSING_HINTS else f"{name} is missing"
 
 
 def _locate(location: tuple[str | int, ...], document: Mapping[str, Any]) -> tuple[JsonPath, object]:
@@ -126,7 +141,9 @@ def _locate(location: tuple[str | int, ...], document: Mapping[str, Any]) -> tup
 
 
 def _known_fields(parent: JsonPath) -> tuple[str, ...]:
-    """Name the fields of the object at ``parent``; only the document itself and markers are closed."""
+    """Name the fields of the object at ``parent``; only the document itself, windows and markers are closed."""
+    if parent[:1] == ("windows",):
+        return _WINDOW_NAMES
     if parent and parent[-1] == "cache_control":
         return tuple(Marker.model_fields)
     return _NAMES

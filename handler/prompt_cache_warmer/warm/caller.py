@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.errors import CredentialError, SpendLimitError, WarmCallError, ZeroRefusedError
-from prompt_cache_warmer.rules.report import CallFacts, EntryResult, Outcome
+from prompt_cache_warmer.errors import WarmCallError, ZeroRefusedError
+from prompt_cache_warmer.rules.budget import COUNTED_TOKENS_MARGIN
+from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
 from prompt_cache_warmer.rules.request import Form, WarmCall, warm_call, with_one_token
 from prompt_cache_warmer.rules.retry import needed_seconds, wait_before_retry_seconds
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
+from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from prompt_cache_warmer.ports import Answer, Clock, MessagesApi
     from prompt_cache_warmer.values.targets import Entry, Target
 
-_UNAUTHORIZED = 401
-
 
 @dataclass(slots=True)
 class _Sent:
-    """The last request that was sent for an entry, and how many there were."""
+    """The last request that was sent for an entry, and how many there were.
+
+    Attributes:
+        call: the request as it was sent last.
+        started_at: when it was sent.
+        attempts: how many were sent.
+        unanswered: how many of them got no answer and may be billed.
+        latency_seconds: from the start of the last one to its answer.
+    """
 
     call: WarmCall
+    started_at: datetime
     attempts: int = 0
-    latency_ms: int = 0
+    unanswered: int = 0
+    latency_seconds: float = 0.0
 
     @property
     def facts(self) -> CallFacts:
         """What is known of the request before its answer is looked at."""
-        return CallFacts(self.call.form.value, self.call.form_reason, self.attempts, self.latency_ms)
+        latency_ms = round(self.latency_seconds * 1000)
+        return CallFacts(self.call.form.value, self.call.form_reason, self.attempts, latency_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What became of a call.
+
+    Attributes:
+        result: for the report.
+        started_at: when the last request started.
+        latency_seconds: from its start to its answer.
+        billed: what the answer's usage is billed at; of a stream that was closed early, with all the output it
+            might have generated.
+        unanswered: how many requests got no answer and may be billed at the worst case each.
+        failure: why it failed, None where it was answered.
+    """
+
+    result: EntryResult
+    started_at: datetime
+    latency_seconds: float
+    billed: Amount = NOTHING
+    unanswered: int = 0
+    failure: WarmCallError | None = None
+
+    def spent(self, worst: Amount) -> Amount:
+        """Say what it cost, or may have cost: the worst case for every request without an answer."""
+        lost = Amount(worst.known_usd * self.unanswered, worst.tokens * self.unanswered)
+        return self.billed + lost
 
 
 class Caller:
@@ -51,58 +91,61 @@ class Caller:
         self._clock = clock
         self._timeout_seconds = request_timeout_seconds
         self._zero_refused: set[tuple[str, str]] = set()
+        self._counted: dict[tuple[str, str], int] = {}
+
+    def prepare(self, entry: Entry, target: Target) -> WarmCall:
+        """Build the call for an entry."""
+        return warm_call(target, entry.model, zero_refused=(entry.model, entry.credential) in self._zero_refused)
+
+    async def bounded_tokens(self, entry: Entry, call: WarmCall) -> int:
+        """Bound how many input tokens a call has, before anything is spent.
+
+        By the API's own count, asked for once per prefix and model and raised by its margin of error; by the
+        body's bytes where it cannot be had, because no token is shorter than a byte.
+        """
+        key = (entry.target.call_digest, entry.model)
+        if key not in self._counted:
+            try:
+                counted = await self._messages.count_tokens(call, timeout_seconds=self._timeout_seconds)
+            except WarmCallError:
+                return len(json.dumps(call.body, ensure_ascii=False).encode())
+            self._counted[key] = int(counted * COUNTED_TOKENS_MARGIN) + 1
+        return self._counted[key]
 
     async def warm(
-        self, entry: Entry, target: Target, *, remaining_seconds: Callable[[], float]
-    ) -> tuple[EntryResult, WarmCallError | None]:
+        self, entry: Entry, call: WarmCall, *, remaining_seconds: Callable[[], float], is_capped: bool = False
+    ) -> Called:
         """Warm one entry.
 
-        Returns:
-            The result, and the error behind it when the call failed.
+        Args:
+            entry: the entry.
+            call: its call.
+            remaining_seconds: says at any moment how much time the run has left.
+            is_capped: whether money or tokens were reserved for one request only, so that one without an
+                answer is not sent again.
         """
-        refused = (entry.model, entry.credential) in self._zero_refused
-        sent = _Sent(warm_call(target, entry.model, zero_refused=refused))
-        started_at = self._clock.now()
+        sent = _Sent(call, self._clock.now())
         try:
-            answer = await self._send(sent, remaining_seconds)
+            answer = await self._send(sent, remaining_seconds, is_capped=is_capped)
         except WarmCallError as error:
-            return self._failed(entry, sent, error), error
+            result = self._failed(entry, sent, error)
+            return Called(result, sent.started_at, sent.latency_seconds, unanswered=sent.unanswered, failure=error)
         if sent.call.form is Form.ONE:  # only an answer proves that one token is what was wanted
             self._zero_refused.add((entry.model, entry.credential))
-        cost = cost_usd(entry.model, answer.usage, at=started_at)
-        verdict = verdict_of(answer.usage)
-        return (
-            EntryResult(
-                entry,
-                Outcome.WARMED,
-                verdict.sentence,
-                verdict=verdict,
-                usage=answer.usage,
-                cost_usd=cost,
-                estimated_savings_usd=savings_usd(
-                    entry.model,
-                    answer.usage,
-                    expected_requests=entry.target.expected_requests,
-                    warm_cost_usd=cost,
-                    at=started_at,
-                ),
-                granted_ttls=granted_ttls(answer.usage),
-                notices=_notices(entry, sent.call, answer, is_priced=cost is not None),
-                call=replace(
-                    sent.facts,
-                    message_id=answer.message_id,
-                    request_id=answer.request_id,
-                    workspace_id=answer.workspace_id,
-                ),
-            ),
-            None,
+        return Called(
+            _answered(entry, sent, answer),
+            sent.started_at,
+            sent.latency_seconds,
+            billed=_billed(entry, sent, answer),
+            unanswered=sent.unanswered,
         )
 
-    async def _send(self, sent: _Sent, remaining_seconds: Callable[[], float]) -> Answer:
+    async def _send(self, sent: _Sent, remaining_seconds: Callable[[], float], *, is_capped: bool) -> Answer:
         """Send until answered: at most one retry, and once more with one token where 0 is refused."""
         retries = 0
         while True:
             sent.attempts += 1
+            sent.started_at = self._clock.now()
             started = self._clock.monotonic_seconds()
             try:
                 return await self._messages.send(sent.call, timeout_seconds=self._timeout_seconds)
@@ -111,18 +154,19 @@ class Caller:
                     raise
                 sent.call = with_one_token(sent.call, f"the API refused max_tokens: 0 ({error.http_status})")
             except WarmCallError as error:
+                sent.unanswered += error.may_be_billed
                 wait_seconds = wait_before_retry_seconds(
                     error,
                     retries=retries,
                     remaining_seconds=remaining_seconds(),
                     request_timeout_seconds=self._timeout_seconds,
                 )
-                if wait_seconds is None:
+                if wait_seconds is None or (is_capped and error.may_be_billed):
                     raise
                 retries += 1
                 await self._clock.sleep(wait_seconds)
             finally:
-                sent.latency_ms = round((self._clock.monotonic_seconds() - started) * 1000)
+                sent.latency_seconds = self._clock.monotonic_seconds() - started
 
     def _failed(self, entry: Entry, sent: _Sent, error: WarmCallError) -> EntryResult:
         return EntryResult(
@@ -141,11 +185,39 @@ class Caller:
         )
 
 
-def stops_credential(error: WarmCallError | None) -> bool:
-    """Tell whether every other call with the same credential would fail the same way in this run."""
-    return isinstance(error, SpendLimitError) or (
-        isinstance(error, CredentialError) and error.http_status in (None, _UNAUTHORIZED)
+def _answered(entry: Entry, sent: _Sent, answer: Answer) -> EntryResult:
+    cost = cost_usd(entry.model, answer.usage, at=sent.started_at)
+    verdict = verdict_of(answer.usage)
+    return EntryResult(
+        entry,
+        Outcome.WARMED,
+        verdict.sentence,
+        verdict=verdict,
+        usage=answer.usage,
+        cost_usd=cost,
+        estimated_savings_usd=savings_usd(
+            entry.model,
+            answer.usage,
+            expected_requests=entry.target.expected_requests,
+            warm_cost_usd=cost,
+            at=sent.started_at,
+        ),
+        granted_ttls=granted_ttls(answer.usage),
+        notices=_notices(entry, sent.call, answer, is_priced=cost is not None),
+        call=replace(
+            sent.facts,
+            message_id=answer.message_id,
+            request_id=answer.request_id,
+            workspace_id=answer.workspace_id,
+        ),
     )
+
+
+def _billed(entry: Entry, sent: _Sent, answer: Answer) -> Amount:
+    usage = answer.usage
+    if sent.call.form is Form.STREAMED:
+        usage = replace(usage, output_tokens=max(usage.output_tokens, int(sent.call.body["max_tokens"])))
+    return Amount(cost_usd(entry.model, usage, at=sent.started_at), usage.input_tokens + usage.output_tokens)
 
 
 def _notices(entry: Entry, call: WarmCall, answer: Answer, *, is_priced: bool) -> tuple[str, ...]:

@@ -1,51 +1,39 @@
-"""The run: load the targets, decide, warm what is due inside the time there is, report.
-
-One entry never sinks another: what fails is reported, what did not fit in the time is deferred.
-Entries whose warm call would be the same bytes are called once.
-"""
+"""The run: load the targets and their state, decide, warm what is due inside the time there is, report."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from prompt_cache_warmer.errors import RunError, TargetUnavailableError, WarmCallError
-from prompt_cache_warmer.rules.decision import decide
+from prompt_cache_warmer.rules.decision import Tick
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
 from prompt_cache_warmer.rules.plan import planned
-from prompt_cache_warmer.rules.report import EntryResult, Outcome, RunReport
-from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS, needed_seconds
-from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.report import RunReport, RunStanding
+from prompt_cache_warmer.values.caps import NO_CAPS
+from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown
-from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries
-from prompt_cache_warmer.warm.caller import Caller, stops_credential
-from prompt_cache_warmer.warm.room import Room
+from prompt_cache_warmer.values.targets import TargetSummary, entries
+from prompt_cache_warmer.warm.batch import Batch, RunLimits, Tools, twins_of
+from prompt_cache_warmer.warm.docket import Case, docket
+from prompt_cache_warmer.warm.ledger import Ledger
+from prompt_cache_warmer.warm.results import skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
-    from prompt_cache_warmer.ports import BodySource, Clock, Index, MetricSink, RunLog, TargetIndex
+    from prompt_cache_warmer.ports import BodySource, Clock, Index, MetricSink, RunLog, StateStore, TargetIndex
     from prompt_cache_warmer.rules.order import Order
+    from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.state import EntryKey
+    from prompt_cache_warmer.warm.caller import Caller
 
-Twins = tuple[Entry, ...]
-"""Entries whose warm call is the same bytes; the first one makes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunLimits:
-    """What bounds a run.
-
-    Attributes:
-        max_concurrency: how many calls are in flight at once.
-        max_inflight_bytes: how many bytes of bodies are in memory at once.
-        request_timeout_seconds: how long one call may take; none starts with less left.
-    """
-
-    max_concurrency: int
-    max_inflight_bytes: int
-    request_timeout_seconds: float
+# Reasons that come and go with every call that was made.
+_NO_NEWS = frozenset({Reason.OUTLIVES_TICK, Reason.OUTLIVES_WINDOW, Reason.CALLED_THIS_TICK, Reason.CLAIMED})
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +53,23 @@ class Recorders:
     service: str
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What one deployment lets a run do.
+
+    Attributes:
+        limits: what bounds it.
+        tick_seconds: how long until the next run.
+        caps: what the whole stack may spend.
+        is_durable: whether the state outlives this process.
+    """
+
+    limits: RunLimits
+    tick_seconds: float
+    caps: Caps = NO_CAPS
+    is_durable: bool = False
+
+
 class Warmer:
     """Keeps the targets of one deployment warm, one run at a time.
 
@@ -72,9 +77,10 @@ class Warmer:
         index: lists the targets.
         bodies: fetches a target's body when its turn comes.
         caller: makes the calls.
+        store: remembers entries and spending between runs.
         recorders: where the run is recorded.
         clock: the time.
-        limits: what bounds a run.
+        policy: what bounds a run and what it may spend.
     """
 
     def __init__(
@@ -83,17 +89,19 @@ class Warmer:
         index: TargetIndex,
         bodies: BodySource,
         caller: Caller,
+        store: StateStore,
         recorders: Recorders,
         clock: Clock,
-        limits: RunLimits,
+        policy: Policy,
     ) -> None:
         self._index = index
-        self._bodies = bodies
-        self._caller = caller
+        self._store = store
         self._recorders = recorders
         self._clock = clock
-        self._limits = limits
-        self._deferred: list[tuple[str, str]] = []
+        self._policy = policy
+        self._tools = Tools(bodies=bodies, caller=caller, store=store, log=recorders.log, clock=clock)
+        self._deferred: list[EntryKey] = []
+        self._skipped: dict[EntryKey, str | None] = {}
 
     async def run(self, order: Order, *, remaining_seconds: Callable[[], float]) -> RunReport:
         """Carry out one order.
@@ -112,17 +120,25 @@ class Warmer:
             if problem.severity is Severity.ERROR or problem.code is ProblemCode.NOT_READ_YET:
                 self._recorders.log.document(problem)
         selected, unknown = _select(index, order)
-        decisions = [decide(entry) for entry in entries(selected)]
-        results = [
-            EntryResult(decision.entry, Outcome.SKIPPED, decision.reason.sentence, code=decision.reason.value)
-            for decision in decisions
-            if not decision.is_due
-        ]
-        due = [decision.entry for decision in decisions if decision.is_due]
+        found = entries(selected)
+        now = self._clock.now()
+        snapshot = await self._store.load([entry.key for entry in found], day=now.date())
+        tick = Tick(
+            now=now,
+            interval_seconds=self._policy.tick_seconds,
+            scheduled_at=order.scheduled_at,
+            is_requested=order.targets is not None,
+        )
+        cases = docket(found, snapshot, tick, caps=self._policy.caps)
+        due = [case for case in cases if case.decision.is_due]
+        results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
+        self._log_changes(results)
+        spent = NOTHING
         if order.dry_run:
-            results += [planned(entry, at=started_at) for entry in due]
-        else:
-            results += await self._warm_all(due, remaining_seconds)
+            results += [planned(case.entry, case.decision) for case in due]
+        elif due:
+            called, spent = await self._warm_all(due, now, remaining_seconds)
+            results += called
         report = RunReport(
             order=order,
             started_at=started_at,
@@ -131,6 +147,16 @@ class Warmer:
             targets_invalid=len(index.invalid_sources),
             results=tuple(results),
             problems=(*unknown, *index.problems),
+            standing=RunStanding(
+                pause=snapshot.pause if snapshot.pause is not None and now < snapshot.pause.until else None,
+                spent_today=snapshot.spent_today + spent,
+                spent_this_month=snapshot.spent_this_month + spent,
+                caps=self._policy.caps,
+                stopped_credentials=tuple(
+                    name for name, state in sorted(snapshot.credentials.items()) if state.breaker.is_open(now)
+                ),
+                is_durable=self._policy.is_durable,
+            ),
         )
         if not order.dry_run:
             self._recorders.metrics.emit(
@@ -139,82 +165,42 @@ class Warmer:
         self._recorders.log.finished(report)
         return report
 
-    async def _warm_all(self, due: list[Entry], remaining_seconds: Callable[[], float]) -> list[EntryResult]:
-        """Warm all due entries, a bounded number and a bounded number of bytes at a time.
+    def _log_changes(self, results: Iterable[EntryResult]) -> None:
+        """Log entries that are skipped for another reason than at the last run; what just outlives it is no news."""
+        for result in results:
+            key = result.entry.key
+            if self._skipped.get(key, result.code) != result.code and result.code not in _NO_NEWS:
+                self._recorders.log.entry(result)
+            self._skipped[key] = result.code
+
+    async def _warm_all(
+        self, due: list[Case], now: datetime, remaining_seconds: Callable[[], float]
+    ) -> tuple[list[EntryResult], Amount]:
+        """Warm all due entries and say what they cost.
 
         What the last run deferred goes first, in the order it waited, so that under steady pressure every
-        entry has its turn.
+        entry has its turn; then what lapses next, and last what is cold and loses nothing by waiting.
         """
-        batch = _Batch(self._limits, remaining_seconds)
         turns = {key: turn for turn, key in enumerate(self._deferred)}
-        waiting = iter(_twins(sorted(due, key=lambda entry: turns.get(_key(entry), len(turns)))))
+        ordered = twins_of(sorted(due, key=lambda case: (turns.get(case.entry.key, len(turns)), _urgency(case, now))))
+        ledger = Ledger(self._store, owner=uuid4().hex, caps=self._policy.caps, day=now.date())
+        if self._policy.caps != NO_CAPS:
+            await ledger.open(sum((twins[0].expected_worst for twins in ordered), NOTHING))
+        else:
+            await ledger.open(NOTHING)
+        batch = Batch(self._tools, ledger, limits=self._policy.limits, remaining_seconds=remaining_seconds)
         try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(self._limits.max_concurrency):
-                    workers.create_task(self._work(waiting, batch))
-        except* RunError as group:
-            raise group.exceptions[0] from None
-        self._deferred = [_key(result.entry) for result in batch.results if result.outcome is Outcome.DEFERRED]
-        return batch.results
-
-    async def _work(self, waiting: Iterator[Twins], batch: _Batch) -> None:
-        for twins in waiting:
-            leader = twins[0]
-            async with batch.room.take(leader.target.size_bytes):
-                result = batch.refusal(leader) or await self._warm(leader, batch)
-            for twin in twins:
-                mine = result if twin is leader else _shared(twin, result)
-                batch.results.append(mine)
-                self._recorders.log.entry(mine)
-
-    async def _warm(self, entry: Entry, batch: _Batch) -> EntryResult:
-        """Warm one entry; whatever goes wrong is its own."""
-        try:
-            target = await self._bodies.fetch(entry.target)
-            if (refusal := batch.refusal(entry)) is not None:
-                return refusal
-            result, failure = await self._caller.warm(entry, target, remaining_seconds=batch.remaining_seconds)
-        except TargetUnavailableError as error:
-            return _failed(entry, "body-unavailable", str(error), "Nothing: the next tick reads the target again.")
-        except RunError:
-            raise
-        except Exception as error:  # noqa: BLE001 - one entry never sinks another; the type is reported, never the text
-            advice = "This is a defect of prompt-cache-warmer: please report it with this line."
-            return _failed(entry, "internal", f"unexpected {type(error).__name__} while warming", advice)
-        if failure is not None and stops_credential(failure):
-            batch.stopped.setdefault(entry.credential, failure)
-        return result
+            results = await batch.warm(ordered)
+        finally:
+            await ledger.close()
+        self._deferred = [result.entry.key for result in results if result.outcome is Outcome.DEFERRED]
+        return results, ledger.spent
 
 
-class _Batch:
-    """What the workers of one run share."""
-
-    def __init__(self, limits: RunLimits, remaining_seconds: Callable[[], float]) -> None:
-        self.room = Room(limits.max_inflight_bytes)
-        self.remaining_seconds = remaining_seconds
-        self.stopped: dict[str, WarmCallError] = {}
-        self.results: list[EntryResult] = []
-        self._timeout_seconds = limits.request_timeout_seconds
-
-    def refusal(self, entry: Entry) -> EntryResult | None:
-        """Say why no call is started for an entry now, or None when one is."""
-        stop = self.stopped.get(entry.credential)
-        if stop is not None:
-            reason = f"not called: credential {entry.credential!r} was stopped in this run: {stop}"
-            return _failed(entry, stop.code, reason, stop.advice)
-        remaining = self.remaining_seconds()
-        if remaining < needed_seconds(self._timeout_seconds):
-            reason = (
-                f"{max(0.0, remaining):.1f} s of the run were left; a call needs REQUEST_TIMEOUT_SECONDS "
-                f"({self._timeout_seconds:g} s) and {RUN_END_MARGIN_SECONDS:g} s to finish the run"
-            )
-            advice = "If it lasts, raise the function's timeout or MAX_CONCURRENCY, or lower REQUEST_TIMEOUT_SECONDS."
-            return EntryResult(entry, Outcome.DEFERRED, reason, code="deadline", advice=advice)
-        return None
-
-
-def _key(entry: Entry) -> tuple[str, str]:
-    return entry.target.name, entry.model
+def _urgency(case: Case, now: datetime) -> datetime:
+    """Say when an entry lapses; one that is cold comes after all that are alive."""
+    lapses_at = case.decision.lapses_at
+    return lapses_at if lapses_at is not None and lapses_at > now else _NEVER
 
 
 def _select(index: Index, order: Order) -> tuple[tuple[TargetSummary, ...], list[Problem]]:
@@ -233,28 +219,3 @@ def _select(index: Index, order: Order) -> tuple[tuple[TargetSummary, ...], list
         if name not in by_name
     ]
     return tuple(by_name[name] for name in order.targets if name in by_name), unknown
-
-
-def _twins(due: Iterable[Entry]) -> list[Twins]:
-    """Group the entries whose warm call is the same bytes, in the order their first one came."""
-    groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
-    for entry in due:
-        groups[entry.model, entry.credential, entry.target.call_digest].append(entry)
-    return [tuple(group) for group in groups.values()]
-
-
-def _shared(twin: Entry, result: EntryResult) -> EntryResult:
-    """Give a twin the leader's verdict; the call and its cost stay the leader's."""
-    return EntryResult(
-        twin,
-        result.outcome,
-        result.reason,
-        verdict=result.verdict,
-        code=result.code,
-        advice=result.advice,
-        shared_with=result.entry.target.name,
-    )
-
-
-def _failed(entry: Entry, code: str, reason: str, advice: str) -> EntryResult:
-    return EntryResult(entry, Outcome.FAILED, reason, verdict=Verdict.FAILED, code=code, advice=advice)

@@ -1,0 +1,269 @@
+"""The items of the state table: their keys, their attributes' names, and what is read out of them.
+
+One item per target holds its spending (``usd 2026-11-22``, ``tokens 2026-11-22``) and, under
+``<credential> <model> <what>``, what is remembered of each of its entries; neither name can hold a
+blank. ``stack`` holds the whole stack's spending, by day and by month, and the leases that were not
+settled yet; ``credential/<name>`` and ``control/pause`` hold one record each.
+
+Every item carries the ``schema`` of its records. Records of a newer schema, or that cannot be read,
+count as unknown and are never written over; only a pause nobody can read counts as one without end,
+because a pause is the operator's order. Spending has the same names and units in every schema, so
+that versions that run side by side during a deployment never lose sight of each other's money.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+from prompt_cache_warmer.adapters.counts import Count
+from prompt_cache_warmer.adapters.state_records import (
+    UnreadableValueError,
+    Value,
+    milliseconds,
+    read_breaker,
+    read_claim,
+    read_count,
+    read_pause,
+    read_text,
+    read_time,
+    read_warmth,
+    time_of,
+)
+from prompt_cache_warmer.values.state import CLOSED, CredentialState, EntryKey, EntryState, Pause, Traffic
+
+Item = Mapping[str, Value]
+
+PARTITION_KEY = "pk"
+EXPIRES_AT = "expires_at"
+SCHEMA_NAME = "schema"
+SCHEMA = 1
+
+STACK_KEY = "stack"
+PAUSE_KEY = "control/pause"
+PAUSE = "pause"
+
+# What is remembered of an entry; a credential has the first two.
+SEQUENCE = "sequence"
+BREAKER = "breaker"
+CLAIM = "claim"
+WARMTH = "warmth"
+TRAFFIC_AT = "traffic_at"
+TRAFFIC_FINGERPRINT = "traffic_fingerprint"
+RESUMED_AT = "resumed_at"
+USED_AT = "used_at"
+
+# Longer than any month a budget runs over, so that no spending is forgotten while it counts.
+RETENTION_DAYS = 40
+# Entries of an item that were not asked for and are kept all the same: twice the models a target may
+# have, for runs that ask for a part of it, and few enough to stay far below DynamoDB's 400 KB.
+OTHER_ENTRIES_KEPT = 32
+
+_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, TRAFFIC_AT, TRAFFIC_FINGERPRINT, RESUMED_AT, USED_AT)
+_WORDS_OF_AN_ENTRY = 3
+_DAY = len("2026-11-22")
+_MONTH = len("2026-11")
+_SPENDING = frozenset({"usd", "tokens", "lease", "settled"})
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+
+T = TypeVar("T")
+
+
+def target_key(name: str) -> str:
+    """Return the key of a target's item."""
+    return f"target/{name}"
+
+
+def credential_key(name: str) -> str:
+    """Return the key of a credential's item."""
+    return f"credential/{name}"
+
+
+def entry_name(key: EntryKey, what: str) -> str:
+    """Name an attribute of an entry."""
+    return f"{key.credential} {key.model} {what}"
+
+
+def day_of(day: date) -> str:
+    """Name a day."""
+    return day.isoformat()
+
+
+def month_of(day: date) -> str:
+    """Name a day's month."""
+    return day.isoformat()[:_MONTH]
+
+
+def usd_name(period: str) -> str:
+    """Name the money of a day or a month, in whole pico-USD."""
+    return f"usd {period}"
+
+
+def tokens_name(period: str) -> str:
+    """Name the tokens of a day or a month."""
+    return f"tokens {period}"
+
+
+def lease_name(day: date, lease_id: str) -> str:
+    """Name a lease that was not settled yet."""
+    return f"lease {day_of(day)} {lease_id}"
+
+
+def settled_name(day: date, key: EntryKey, owner: str, sequence: int) -> str:
+    """Name the mark that the money of a lost claim was counted."""
+    return f"settled {day_of(day)} {key.credential} {key.model} {sequence} {owner}"
+
+
+def expires_at(day: date) -> int:
+    """Return when an item written on a day may go: a whole day later than it must be kept, in seconds."""
+    end = datetime.combine(day + timedelta(days=RETENTION_DAYS + 1), time(), UTC)
+    return int(end.timestamp())
+
+
+def is_newer(item: Item) -> bool:
+    """Whether its records are of a schema this version does not know."""
+    return SCHEMA_NAME in item and _or(lambda: read_count(item[SCHEMA_NAME]) > SCHEMA, otherwise=True)
+
+
+def number_in(item: Item, name: str) -> int:
+    """Read a number; one that is absent or unreadable counts as 0."""
+    return _or(lambda: read_count(item[name]), otherwise=0) if name in item else 0
+
+
+def count_in(item: Item, period: str) -> Count:
+    """Read what was spent or reserved in a day or a month."""
+    return Count(number_in(item, usd_name(period)), number_in(item, tokens_name(period)))
+
+
+def sequence_in(item: Item, key: EntryKey) -> int:
+    """Read how many claims an entry has seen."""
+    return number_in(item, entry_name(key, SEQUENCE))
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What may be removed from an item at its next write.
+
+    Attributes:
+        spending: attributes of days and months before yesterday's.
+        entries: entries nobody asks for any more: the sequence's name, the sequence, all attributes.
+    """
+
+    spending: tuple[str, ...] = ()
+    entries: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
+
+
+def leftovers(item: Item, asked: Iterable[EntryKey], *, day: date) -> Leftovers:
+    """Find what of an item has outlived its use.
+
+    Args:
+        item: a target's item, or the stack's.
+        asked: the entries that are in use.
+        day: the day it is.
+    """
+    yesterday = day_of(day - timedelta(days=1))
+    spending = []
+    entries: defaultdict[str, list[str]] = defaultdict(list)
+    in_use = {entry_name(key, "") for key in asked}
+    for name in item:
+        words = name.split(" ")
+        if len(words) == _WORDS_OF_AN_ENTRY and words[-1] in _PARTS:
+            entries[name.removesuffix(words[-1])].append(name)
+        elif len(words) > 1 and words[0] in _SPENDING and words[1] < yesterday[: len(words[1])]:
+            spending.append(name)
+    oldest = milliseconds(datetime.combine(day - timedelta(days=RETENTION_DAYS), time(), UTC))
+    used = {prefix: _last_use(item, prefix) for prefix in entries if prefix not in in_use}
+    others = sorted(used, key=used.__getitem__, reverse=True)
+    return Leftovers(
+        tuple(spending),
+        tuple(
+            (prefix + SEQUENCE, number_in(item, prefix + SEQUENCE), tuple(entries[prefix]))
+            for rank, prefix in enumerate(others)
+            if rank >= OTHER_ENTRIES_KEPT or used[prefix] < oldest
+        ),
+    )
+
+
+@dataclass(slots=True)
+class ItemReader:
+    """Reads records, and notes in words what it cannot read.
+
+    Attributes:
+        unreadable: what counts as unknown.
+    """
+
+    unreadable: list[str] = field(default_factory=list)
+
+    def is_readable(self, key: str, item: Item) -> bool:
+        """Whether this version may know an item's records."""
+        if not is_newer(item):
+            return True
+        self.unreadable.append(
+            f"item {key!r} is of schema {'/'.join(item[SCHEMA_NAME].values())}, this version knows {SCHEMA}: "
+            "deploy the newer version again, or delete the item, which costs one warm call per entry"
+        )
+        return False
+
+    def entry(self, item: Item, key: EntryKey) -> EntryState | None:
+        """Read an entry; None where nothing is known of it."""
+        stored = {part: item[name] for part in _PARTS if (name := entry_name(key, part)) in item}
+        if not stored:
+            return None
+        place = f"item {target_key(key.target)!r}, {key.credential} {key.model}"
+        warmth = self._part(place, stored, WARMTH, read_warmth, None)
+        last_at = self._part(place, stored, TRAFFIC_AT, read_time, None)
+        traffic = None
+        if last_at is not None:
+            traffic = Traffic(
+                last_at,
+                self._part(place, stored, TRAFFIC_FINGERPRINT, read_text, None),
+                self._part(place, stored, RESUMED_AT, read_time, None),
+            )
+        return EntryState(
+            sequence=self._part(place, stored, SEQUENCE, read_count, 0),
+            warmth=warmth,
+            traffic=traffic if warmth is None or traffic is None else traffic.since(warmth.warmed_at),
+            breaker=self._part(place, stored, BREAKER, read_breaker, CLOSED),
+            claim=self._part(place, stored, CLAIM, read_claim, None),
+        )
+
+    def credential(self, item: Item) -> CredentialState | None:
+        """Read a credential; None where nothing is known of it."""
+        place = f"item {item[PARTITION_KEY]['S']!r}"
+        if SEQUENCE not in item or not self.is_readable(item[PARTITION_KEY]["S"], item):
+            return None
+        return CredentialState(
+            self._part(place, item, SEQUENCE, read_count, 0), self._part(place, item, BREAKER, read_breaker, CLOSED)
+        )
+
+    def pause(self, item: Item) -> Pause | None:
+        """Read the pause; None where there is none. One that cannot be read has no end."""
+        if PAUSE not in item:
+            return None
+        endless = Pause("a pause that this version cannot read", since=time_of(0), until=_FOREVER)
+        if not self.is_readable(PAUSE_KEY, item):
+            return endless
+        return self._part(f"item {PAUSE_KEY!r}", item, PAUSE, read_pause, endless)
+
+    def _part(self, place: str, stored: Item, part: str, reader: Callable[[Value], T], otherwise: T) -> T:
+        if part not in stored:
+            return otherwise
+        try:
+            return reader(stored[part])
+        except UnreadableValueError as error:
+            self.unreadable.append(f"{place}: {part} is not what this version writes ({error})")
+            return otherwise
+
+
+def _last_use(item: Item, prefix: str) -> int:
+    return max(number_in(item, prefix + USED_AT), number_in(item, prefix + TRAFFIC_AT))
+
+
+def _or(reader: Callable[[], T], *, otherwise: T) -> T:
+    try:
+        return reader()
+    except UnreadableValueError:
+        return otherwise

@@ -1,0 +1,232 @@
+"""The writes of the state table, one function each, and how a refused one is understood.
+
+A write of records is refused by an item of a newer schema. A write of spending never is: money is
+added, not written over, and an attribute that is gone counts as what was reserved in it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.adapters import state_items as items
+from prompt_cache_warmer.adapters.counts import Ceiling, Count
+from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name
+from prompt_cache_warmer.adapters.state_records import milliseconds, number, record, text, time
+from prompt_cache_warmer.adapters.state_update import Update
+from prompt_cache_warmer.values.state import Claim
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+    from prompt_cache_warmer.adapters.state_items import Item, Leftovers
+    from prompt_cache_warmer.ports import ClaimRequest, Commit
+    from prompt_cache_warmer.values.state import CredentialState, EntryKey, Lease, Pause, Traffic
+
+# As many entries as one edit of a target can put out of use; an expression holds 4 KB.
+ENTRIES_REMOVED_PER_WRITE = 16
+# Spending of days gone by, with the marks of dead runs and lost claims; the rest goes with a later write.
+SPENDING_REMOVED_PER_WRITE = 100
+
+
+def claiming(request: ClaimRequest, token: str, left: Leftovers) -> Update:
+    """Claim an entry and reserve its money, and remove what is out of use.
+
+    Args:
+        request: the claim.
+        token: names this write, so that it knows itself when it is sent again.
+        left: what is out of use.
+    """
+    key = request.key
+    claim = {**record(Claim(request.owner, request.until))["M"], "token": text(token)}
+    update = _of_records(items.target_key(key.target))
+    update.put(items.EXPIRES_AT, number(items.expires_at(request.day)))
+    update.require_number(entry_name(key, items.SEQUENCE), request.sequence)
+    update.put(entry_name(key, items.SEQUENCE), number(request.sequence + 1))
+    update.put(entry_name(key, items.CLAIM), {"M": claim})
+    update.put(entry_name(key, items.USED_AT), time(request.until))
+    _reserve(update, items.day_of(request.day), Count.of(request.amount), Ceiling.of_day(request.caps))
+    update.remove(*left.spending[:SPENDING_REMOVED_PER_WRITE])
+    for name, sequence, names in left.entries[:ENTRIES_REMOVED_PER_WRITE]:
+        update.require_number(name, sequence)
+        update.remove(*names)
+    return update
+
+
+def is_claimed(item: Item, request: ClaimRequest, token: str) -> bool:
+    """Whether the write of a claim was refused because it had been made already."""
+    claim = item.get(entry_name(request.key, items.CLAIM), {}).get("M", {})
+    return bool(claim.get("token") == text(token))
+
+
+def committing(commit: Commit, *, traffic: Traffic | None = None) -> Update:
+    """End a claim and put what was spent in the place of what was reserved.
+
+    Args:
+        commit: what came of it.
+        traffic: what is known of requests that came during the call; without it any such request
+            refuses the write.
+    """
+    request, key = commit.request, commit.request.key
+    update = _of_records(items.target_key(key.target))
+    update.put(items.EXPIRES_AT, number(items.expires_at(request.day)))
+    update.require_number(entry_name(key, items.SEQUENCE), request.sequence + 1)
+    update.require_present(entry_name(key, items.CLAIM))
+    update.remove(entry_name(key, items.CLAIM))
+    update.put(entry_name(key, items.BREAKER), record(commit.breaker))
+    _replace(update, items.day_of(request.day), Count.of(request.amount), Count.of(commit.spent))
+    if commit.warmth is not None:
+        update.put(entry_name(key, items.WARMTH), record(commit.warmth))
+        update.remove(entry_name(key, items.RESUMED_AT))
+        if traffic is None:
+            update.require_at_most(entry_name(key, items.TRAFFIC_AT), milliseconds(commit.warmth.warmed_at))
+        elif traffic.resumed_at is not None:
+            update.put(entry_name(key, items.RESUMED_AT), time(traffic.resumed_at))
+    return update
+
+
+def is_held(item: Item, request: ClaimRequest) -> bool:
+    """Whether a claim is still there."""
+    is_last = not items.is_newer(item) and items.sequence_in(item, request.key) == request.sequence + 1
+    return is_last and entry_name(request.key, items.CLAIM) in item
+
+
+def is_committed(item: Item, request: ClaimRequest) -> bool:
+    """Whether a claim that is not there any more was ended by its own commit: nobody else ends one."""
+    is_last = not items.is_newer(item) and items.sequence_in(item, request.key) == request.sequence + 1
+    return is_last and entry_name(request.key, items.CLAIM) not in item
+
+
+def traffic_during(item: Item, commit: Commit) -> Traffic | None:
+    """Read what is known of requests that came during a call."""
+    state = ItemReader().entry(item, commit.request.key)
+    if state is None or state.traffic is None or commit.warmth is None:
+        return None
+    return state.traffic.since(commit.warmth.warmed_at)
+
+
+def paying(commit: Commit) -> Update:
+    """Put what was spent in the place of what was reserved, once, for a claim that was lost."""
+    request = commit.request
+    update = _of_spending(items.target_key(request.key.target), day=request.day)
+    mark = items.settled_name(request.day, request.key, request.owner, request.sequence)
+    update.require_absent(mark)
+    update.put(mark, number(1))
+    _replace(update, items.day_of(request.day), Count.of(request.amount), Count.of(commit.spent))
+    return update
+
+
+def touching(key: EntryKey, at: datetime, fingerprint: str | None, *, extends: bool) -> Update:
+    """Remember a request of the application.
+
+    Args:
+        key: the entry.
+        at: when it started.
+        fingerprint: the prefix it carried.
+        extends: whether the item is kept for longer; refused where it is kept for even longer, so that
+            an old request that is reported late never lets an item end early.
+    """
+    update = _of_records(items.target_key(key.target))
+    update.require_below(entry_name(key, items.TRAFFIC_AT), milliseconds(at))
+    update.put(entry_name(key, items.TRAFFIC_AT), time(at))
+    update.put_if_absent(entry_name(key, items.RESUMED_AT), time(at))
+    if fingerprint is None:
+        update.remove(entry_name(key, items.TRAFFIC_FINGERPRINT))
+    else:
+        update.put(entry_name(key, items.TRAFFIC_FINGERPRINT), text(fingerprint))
+    if extends:
+        end = items.expires_at(at.astimezone(UTC).date())
+        update.require_at_most(items.EXPIRES_AT, end)
+        update.put(items.EXPIRES_AT, number(end))
+    return update
+
+
+def is_later(item: Item, key: EntryKey, at: datetime) -> bool:
+    """Whether a request is later than any the item knows of."""
+    known = items.number_in(item, entry_name(key, items.TRAFFIC_AT))
+    return not items.is_newer(item) and known < milliseconds(at)
+
+
+def leasing(lease: Lease, granted: Count, ceilings: Mapping[str, Ceiling]) -> Update:
+    """Reserve a part of the stack's allowance under the caps of each period."""
+    update = _of_spending(items.STACK_KEY, day=lease.day)
+    name = items.lease_name(lease.day, lease.id)
+    update.require_absent(name)
+    update.put(name, number(1))
+    for period, ceiling in ceilings.items():
+        _reserve(update, period, granted, ceiling)
+    return update
+
+
+def settling(lease: Lease, spent: Count, left: Leftovers) -> Update:
+    """Put what was spent in the place of what was leased, and remove what is out of use."""
+    update = _of_spending(items.STACK_KEY, day=lease.day)
+    if lease.id:
+        name = items.lease_name(lease.day, lease.id)
+        update.require_present(name)
+        update.remove(name)
+    for period in (items.day_of(lease.day), items.month_of(lease.day)):
+        _replace(update, period, Count.of(lease.amount), spent)
+    update.remove(*left.spending[:SPENDING_REMOVED_PER_WRITE])
+    return update
+
+
+def saving_credential(name: str, state: CredentialState) -> Update:
+    """Remember a credential; its item never ends, because no time is known here and there are few."""
+    update = _of_records(items.credential_key(name))
+    update.require_number(items.SEQUENCE, state.sequence - 1)
+    update.put(items.SEQUENCE, number(state.sequence))
+    update.put(items.BREAKER, record(state.breaker))
+    return update
+
+
+def pausing(pause: Pause) -> Update:
+    """Remember a pause in the place of any other: it is the operator's last word."""
+    update = Update(items.PAUSE_KEY)
+    update.put(items.SCHEMA_NAME, number(items.SCHEMA))
+    update.put(items.PAUSE, record(pause))
+    return update
+
+
+def resuming() -> Update:
+    """Forget the pause."""
+    update = Update(items.PAUSE_KEY)
+    update.put(items.SCHEMA_NAME, number(items.SCHEMA))
+    update.require_present(items.PAUSE)
+    update.remove(items.PAUSE)
+    return update
+
+
+def _of_records(key: str) -> Update:
+    update = Update(key)
+    update.require_at_most(items.SCHEMA_NAME, items.SCHEMA)
+    update.put(items.SCHEMA_NAME, number(items.SCHEMA))
+    return update
+
+
+def _of_spending(key: str, *, day: date) -> Update:
+    update = Update(key)
+    update.put_if_absent(items.SCHEMA_NAME, number(items.SCHEMA))
+    update.put(items.EXPIRES_AT, number(items.expires_at(day)))
+    return update
+
+
+def _reserve(update: Update, period: str, wanted: Count, ceiling: Ceiling) -> None:
+    for name, amount, cap in (
+        (items.usd_name(period), wanted.pico, ceiling.pico),
+        (items.tokens_name(period), wanted.tokens, ceiling.tokens),
+    ):
+        if amount:
+            update.count(name, amount)
+            if cap is not None:
+                update.require_at_most(name, cap - amount)
+
+
+def _replace(update: Update, period: str, reserved: Count, spent: Count) -> None:
+    for name, old, new in (
+        (items.usd_name(period), reserved.pico, spent.pico),
+        (items.tokens_name(period), reserved.tokens, spent.tokens),
+    ):
+        if old or new:
+            update.count(name, new - old, otherwise=old)

@@ -1,0 +1,105 @@
+"""The stack a command works on: the table of its state, where the time comes from, what is said when AWS fails.
+
+The library for AWS is loaded when a table is opened and not before, so that the commands that need no
+stack work without it. Region, profile and credentials are boto3's own matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.errors import StateUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from prompt_cache_warmer.ports import Clock, StateStore
+
+TABLE_VARIABLE = "STATE_TABLE"
+
+T = TypeVar("T")
+
+
+def open_table(table: str) -> StateStore:
+    """Open the state in a stack's table.
+
+    Raises:
+        ClickException: when what speaks to AWS is not installed.
+        StateUnavailableError: when nothing says which region or account is meant.
+    """
+    try:
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see the module's docstring
+
+        from prompt_cache_warmer.wiring import state_store  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed; this command needs: pip install '.[aws,cli]'"
+        raise click.ClickException(message) from error
+    try:
+        return state_store(table)
+    except BotoCoreError as error:
+        raise StateUnavailableError(f"the state table {table!r} cannot be opened: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Seams:
+    """Where a command gets what is not in its arguments; ``obj`` of click's context, made where there is none.
+
+    Attributes:
+        clock: the time.
+        open_store: opens a stack's state by its table's name.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    open_store: Callable[[str], StateStore] = open_table
+
+    def ask(self, table: str, question: Callable[[StateStore], Coroutine[Any, Any, T]]) -> T:
+        """Ask a stack's state something.
+
+        Raises:
+            ClickException: with one line, when it cannot be asked.
+        """
+        try:
+            return asyncio.run(question(self.open_store(table)))
+        except StateUnavailableError as error:
+            raise click.ClickException(" ".join(f"{error}{_advice(error.__cause__)}".split())) from error
+
+
+pass_seams = click.make_pass_decorator(Seams, ensure=True)
+
+
+def _named(_: click.Context, __: click.Parameter, table: str | None) -> str:
+    if not table:
+        raise click.UsageError(
+            f"which stack? Say --table NAME or set {TABLE_VARIABLE}; NAME is the stack's output StateTableName: "
+            "sam list stack-outputs --stack-name STACK"
+        )
+    return table
+
+
+table_option = click.option(
+    "--table",
+    envvar=TABLE_VARIABLE,
+    show_envvar=True,
+    metavar="NAME",
+    callback=_named,
+    help="The table of the stack's state: its output StateTableName.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def _advice(cause: BaseException | None) -> str:
+    """Say what to do where boto3 only says what is missing."""
+    if cause is None:
+        return ""
+    from botocore.exceptions import NoCredentialsError, NoRegionError  # noqa: PLC0415 - as above
+
+    if isinstance(cause, NoRegionError):
+        return " Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
+    if isinstance(cause, NoCredentialsError):
+        return " Log in to AWS, or set AWS_PROFILE to a profile that may write the table."
+    return ""

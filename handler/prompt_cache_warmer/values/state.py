@@ -1,0 +1,276 @@
+"""What is remembered of entries between runs: warmth, traffic, breaker and claim; spending and pauses.
+
+A store keeps these and changes them by conditional writes only. An entry's *life* ends when its
+target's prefix changes: what was learned of another fingerprint says nothing about this one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.values.money import NOTHING, Amount
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date, datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntryKey:
+    """Which entry a state belongs to.
+
+    Attributes:
+        target: the target's name.
+        credential: the name of the key that makes its calls.
+        model: the model's id.
+    """
+
+    target: str
+    credential: str
+    model: str
+
+
+class Toucher(StrEnum):
+    """Who restarted an entry's time to live."""
+
+    TRAFFIC = "traffic"
+    WARM_CALL = "warm-call"
+
+
+@dataclass(frozen=True, slots=True)
+class Warmth:
+    """What the last answered warm call proved.
+
+    Attributes:
+        fingerprint: the prefix it was about.
+        asked_ttl_seconds: the time to live its markers asked for.
+        warmed_at: when the call started, because the time to live counts from there.
+        ttl_seconds: the time to live that was granted; None where the call left nothing cached.
+        verdict: what its usage proved.
+        message_id: the answer's id.
+        cached_tokens: how many tokens the prefix really has.
+        other_tokens: how many tokens of the call were not cached, output included.
+        latency_seconds: from the call's start to its answer.
+        idle_refreshes: how many warm calls there were since ``idle_since``.
+        idle_since: the last traffic that was known of when it was made, None where there was none.
+    """
+
+    fingerprint: str
+    asked_ttl_seconds: int
+    warmed_at: datetime
+    ttl_seconds: int | None
+    verdict: str
+    message_id: str | None = None
+    cached_tokens: int = 0
+    other_tokens: int = 0
+    latency_seconds: float = 0.0
+    idle_refreshes: int = 0
+    idle_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """The application's own requests.
+
+    Attributes:
+        last_at: when the last one started.
+        fingerprint: the prefix it carried; None where whoever reported it did not say.
+        resumed_at: when the first one since the last answered warm call started, None where there was
+            none; whatever prefix it carried.
+    """
+
+    last_at: datetime
+    fingerprint: str | None = None
+    resumed_at: datetime | None = None
+
+    def since(self, warmed_at: datetime) -> Traffic:
+        """Return it with the first request that is known to have started after a warm call did."""
+        later = [at for at in (self.resumed_at, self.last_at) if at is not None and at > warmed_at]
+        return replace(self, resumed_at=min(later, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """Keeps calls back that failed or proved pointless several times in a row.
+
+    Attributes:
+        failures: calls that failed, in a row.
+        unheld: calls in a row that found cold, or left uncached, what should have been alive.
+        reason: why it opened, as a code; None while it is closed.
+        opened_at: when it opened.
+        open_until: when one call is tried again (half-open).
+        version: the document version it speaks of; another one closes it.
+    """
+
+    failures: int = 0
+    unheld: int = 0
+    reason: str | None = None
+    opened_at: datetime | None = None
+    open_until: datetime | None = None
+    version: str = ""
+
+    def is_open(self, at: datetime) -> bool:
+        """Whether calls are kept back at a time."""
+        return self.open_until is not None and at < self.open_until
+
+    def is_half_open(self, at: datetime) -> bool:
+        """Whether the next call is a trial."""
+        return self.open_until is not None and at >= self.open_until
+
+
+CLOSED = Breaker()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease on an entry: whoever holds it makes the call.
+
+    Attributes:
+        owner: the run that holds it.
+        until: when it ends by itself, so that a run that died holds nothing up.
+    """
+
+    owner: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EntryState:
+    """All that is remembered of one entry.
+
+    Attributes:
+        sequence: counts its claims; a claim is granted only to who has seen the last one.
+        warmth: what its last answered warm call proved, None where there was none.
+        traffic: the application's own requests, None where none was reported.
+        breaker: whether calls are kept back.
+        claim: the run that is calling it now, None where there is none.
+    """
+
+    sequence: int = 0
+    warmth: Warmth | None = None
+    traffic: Traffic | None = None
+    breaker: Breaker = CLOSED
+    claim: Claim | None = None
+
+    def life(self, *, fingerprint: str, asked_ttl_seconds: int, version: str) -> EntryState:
+        """Return what of it holds for a prefix, the time to live its markers ask for and a document version."""
+        warmth, traffic, breaker = self.warmth, self.traffic, self.breaker
+        asked = (fingerprint, asked_ttl_seconds)
+        return replace(
+            self,
+            warmth=warmth if warmth is not None and (warmth.fingerprint, warmth.asked_ttl_seconds) == asked else None,
+            traffic=traffic if traffic is not None and traffic.fingerprint in (None, fingerprint) else None,
+            breaker=breaker if breaker.version == version else replace(CLOSED, version=version),
+        )
+
+    @property
+    def touched_at(self) -> datetime | None:
+        """When its time to live was last restarted."""
+        return max((at for at in (self._warm_at, self._traffic_at) if at is not None), default=None)
+
+    @property
+    def touched_by(self) -> Toucher | None:
+        """Who restarted it last."""
+        if self.touched_at is None:
+            return None
+        return Toucher.TRAFFIC if self.touched_at == self._traffic_at else Toucher.WARM_CALL
+
+    @property
+    def idle_refreshes(self) -> int:
+        """How many warm calls there were since the last traffic."""
+        if self.warmth is None or self.warmth.idle_since != self._traffic_at:
+            return 0
+        return self.warmth.idle_refreshes
+
+    def lapses_at(self, *, ttl_seconds: int) -> datetime | None:
+        """When it lapses, None where nothing proves that it was ever alive.
+
+        Args:
+            ttl_seconds: the time to live the target asks for, used where no call was granted one.
+        """
+        touched_at = self.touched_at
+        if touched_at is None:
+            return None
+        granted = self.warmth.ttl_seconds if self.warmth is not None else None
+        return touched_at + timedelta(seconds=granted or ttl_seconds)
+
+    @property
+    def _warm_at(self) -> datetime | None:
+        return self.warmth.warmed_at if self.warmth is not None and self.warmth.ttl_seconds is not None else None
+
+    @property
+    def _traffic_at(self) -> datetime | None:
+        return None if self.traffic is None else self.traffic.last_at
+
+
+UNKNOWN = EntryState()
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """What is remembered of one credential.
+
+    Attributes:
+        sequence: counts its changes; a change is made only by who has seen the last one.
+        breaker: whether all its calls are kept back.
+    """
+
+    sequence: int = 0
+    breaker: Breaker = CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """All warming is stopped for a while.
+
+    Attributes:
+        reason: why, in the operator's words.
+        since: when it was asked for.
+        until: when it ends by itself.
+    """
+
+    reason: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A part of the stack's allowance that one run may spend.
+
+    Attributes:
+        day: the UTC day it is counted to; the month is the day's.
+        amount: how much; what is not spent is returned.
+        id: names it in the store, so that settling it twice counts once; empty where nothing was leased.
+    """
+
+    day: date
+    amount: Amount
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of everything at the start of a run.
+
+    Attributes:
+        entries: by entry; one nobody knows is missing.
+        spent_by_target: what each target spent or reserved on the day, by name.
+        spent_today: what the whole stack spent or reserved on the day.
+        spent_this_month: what it spent or reserved in the month.
+        credentials: by name; one nobody knows is missing.
+        pause: the pause that was asked for last, over or not.
+        unreadable: what is stored and counts as unknown, because this version cannot read it; one
+            sentence each.
+    """
+
+    entries: Mapping[EntryKey, EntryState] = field(default_factory=dict)
+    spent_by_target: Mapping[str, Amount] = field(default_factory=dict)
+    spent_today: Amount = NOTHING
+    spent_this_month: Amount = NOTHING
+    credentials: Mapping[str, CredentialState] = field(default_factory=dict)
+    pause: Pause | None = None
+    unreadable: tuple[str, ...] = ()

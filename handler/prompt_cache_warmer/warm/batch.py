@@ -1,0 +1,282 @@
+"""The workers of one run: they make the due calls, a bounded number and a bounded number of bytes at a time.
+
+One entry never sinks another: what fails is reported, what did not fit in the time is deferred.
+Entries whose warm call would be the same bytes are called once: the first that its target's budget
+allows makes the call, and all of them are claimed for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.errors import RunError, StateUnavailableError, TargetUnavailableError, WarmCallError
+from prompt_cache_warmer.rules.breaker import (
+    after_answer,
+    after_failure,
+    credential_after_failure,
+    stops_credential,
+)
+from prompt_cache_warmer.rules.budget import refusal, worst_case
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, time_json
+from prompt_cache_warmer.rules.life import warmth_after
+from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS, needed_seconds
+from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.body import TTL_SECONDS
+from prompt_cache_warmer.values.money import NOTHING, Amount
+from prompt_cache_warmer.values.state import CLOSED, CredentialState
+from prompt_cache_warmer.warm.docket import Case, asked_ttl, dearest_ttl
+from prompt_cache_warmer.warm.ledger import lease_end
+from prompt_cache_warmer.warm.results import amount_in_words, failed, shared, skipped
+from prompt_cache_warmer.warm.room import Room
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from prompt_cache_warmer.ports import BodySource, ClaimRequest, Clock, RunLog, StateStore
+    from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.values.state import Breaker, Warmth
+    from prompt_cache_warmer.values.targets import Target
+    from prompt_cache_warmer.warm.caller import Called, Caller
+    from prompt_cache_warmer.warm.ledger import Ledger
+
+Twins = tuple[Case, ...]
+"""Cases whose warm call is the same bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """What bounds a run.
+
+    Attributes:
+        max_concurrency: how many calls are in flight at once.
+        max_inflight_bytes: how many bytes of bodies are in memory at once.
+        request_timeout_seconds: how long one call may take; none starts with less left.
+    """
+
+    max_concurrency: int
+    max_inflight_bytes: int
+    request_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the workers work with.
+
+    Attributes:
+        bodies: fetches a target's body when its turn comes.
+        caller: makes the calls.
+        store: remembers credentials.
+        log: writes one line per entry.
+        clock: the time.
+    """
+
+    bodies: BodySource
+    caller: Caller
+    store: StateStore
+    log: RunLog
+    clock: Clock
+
+
+class Batch:
+    """The due calls of one run.
+
+    Args:
+        tools: what the workers work with.
+        ledger: claims entries and keeps account.
+        limits: what bounds the run.
+        remaining_seconds: says at any moment how much time the run has left.
+    """
+
+    def __init__(
+        self, tools: Tools, ledger: Ledger, *, limits: RunLimits, remaining_seconds: Callable[[], float]
+    ) -> None:
+        self._tools = tools
+        self._ledger = ledger
+        self._limits = limits
+        self._remaining_seconds = remaining_seconds
+        self._room = Room(limits.max_inflight_bytes)
+        self._stopped: dict[str, WarmCallError] = {}
+        self._results: list[EntryResult] = []
+
+    async def warm(self, due: Iterable[Twins]) -> list[EntryResult]:
+        """Warm all due entries, in the order they come.
+
+        Raises:
+            RunError: when the run as a whole cannot go on.
+        """
+        waiting = iter(due)
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self._limits.max_concurrency):
+                    workers.create_task(self._work(waiting))
+        except* RunError as group:
+            raise group.exceptions[0] from None
+        return self._results
+
+    async def _work(self, waiting: Iterator[Twins]) -> None:
+        for twins in waiting:
+            async with self._room.take(twins[0].entry.target.size_bytes):
+                results = self._refused(twins) or await self._warm(twins)
+            for result in results:
+                self._results.append(result)
+                self._tools.log.entry(result)
+
+    async def _warm(self, twins: Twins) -> list[EntryResult]:
+        """Warm twins; whatever goes wrong is their own."""
+        try:
+            target = await self._tools.bodies.fetch(twins[0].entry.target)
+            return self._refused(twins) or await self._claim_and_call(twins, target)
+        except TargetUnavailableError as error:
+            return failed(twins, "body-unavailable", str(error), "Nothing: the next tick reads the target again.")
+        except StateUnavailableError as error:
+            advice = "Look at the state table and the function's role; nothing is called that cannot be accounted for."
+            return failed(twins, "state-unavailable", str(error), advice)
+        except RunError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one entry never sinks another; the type is reported, never the text
+            advice = "This is a defect of prompt-cache-warmer: please report it with this line."
+            return failed(twins, "internal", f"unexpected {type(error).__name__} while warming", advice)
+
+    async def _claim_and_call(self, twins: Twins, target: Target) -> list[EntryResult]:
+        """Claim all twins, the first that is granted with the money, then make the call and record it."""
+        call = self._tools.caller.prepare(twins[0].entry, target)
+        worst = await self._worst(twins[0], call)
+        until = lease_end(
+            self._tools.clock.now(),
+            remaining_seconds=self._remaining_seconds(),
+            request_timeout_seconds=self._limits.request_timeout_seconds,
+        )
+        claimed: list[tuple[Case, ClaimRequest]] = []
+        results: list[EntryResult] = []
+        for case in twins:
+            asked = NOTHING if claimed else worst
+            answer = (refusal(case.allowances, asked) if not claimed else None) or await self._ledger.claim(
+                case, asked, until=until
+            )
+            if isinstance(answer, Reason):
+                results.append(skipped(case, answer, worst=asked))
+            else:
+                claimed.append((case, answer))
+        if not claimed:
+            return results
+        leader = claimed[0][0].entry
+        called = await self._tools.caller.warm(
+            leader, call, remaining_seconds=self._remaining_seconds, is_capped=bool(claimed[0][0].allowances)
+        )
+        for case, request in claimed:
+            spent = called.spent(worst) if case.entry is leader else NOTHING
+            own = called.result if case.entry is leader else shared(case, called.result)
+            results.append(await self._record(case, request, called, own, spent))
+        await self._record_credential(claimed[0][0], called)
+        return results
+
+    async def _worst(self, case: Case, call: WarmCall) -> Amount:
+        """Say what a call may cost; without any cap its tokens are not asked for."""
+        warmth = case.state.warmth
+        if warmth is not None and warmth.cached_tokens:
+            tokens = warmth.cached_tokens + warmth.other_tokens
+        elif case.allowances:
+            tokens = await self._tools.caller.bounded_tokens(case.entry, call)
+        else:
+            tokens = case.entry.target.prefix_tokens
+        return worst_case(
+            case.entry.model,
+            tokens=tokens,
+            output_tokens=max(1, int(call.body["max_tokens"])),
+            ttl=dearest_ttl(case.entry),
+            speed=call.body.get("speed"),
+            at=self._tools.clock.now(),
+        )
+
+    async def _record(
+        self, case: Case, request: ClaimRequest, called: Called, result: EntryResult, spent: Amount
+    ) -> EntryResult:
+        """Commit what came of a call to one entry's state."""
+        warmth, breaker = _after(case, called)
+        result = replace(result, decision=case.decision)
+        try:
+            is_kept = await self._ledger.commit(request, spent=spent, warmth=warmth, breaker=breaker)
+        except StateUnavailableError as error:
+            return replace(result, notices=(*result.notices, f"what it proved could not be kept: {error}"))
+        notices = [] if is_kept else ["its claim ended while it was called: another run may have called it too"]
+        if case.decision.reason is Reason.LAPSED:
+            notices.append(f"it lapsed at {time_json(case.decision.lapses_at)}, before this tick could reach it")
+        if called.unanswered:
+            notices.append(f"no answer, so up to {amount_in_words(spent)} are counted as spent: the call may be billed")
+        if breaker.open_until is not None:
+            notices.append(f"breaker open until {breaker.open_until:%Y-%m-%dT%H:%M:%SZ} or a change: {breaker.reason}")
+        warm_until = None
+        if warmth is not None and warmth.ttl_seconds is not None:
+            warm_until = warmth.warmed_at + timedelta(seconds=warmth.ttl_seconds)
+        return replace(result, notices=(*result.notices, *notices), warm_until=warm_until)
+
+    async def _record_credential(self, case: Case, called: Called) -> None:
+        """Stop the other calls of a credential that is refused, now and in the next runs; or let them go again."""
+        before = case.credential
+        name = case.entry.credential
+        if called.failure is None:
+            after = CLOSED if before.breaker.open_until is not None else before.breaker
+        else:
+            after = credential_after_failure(before.breaker, called.failure, at=self._tools.clock.now())
+            if stops_credential(called.failure) and name in self._stopped:
+                return
+            if stops_credential(called.failure):
+                self._stopped[name] = called.failure
+        if after != before.breaker:
+            await self._tools.store.save_credential(name, CredentialState(before.sequence + 1, after))
+
+    def _refused(self, twins: Twins) -> list[EntryResult]:
+        """Say why no call is started for twins now; nothing when one is."""
+        credential = twins[0].entry.credential
+        stop = self._stopped.get(credential)
+        if stop is not None:
+            reason = f"not called: credential {credential!r} was stopped in this run: {stop}"
+            return failed(twins, stop.code, reason, stop.advice)
+        remaining, timeout = self._remaining_seconds(), self._limits.request_timeout_seconds
+        if remaining >= needed_seconds(timeout):
+            return []
+        reason = (
+            f"{max(0.0, remaining):.1f} s of the run were left; a call needs REQUEST_TIMEOUT_SECONDS "
+            f"({timeout:g} s) and {RUN_END_MARGIN_SECONDS:g} s to finish the run"
+        )
+        advice = "If it lasts, raise the function's timeout or MAX_CONCURRENCY, or lower REQUEST_TIMEOUT_SECONDS."
+        return [
+            EntryResult(case.entry, Outcome.DEFERRED, reason, code="deadline", advice=advice, decision=case.decision)
+            for case in twins
+        ]
+
+
+def twins_of(cases: Iterable[Case]) -> list[Twins]:
+    """Group the cases whose warm call is the same bytes, in the order their first one came."""
+    groups: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
+    for case in cases:
+        groups[case.entry.model, case.entry.credential, case.entry.target.call_digest].append(case)
+    return [tuple(group) for group in groups.values()]
+
+
+def _after(case: Case, called: Called) -> tuple[Warmth | None, Breaker]:
+    """Say what is known of an entry after a call."""
+    state, result = case.state, called.result
+    if called.failure is not None:
+        return None, after_failure(state.breaker, called.failure, at=called.started_at)
+    assert result.usage is not None  # noqa: S101 - an answered call has one
+    target = case.entry.target
+    was_alive = case.decision.lapses_at is not None and called.started_at < case.decision.lapses_at
+    verdict = Verdict(result.verdict or Verdict.UNCACHED)
+    return (
+        warmth_after(
+            state,
+            result.usage,
+            fingerprint=target.prefix_digest,
+            started_at=called.started_at,
+            asked_ttl_seconds=TTL_SECONDS[asked_ttl(case.entry)],
+            latency_seconds=called.latency_seconds,
+            message_id=None if result.call is None else result.call.message_id,
+        ),
+        after_answer(state.breaker, verdict, was_alive=was_alive, at=called.started_at),
+    )

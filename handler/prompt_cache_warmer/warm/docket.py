@@ -1,0 +1,156 @@
+"""The docket: every entry of a run with what is remembered of it and what was decided."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.rules.budget import Allowance, Spent, allowances, worst_case
+from prompt_cache_warmer.rules.decision import Decision, Rule, Standing, Tick, decide
+from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.values.body import TTL_SECONDS
+from prompt_cache_warmer.values.money import NOTHING, Amount
+from prompt_cache_warmer.values.pricing import prefix_costs
+from prompt_cache_warmer.values.state import UNKNOWN, CredentialState, EntryState, Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from prompt_cache_warmer.values.body import Ttl
+    from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.targets import Entry
+
+_UNKNOWN_CREDENTIAL = CredentialState()
+_ONE_TOKEN = 1  # what an API that refuses max_tokens: 0 generates
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One entry on one tick.
+
+    Attributes:
+        entry: the entry.
+        state: what is remembered of its present life.
+        credential: what is remembered of its credential.
+        allowances: what the caps that apply to it had room for when the run began.
+        decision: what was decided.
+    """
+
+    entry: Entry
+    state: EntryState
+    credential: CredentialState
+    allowances: tuple[Allowance, ...]
+    decision: Decision
+
+    @property
+    def expected_worst(self) -> Amount:
+        """What its call may cost, by what is known or estimated before its body is read."""
+        tokens = _known_tokens(self.state) or self.entry.target.prefix_tokens
+        return _worst(self.entry, tokens=tokens, at=self.decision.tick.now)
+
+
+def docket(entries: Iterable[Entry], snapshot: Snapshot, tick: Tick, *, caps: Caps) -> list[Case]:
+    """Decide every entry.
+
+    Args:
+        entries: what there is to decide.
+        snapshot: what is remembered.
+        tick: the moment.
+        caps: the stack's caps.
+    """
+    cases = [_case(entry, snapshot, tick, caps) for entry in entries]
+    return _one_trial_per_credential(cases)
+
+
+def asked_ttl(entry: Entry) -> Ttl:
+    """Return the shortest time to live a prefix's markers ask for: the whole of it lives no longer."""
+    return min(entry.target.ttls, key=TTL_SECONDS.__getitem__, default="5m")
+
+
+def dearest_ttl(entry: Entry) -> Ttl:
+    """Return the longest time to live a prefix's markers ask for: writing for it costs the most."""
+    return max(entry.target.ttls, key=TTL_SECONDS.__getitem__, default="5m")
+
+
+def _case(entry: Entry, snapshot: Snapshot, tick: Tick, caps: Caps) -> Case:
+    target = entry.target
+    ttl = asked_ttl(entry)
+    state = snapshot.entries.get(entry.key, UNKNOWN).life(
+        fingerprint=target.prefix_digest, asked_ttl_seconds=TTL_SECONDS[ttl], version=target.version
+    )
+    credential = snapshot.credentials.get(entry.credential, _UNKNOWN_CREDENTIAL)
+    spent = Spent(snapshot.spent_by_target.get(target.name, NOTHING), snapshot.spent_today, snapshot.spent_this_month)
+    found = allowances(target.caps, caps, spent)
+    tokens = state.warmth.cached_tokens if state.warmth is not None else 0
+    costs = prefix_costs(entry.model, tokens or target.prefix_tokens, ttl, at=tick.now)
+    decision = decide(
+        Rule(
+            keep=target.keep,
+            ttl_seconds=TTL_SECONDS[ttl],
+            windows=target.windows,
+            cold_start_value_usd=target.cold_start_value_usd,
+            is_enabled=target.enabled,
+        ),
+        state,
+        tick,
+        costs=costs,
+        standing=Standing(
+            pause=snapshot.pause,
+            credential=credential.breaker,
+            allowances=found,
+            worst=_known_worst(entry, state, tick, is_priced=costs is not None) if found else None,
+        ),
+    )
+    return Case(entry, state, credential, found, decision)
+
+
+def _known_worst(entry: Entry, state: EntryState, tick: Tick, *, is_priced: bool) -> Amount | None:
+    """Price the entry's next call by the tokens of its last one; None where only the price is known."""
+    tokens = _known_tokens(state)
+    if tokens is None:
+        return None if is_priced else Amount(usd=None)
+    return _worst(entry, tokens=tokens, at=tick.now)
+
+
+def _known_tokens(state: EntryState) -> int | None:
+    """Count the tokens of an entry's last call, None where there was none that left something cached."""
+    warmth = state.warmth
+    return warmth.cached_tokens + warmth.other_tokens if warmth is not None and warmth.cached_tokens else None
+
+
+def _worst(entry: Entry, *, tokens: int, at: datetime) -> Amount:
+    return worst_case(entry.model, tokens=tokens, output_tokens=_ONE_TOKEN, ttl=dearest_ttl(entry), speed=None, at=at)
+
+
+def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
+    """Let one entry of a credential on trial go; the others wait for what it shows.
+
+    Another one has its turn at every tick, so that an entry that is never really called does not keep
+    the others waiting.
+    """
+    waiting: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        if case.decision.is_due and case.credential.breaker.is_half_open(case.decision.tick.now):
+            waiting[case.entry.credential].append(case)
+    tried = {name: rivals[_turn(rivals[0].decision.tick) % len(rivals)] for name, rivals in waiting.items()}
+    rest = {rival.entry.key for name, rivals in waiting.items() for rival in rivals if rival is not tried[name]}
+    return [_left_waiting(case) if case.entry.key in rest else case for case in cases]
+
+
+def _turn(tick: Tick) -> int:
+    """Number the ticks one after the other; those of a caller that comes back at will, by the second."""
+    return round(tick.now.timestamp() / (tick.interval_seconds or 1))
+
+
+def _left_waiting(case: Case) -> Case:
+    decision, tick = case.decision, case.decision.tick
+    due_at = tick.now + timedelta(seconds=tick.interval_seconds)
+    return replace(
+        case,
+        decision=replace(
+            decision, reason=Reason.CREDENTIAL_ON_TRIAL, due_at=due_at, is_lapse=False, is_trial=False, detail=""
+        ),
+    )
