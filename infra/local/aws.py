@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import logging
 from contextlib import closing
+from functools import cached_property
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
@@ -50,7 +51,7 @@ class LocalAws:
 
     moto keeps its state per process, so it is emptied at the start: two accounts at once share it. Profiles
     and proxies of this machine are out of the way meanwhile: boto3 would look the ones up, and the others
-    do not lead to loopback.
+    do not lead to loopback. Each client is made once: making one costs more than what is asked with it.
     """
 
     def __init__(self) -> None:
@@ -92,26 +93,26 @@ class LocalAws:
             "AWS_REGION": REGION,
         }
 
-    @property
+    @cached_property
     def s3(self) -> S3Client:
         """An S3 client."""
         return self._session.client("s3", endpoint_url=self.endpoint_url)
 
-    @property
+    @cached_property
     def dynamodb(self) -> DynamoDBClient:
         """A DynamoDB client."""
         return self._session.client("dynamodb", endpoint_url=self.endpoint_url)
 
-    @property
+    @cached_property
     def secrets(self) -> SecretsManagerClient:
         """A Secrets Manager client."""
         return self._session.client("secretsmanager", endpoint_url=self.endpoint_url)
 
-    @property
+    @cached_property
     def cloudwatch(self) -> CloudWatchClient:
         """A CloudWatch client."""
         return self._session.client("cloudwatch", endpoint_url=self.endpoint_url)
 
-    @property
+    @cached_property
     def _session(self) -> boto3.Session:
         return boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)  # noqa: S106 - moto takes any

@@ -1,4 +1,4 @@
-"""The demo's own tables: verdicts over time, and the metrics as CloudWatch returns them."""
+"""The demo's own tables: verdicts over time, the metrics as CloudWatch returns them, and a day's bills."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from prompt_cache_warmer.cli.report_table import VERDICT_STYLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
 # Codes of entries that were not called, in words that fit a column.
 _SHORT_WORDS = {"outlives-tick": "alive", "breaker-open": "breaker"}
@@ -30,6 +31,27 @@ class MetricRow:
     name: str
     run: float | None
     target: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRow:
+    """One way to keep a prompt in the cache, and what it came to in a day.
+
+    Attributes:
+        name: what it is.
+        warm_calls: how many warm calls it made.
+        cold_starts: how many users found the cache cold.
+        warming_usd: what its warm calls cost.
+        traffic_usd: what the prompt cost in the users' requests.
+        total_usd: both together.
+    """
+
+    name: str
+    warm_calls: int
+    cold_starts: int
+    warming_usd: Decimal
+    traffic_usd: Decimal
+    total_usd: Decimal
 
 
 def history_table(seen: Mapping[tuple[str, str], Sequence[str]], minutes: Sequence[int]) -> Table:
@@ -54,6 +76,18 @@ def metrics_table(rows: Sequence[MetricRow]) -> Table:
     table.add_column("sum, Target=support-agent", justify="right")
     for row in rows:
         table.add_row(row.name, _number(row.run), _number(row.target))
+    return table
+
+
+def day_table(rows: Sequence[ScheduleRow]) -> Table:
+    """Make the table of a day's schedules, with what the prompt cost in USD."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))  # fits a terminal of 80 columns
+    table.add_column("schedule", no_wrap=True)
+    for figure in ("warm\ncalls", "cold\nstarts", "warming\nUSD", "traffic\nUSD", "together\nUSD"):
+        table.add_column(figure, justify="right", no_wrap=True)
+    for row in rows:
+        amounts = [f"{amount:.4f}" for amount in (row.warming_usd, row.traffic_usd, row.total_usd)]
+        table.add_row(row.name, str(row.warm_calls), str(row.cold_starts), *amounts)
     return table
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from infra.local.lambda_emulator import ROOT
 from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope
+from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.values.document import json_schema
@@ -50,6 +51,13 @@ def _readme(text: str) -> str:
         ),
         "verdicts": _table(
             ("verdict", "what it means"), ((f"`{verdict.value}`", verdict.sentence) for verdict in Verdict)
+        ),
+        "reasons": _table(
+            ("reason", "", "in words"),
+            (
+                (f"`{reason.value}`", "called" if reason.is_due else "not called", reason.sentence)
+                for reason in Reason
+            ),
         ),
         "settings": _table(
             ("variable", "default", "what it is"),

@@ -121,6 +121,19 @@ async def test_a_commit_counts_once(state: StateStore) -> None:
     assert await spent(state) == amount("0.75", 15)
 
 
+async def test_a_commit_that_is_late_twice_counts_once(state: StateStore) -> None:
+    """Also when the next claim came between the two."""
+    request = asking()
+    await state.claim(request)
+    assert await state.commit(outcome(request, amount("0.5", 10), warmth=proof()))
+    await state.claim(asking(sequence=1, owner="run-2"))
+    assert await state.commit(outcome(request, amount("0.5", 10), warmth=proof(fingerprint="late")))
+    assert await known(state) == EntryState(
+        sequence=2, warmth=proof(), breaker=Breaker(version="v-1"), claim=Claim("run-2", at(60))
+    )
+    assert await spent(state) == amount("1.5", 1010)
+
+
 async def test_a_commit_whose_item_was_lost_still_counts(state: StateStore) -> None:
     """A store that lost everything meanwhile counts what was spent, never less than nothing."""
     assert not await state.commit(outcome(asking(), amount("0.25", 5), warmth=proof()))

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from infra.local import demo
+from infra.local import demo, demo_day
 from infra.local.cloud import LocalCloud
-from infra.local.function import InProcessFunction
+from infra.local.function import InProcessFunction, LocalClock
 from infra.local.generate import generated
 from infra.local.lambda_emulator import ROOT
 from prompt_cache_warmer.cli.commands import commands
@@ -22,6 +22,7 @@ from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS
 from prompt_cache_warmer.values.pricing import cost_usd
 from prompt_cache_warmer.values.usage import Usage
 from tests.fakes import EPOCH, reading
+from tests.stacks import TABLE, Stack
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FIRST_SCREEN = README.partition("\n## ")[0]
@@ -57,9 +58,11 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
 @pytest.mark.timeout(120)
 def test_the_demo_prints_what_the_readme_shows_and_accepts_nothing_else() -> None:
     """Every line of the sample is a line of the real output; a verdict that is not the expected one fails it."""
-    with LocalCloud() as cloud:
-        console = Console(width=demo.WIDE_COLUMNS, record=True, file=None, quiet=False)
-        assert demo.show(console, cloud, InProcessFunction(cloud.environment()), "the handler in this process")
+    console = Console(width=demo.WIDE_COLUMNS, record=True, file=None, quiet=False)
+    with LocalCloud(state=True) as cloud:
+        function = InProcessFunction(cloud.environment(), clock=LocalClock(cloud.api.clock))
+        assert demo.show(console, cloud, function, "the handler in this process")
+    assert demo_day.show_day(console)
     printed = [" ".join(line.split()) for line in console.export_text().splitlines()]
     for line in block("demo output").splitlines():
         assert " ".join(line.split()) in printed, line
@@ -97,6 +100,18 @@ def test_the_check_commands_output_is_real() -> None:
         result = CliRunner().invoke(commands, arguments)
     assert result.exit_code == 1
     assert set(lines) <= set(result.output.splitlines())
+
+
+def test_the_commands_on_a_stack_print_what_the_readme_shows() -> None:
+    """Run one after the other, they print every line below them and no other."""
+    stack = Stack()
+    printed = ""
+    for line in block("pause output").splitlines():
+        if line.startswith("$ "):
+            result = stack.run(*shlex.split(line)[2:], STATE_TABLE=TABLE)
+            assert (result.exit_code, result.stderr) == (0, "")
+            printed += f"{line}\n{result.stdout}"
+    assert printed.rstrip("\n") == block("pause output")
 
 
 def test_the_prices_named_in_the_readme_are_the_models_own() -> None:

@@ -25,6 +25,28 @@ from prompt_cache_warmer.values.document import json_schema
         ),
         (["check", "-h"], ["Exits with 1"]),
         (["schema", "--help"], ["Usage: commands schema [OPTIONS]", "for editors and pipelines"]),
+        (
+            ["pause", "--help"],
+            [
+                "Usage: commands pause [OPTIONS]",
+                "--until TIME",
+                "--for DURATION",
+                "--reason TEXT",
+                "STATE_TABLE",
+                "--json",
+            ],
+        ),
+        (["resume", "--help"], ["Usage: commands resume [OPTIONS]", "--credential NAME", "--table NAME", "--json"]),
+        (
+            ["touch", "--help"],
+            [
+                "Usage: commands touch [OPTIONS] NAME",
+                "--model MODEL",
+                "--credential NAME",
+                "--at TIME",
+                "[default: now]",
+            ],
+        ),
         (["show", "--help"], ["Usage: commands show [OPTIONS] [REPORT]", "standard input"]),
     ],
 )

@@ -148,15 +148,27 @@ async def test_traffic_puts_the_next_call_off() -> None:
     assert await ticks(house, 1) == ["refreshed"]
 
 
-async def test_while_used_follows_the_traffic_and_lets_go_at_break_even() -> None:
-    """No call before any traffic; then 19 refreshes (1.9 prefix prices / 0.1), and none after them."""
+async def test_while_used_waits_for_traffic_and_lets_a_newcomer_go_after_three_refreshes() -> None:
+    """No call before any traffic; after one request a fifth of break-even's 19 refreshes, and none after them."""
     house = one(keep="while-used")
     assert await ticks(house, 2) == ["no-traffic", "no-traffic"]
     await house.store.touch(KEY, at=house.clock.now())
-    seen = await ticks(house, 19 * 14 + 20)
-    assert len(house.messages.calls) == 19
+    seen = await ticks(house, 5 * 15)
+    assert len(house.messages.calls) == 3
     assert seen[-1] == "left-to-traffic"
     assert "break-even" in seen
+
+
+async def test_while_used_keeps_what_was_in_use_for_long_until_break_even() -> None:
+    """After a day of requests every half hour it is held over 19 idle refreshes: 1.9 prefix prices at 0.1 each."""
+    house = one(keep="while-used")
+    for _ in range(48):
+        await house.store.touch(KEY, at=house.clock.now())
+        await ticks(house, 7)
+    assert house.messages.calls == []
+    seen = await ticks(house, 20 * 15)
+    assert len(house.messages.calls) == 19
+    assert seen[-1] == "left-to-traffic"
 
 
 async def test_once_is_called_once() -> None:

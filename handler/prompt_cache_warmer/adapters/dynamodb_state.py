@@ -146,8 +146,7 @@ class DynamoDbState:
     def _commit(self, commit: Commit) -> bool:
         item = self._table.write(writes.committing(commit))
         if item is not None and writes.is_held(item, commit.request):
-            # a request of the application came during the call: it is the first one since
-            item = self._table.write(writes.committing(commit, traffic=writes.traffic_during(item, commit)))
+            item = self._table.write(writes.committing(commit, seen=item))
         if item is None or writes.is_committed(item, commit.request):
             return True
         self._table.write(writes.paying(commit))

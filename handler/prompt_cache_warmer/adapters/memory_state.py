@@ -67,6 +67,7 @@ class MemoryState:
         self._entries: dict[EntryKey, EntryState] = {}
         self._targets: defaultdict[str, _Target] = defaultdict(_Target)
         self._stack: dict[str, Count] = {}
+        self._committed: dict[EntryKey, int] = {}
         self._leases: set[str] = set()
         self._credentials: dict[str, CredentialState] = {}
         self._pause: Pause | None = None
@@ -111,8 +112,8 @@ class MemoryState:
         with self._lock:
             state = self._entries.get(request.key, UNKNOWN)
             is_held = state.sequence == request.sequence + 1
-            if is_held and state.claim is None:
-                return True  # committed before
+            if self._committed.get(request.key) == request.sequence + 1:
+                return True
             target = self._targets[request.key.target]
             if is_held or request not in target.settled:
                 reserved = Count.of(request.amount)
@@ -121,6 +122,7 @@ class MemoryState:
             if not is_held:
                 target.settled.add(request)
                 return False
+            self._committed[request.key] = state.sequence
             warmth, traffic = state.warmth, state.traffic
             if commit.warmth is not None:
                 warmth = _kept(commit.warmth)

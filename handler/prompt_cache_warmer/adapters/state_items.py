@@ -55,6 +55,7 @@ TRAFFIC_AT = "traffic_at"
 TRAFFIC_FINGERPRINT = "traffic_fingerprint"
 RESUMED_AT = "resumed_at"
 USED_AT = "used_at"
+COMMITTED = "committed"  # the claim, by its sequence, that was committed last
 
 # Longer than any month a budget runs over, so that no spending is forgotten while it counts.
 RETENTION_DAYS = 40
@@ -62,7 +63,7 @@ RETENTION_DAYS = 40
 # have, for runs that ask for a part of it, and few enough to stay far below DynamoDB's 400 KB.
 OTHER_ENTRIES_KEPT = 32
 
-_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, TRAFFIC_AT, TRAFFIC_FINGERPRINT, RESUMED_AT, USED_AT)
+_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, TRAFFIC_AT, TRAFFIC_FINGERPRINT, RESUMED_AT, USED_AT, COMMITTED)
 _WORDS_OF_AN_ENTRY = 3
 _DAY = len("2026-11-22")
 _MONTH = len("2026-11")

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from prompt_cache_warmer.values.state import Breaker, Claim, Pause, Warmth
+from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Pause, Warmth
 
 Value = Mapping[str, Any]
 """One typed value, as DynamoDB's own JSON has it: ``{"S": "text"}``."""
@@ -133,6 +133,8 @@ def _written(value: object) -> Value:
         return {"NULL": True}
     if isinstance(value, datetime):
         return time(value)
+    if isinstance(value, Habit):
+        return {"M": {each.name: _written(getattr(value, each.name)) for each in fields(value)}}
     return number(value) if isinstance(value, int | float) else text(str(value))
 
 
@@ -155,6 +157,14 @@ def _time(value: Value) -> datetime:
     return time_of(int(value["N"]))
 
 
+def _money(value: Value) -> Decimal:
+    return Decimal(value["S"])
+
+
+def _habit(value: Value) -> Habit:
+    return Habit(**_fields(value, _HABIT))
+
+
 def _or_none(reader: Callable[[Value], T]) -> Callable[[Value], T | None]:
     return lambda value: None if "NULL" in value else reader(value)
 
@@ -164,6 +174,7 @@ def _fields(value: Value, readers: Mapping[str, Callable[[Value], object]]) -> d
     return {name: reader(stored[name]) for name, reader in readers.items() if name in stored}
 
 
+_HABIT = {"used_since": _time, "credit_usd": _money}
 _WARMTH = {
     "fingerprint": _text,
     "asked_ttl_seconds": _count,
@@ -176,6 +187,7 @@ _WARMTH = {
     "latency_seconds": _number,
     "idle_refreshes": _count,
     "idle_since": _or_none(_time),
+    "habit": _or_none(_habit),
 }
 _BREAKER = {
     "failures": _count,

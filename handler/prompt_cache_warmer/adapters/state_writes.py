@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.adapters.state_items import Item, Leftovers
     from prompt_cache_warmer.ports import ClaimRequest, Commit
-    from prompt_cache_warmer.values.state import CredentialState, EntryKey, Lease, Pause, Traffic
+    from prompt_cache_warmer.values.state import CredentialState, EntryKey, Lease, Pause
 
 # As many entries as one edit of a target can put out of use; an expression holds 4 KB.
 ENTRIES_REMOVED_PER_WRITE = 16
@@ -60,13 +60,13 @@ def is_claimed(item: Item, request: ClaimRequest, token: str) -> bool:
     return bool(claim.get("token") == text(token))
 
 
-def committing(commit: Commit, *, traffic: Traffic | None = None) -> Update:
+def committing(commit: Commit, *, seen: Item | None = None) -> Update:
     """End a claim and put what was spent in the place of what was reserved.
 
     Args:
         commit: what came of it.
-        traffic: what is known of requests that came during the call; without it any such request
-            refuses the write.
+        seen: the item as it was when this write was refused because of a request that came during the
+            call; without it any such request refuses the write.
     """
     request, key = commit.request, commit.request.key
     update = _of_records(items.target_key(key.target))
@@ -74,15 +74,20 @@ def committing(commit: Commit, *, traffic: Traffic | None = None) -> Update:
     update.require_number(entry_name(key, items.SEQUENCE), request.sequence + 1)
     update.require_present(entry_name(key, items.CLAIM))
     update.remove(entry_name(key, items.CLAIM))
+    update.put(entry_name(key, items.COMMITTED), number(request.sequence + 1))
     update.put(entry_name(key, items.BREAKER), record(commit.breaker))
     _replace(update, items.day_of(request.day), Count.of(request.amount), Count.of(commit.spent))
     if commit.warmth is not None:
         update.put(entry_name(key, items.WARMTH), record(commit.warmth))
-        update.remove(entry_name(key, items.RESUMED_AT))
-        if traffic is None:
+        resumed_at = None
+        if seen is None:
             update.require_at_most(entry_name(key, items.TRAFFIC_AT), milliseconds(commit.warmth.warmed_at))
-        elif traffic.resumed_at is not None:
-            update.put(entry_name(key, items.RESUMED_AT), time(traffic.resumed_at))
+        else:
+            resumed_at = _resumed_at(seen, key, commit.warmth.warmed_at)
+        if resumed_at is None:
+            update.remove(entry_name(key, items.RESUMED_AT))
+        else:
+            update.put(entry_name(key, items.RESUMED_AT), time(resumed_at))
     return update
 
 
@@ -93,17 +98,9 @@ def is_held(item: Item, request: ClaimRequest) -> bool:
 
 
 def is_committed(item: Item, request: ClaimRequest) -> bool:
-    """Whether a claim that is not there any more was ended by its own commit: nobody else ends one."""
-    is_last = not items.is_newer(item) and items.sequence_in(item, request.key) == request.sequence + 1
-    return is_last and entry_name(request.key, items.CLAIM) not in item
-
-
-def traffic_during(item: Item, commit: Commit) -> Traffic | None:
-    """Read what is known of requests that came during a call."""
-    state = ItemReader().entry(item, commit.request.key)
-    if state is None or state.traffic is None or commit.warmth is None:
-        return None
-    return state.traffic.since(commit.warmth.warmed_at)
+    """Whether the commit of a claim was refused because it had been made already."""
+    last = items.number_in(item, entry_name(request.key, items.COMMITTED))
+    return not items.is_newer(item) and last == request.sequence + 1
 
 
 def paying(commit: Commit) -> Update:
@@ -196,6 +193,12 @@ def resuming() -> Update:
     update.require_present(items.PAUSE)
     update.remove(items.PAUSE)
     return update
+
+
+def _resumed_at(seen: Item, key: EntryKey, warmed_at: datetime) -> datetime | None:
+    """Read when the first request since a call started came, as far as an item knows."""
+    state = ItemReader().entry(seen, key)
+    return None if state is None or state.traffic is None else state.traffic.since(warmed_at).resumed_at
 
 
 def _of_records(key: str) -> Update:

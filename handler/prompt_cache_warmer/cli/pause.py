@@ -74,8 +74,8 @@ def _end(now: datetime, until: datetime | None, duration: timedelta | None) -> d
     if end <= now:
         raise click.BadParameter(f"{utc_text(end)} is past: it is {utc_text(now)}", param_hint=hint)
     if end > now + MAX_PAUSE:
-        message = f"{utc_text(end)} is too far away; allowed: up to {MAX_PAUSE.days} days. StopCommand stops for good"
-        raise click.BadParameter(message, param_hint=hint)
+        allowed = f"up to {MAX_PAUSE.days} days; to stop without an end, see the stack's output StopCommand"
+        raise click.BadParameter(f"{utc_text(end)} is too far away; allowed: {allowed}", param_hint=hint)
     return end
 
 

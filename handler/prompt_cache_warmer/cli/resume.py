@@ -39,7 +39,7 @@ def resume(seams: Seams, *, credentials: tuple[str, ...], table: str, as_json: b
     --credential lets them go at the next tick; it ends no pause.
     """
     if credentials:
-        _let_credentials_go(seams, credentials, table=table, as_json=as_json)
+        _let_credentials_go(seams, tuple(dict.fromkeys(credentials)), table=table, as_json=as_json)
     else:
         _end_pause(seams, table=table, as_json=as_json)
 

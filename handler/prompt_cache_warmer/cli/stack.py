@@ -66,7 +66,8 @@ class Seams:
         try:
             return asyncio.run(question(self.open_store(table)))
         except StateUnavailableError as error:
-            raise click.ClickException(" ".join(f"{error}{_advice(error.__cause__)}".split())) from error
+            said = str(error).rstrip(".") + _advice(error.__cause__)
+            raise click.ClickException(" ".join(said.split())) from error
 
 
 pass_seams = click.make_pass_decorator(Seams, ensure=True)
@@ -96,10 +97,12 @@ def _advice(cause: BaseException | None) -> str:
     """Say what to do where boto3 only says what is missing."""
     if cause is None:
         return ""
-    from botocore.exceptions import NoCredentialsError, NoRegionError  # noqa: PLC0415 - as above
+    from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415 - as above
 
     if isinstance(cause, NoRegionError):
-        return " Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
+        return ". Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
     if isinstance(cause, NoCredentialsError):
-        return " Log in to AWS, or set AWS_PROFILE to a profile that may write the table."
+        return ". Log in to AWS, or set AWS_PROFILE to a profile that may read and write the table."
+    if isinstance(cause, ClientError):
+        return ". Here your own AWS identity and region ask, not the function's."
     return ""

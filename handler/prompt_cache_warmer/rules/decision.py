@@ -13,10 +13,11 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.rules.bound import break_even
 from prompt_cache_warmer.rules.budget import Allowance, refusal, renewed_at
+from prompt_cache_warmer.rules.habit import idle_bound
+from prompt_cache_warmer.rules.life import habit_of
 from prompt_cache_warmer.rules.reasons import Reason
-from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryState, Pause
+from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryState, Habit, Pause
 from prompt_cache_warmer.values.windows import Occurrence, Window, next_opening, occurrence_at
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class Decision:
         lapses_at: when the entry lapses or lapsed, None where nothing proves that it was alive.
         due_at: when it may be warmed next if nothing happens; None where only an event changes that.
         idle_refreshes: how many warm calls there were since the last traffic.
-        bound: how many of them pay for a cold start; None where the rule does not ask or no price is known.
+        bound: how many of them are made at most; None where the rule does not ask or no price is known.
+        habit: what the entry's idle gaps taught, which the bound goes by; None where there is no bound.
         costs: what the prefix costs; None where no price is known.
         is_lapse: whether an entry that should have been held has lapsed.
         is_trial: whether a breaker lets this one call through to see.
@@ -112,6 +114,7 @@ class Decision:
     due_at: datetime | None = None
     idle_refreshes: int = 0
     bound: int | None = None
+    habit: Habit | None = None
     costs: PrefixCosts | None = None
     is_lapse: bool = False
     is_trial: bool = False
@@ -157,6 +160,7 @@ def decide(
         due_at=look.due_at(reason, standing),
         idle_refreshes=state.idle_refreshes,
         bound=look.bound,
+        habit=look.habit,
         costs=costs,
         is_lapse=look.is_lapse(reason),
         is_trial=reason.is_due and (state.breaker.is_half_open(now) or standing.credential.is_half_open(now)),
@@ -172,7 +176,6 @@ def _detail(reason: Reason, state: EntryState, standing: Standing) -> str:
 
 
 def _held_back(state: EntryState, now: datetime, standing: Standing) -> Reason | None:
-    """Name what keeps a due call back."""
     if state.breaker.is_open(now):
         return Reason.BREAKER_OPEN
     if standing.credential.is_open(now):
@@ -193,11 +196,20 @@ class _Look:
         self.lapses_at = None if _is_hearsay(rule, state) else state.lapses_at(ttl_seconds=rule.ttl_seconds)
         latency_seconds = 0.0 if state.warmth is None else state.warmth.latency_seconds
         self._reach = timedelta(seconds=tick.interval_seconds + tick.jitter_seconds + latency_seconds)
-        self.bound = (
-            break_even(costs, cold_start_value_usd=rule.cold_start_value_usd)
-            if rule.keep == "while-used" and costs is not None
-            else None
-        )
+        self.habit: Habit | None = None
+        self.bound: int | None = None
+        if rule.keep == "while-used" and costs is not None and state.traffic is not None:
+            self.habit = habit_of(
+                state, costs, ttl_seconds=rule.ttl_seconds, cold_start_value_usd=rule.cold_start_value_usd
+            )
+            if self.habit is not None:
+                self.bound = idle_bound(
+                    self.habit,
+                    costs,
+                    last_traffic_at=state.traffic.last_at,
+                    ttl_seconds=rule.ttl_seconds,
+                    cold_start_value_usd=rule.cold_start_value_usd,
+                )
 
     def need(self) -> Reason:
         """Say whether the entry needs a call now."""
@@ -219,26 +231,21 @@ class _Look:
         if reason in (Reason.OUTLIVES_TICK, Reason.OUTLIVES_WINDOW):
             reached_at = self._lapse - self._reach
             return max(reached_at, opens_at) if opens_at is not None and self._outlives_window else reached_at
-        if reason is Reason.CALLED_THIS_TICK:
-            return now + timedelta(seconds=self._tick.interval_seconds)
-        if reason is Reason.BREAKER_OPEN:
-            return self._state.breaker.open_until
-        if reason is Reason.CREDENTIAL_STOPPED:
-            return standing.credential.open_until
-        return now if reason.is_due else renewed_at(reason, now)
+        waits = {
+            Reason.CALLED_THIS_TICK: now + timedelta(seconds=self._tick.interval_seconds),
+            Reason.BREAKER_OPEN: self._state.breaker.open_until,
+            Reason.CREDENTIAL_STOPPED: standing.credential.open_until,
+        }
+        return waits.get(reason, now if reason.is_due else renewed_at(reason, now))
 
     def is_lapse(self, reason: Reason) -> bool:
-        """Tell whether an entry that should have been held has lapsed; while-used entries count once."""
-        if reason is Reason.LAPSED:
-            return True
-        since_last_tick = timedelta(seconds=self._tick.interval_seconds)
-        return (
-            reason is Reason.LEFT_TO_TRAFFIC
-            and self.bound is not None
-            and self._state.idle_refreshes < self.bound
-            and self._tick.now - self._lapse < since_last_tick
-            and not self._is_new_window(self._lapse)
-        )
+        """Tell whether what should have been held has lapsed; while-used at the first tick due after it."""
+        if reason is not Reason.LEFT_TO_TRAFFIC:
+            return reason is Reason.LAPSED
+        is_held = self.bound is not None and self._state.idle_refreshes < self.bound
+        since_seconds = ((self._tick.scheduled_at or self._tick.now) - self._lapse).total_seconds()
+        is_first_look = 0 <= since_seconds < self._tick.interval_seconds
+        return is_held and is_first_look and not self._is_new_window(self._lapse)
 
     @property
     def _lapse(self) -> datetime:
@@ -280,20 +287,14 @@ class _Look:
         return Reason.WINDOW_OPENED if is_new_window else Reason.KEPT_ONCE
 
     def _is_new_window(self, lapses_at: datetime) -> bool:
-        """Tell whether an entry had lapsed by the time its window opened."""
         return self._occurrence is not None and lapses_at <= self._occurrence.opens_at
 
     def _is_kept_once(self, reason: Reason) -> bool:
-        """Tell whether only a new window warms it again."""
-        if reason is Reason.OUTLIVES_TICK and self._rule.keep == "once":
-            return self._once() is Reason.KEPT_ONCE
-        return reason is Reason.KEPT_ONCE
+        is_once = reason is Reason.OUTLIVES_TICK and self._rule.keep == "once"
+        return (self._once() if is_once else reason) is Reason.KEPT_ONCE
 
 
 def _is_hearsay(rule: Rule, state: EntryState) -> bool:
-    """Tell whether only traffic that named no prefix speaks for an entry that was never warmed.
-
-    It may have carried the prefix before a change, so it spares no call; while-used has nothing else to go by.
-    """
+    """Tell whether all that speaks for an entry is traffic that may have carried an older prefix."""
     is_named = state.traffic is not None and state.traffic.fingerprint is not None
-    return rule.keep != "while-used" and state.warmth is None and not is_named
+    return rule.keep != "while-used" and state.warmth is None and not is_named  # while-used has nothing else

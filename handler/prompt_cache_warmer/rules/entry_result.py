@@ -129,7 +129,7 @@ def _decision_json(decision: Decision) -> dict[str, Any]:
         "lapses_at": time_json(decision.lapses_at),
         "due_at": time_json(decision.due_at) if not decision.is_due else None,
         "idle_refreshes": decision.idle_refreshes or None,
-        "break_even_refreshes": decision.bound,
+        "idle_refreshes_allowed": decision.bound,
         "is_lapse": decision.is_lapse or None,
         "is_trial": decision.is_trial or None,
     }

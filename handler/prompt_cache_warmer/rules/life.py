@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.rules.habit import IdleGap, begun, habit_after
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.state import EntryState, Warmth
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
+    from prompt_cache_warmer.values.pricing import PrefixCosts
+    from prompt_cache_warmer.values.state import Habit
     from prompt_cache_warmer.values.usage import Usage
 
 
-def warmth_after(
+def habit_of(state: EntryState, costs: PrefixCosts, *, ttl_seconds: int, cold_start_value_usd: Decimal) -> Habit | None:
+    """Return what an entry's idle gaps taught, the last one included; None where no traffic was reported.
+
+    Args:
+        state: what is known of the entry, in its present life.
+        costs: what its prefix costs.
+        ttl_seconds: the time to live its markers ask for.
+        cold_start_value_usd: what one avoided cold start is worth.
+    """
+    traffic, warmth = state.traffic, state.warmth
+    if traffic is None:
+        return None
+    if warmth is None or warmth.habit is None or warmth.idle_since is None:
+        return begun(traffic.resumed_at or traffic.last_at, costs)
+    if traffic.resumed_at is None or traffic.resumed_at <= warmth.idle_since:
+        return warmth.habit
+    alive_until = warmth.warmed_at + timedelta(seconds=warmth.ttl_seconds or ttl_seconds)
+    gap = IdleGap(
+        began_at=warmth.idle_since,
+        ended_at=traffic.resumed_at,
+        refreshes=warmth.idle_refreshes,
+        was_alive=traffic.resumed_at <= alive_until,
+    )
+    return habit_after(warmth.habit, gap, costs, ttl_seconds=ttl_seconds, cold_start_value_usd=cold_start_value_usd)
+
+
+def warmth_after(  # noqa: PLR0913 - the record has as many sources
     state: EntryState,
     usage: Usage,
     *,
@@ -23,6 +54,7 @@ def warmth_after(
     asked_ttl_seconds: int,
     latency_seconds: float,
     message_id: str | None,
+    habit: Habit | None,
 ) -> Warmth:
     """Return what is known of an entry's warmth after an answered call.
 
@@ -34,6 +66,7 @@ def warmth_after(
         asked_ttl_seconds: the shortest time to live its markers ask for.
         latency_seconds: from its start to its answer.
         message_id: the answer's id.
+        habit: what the entry's idle gaps taught until now.
     """
     verdict = verdict_of(usage)
     granted = [TTL_SECONDS[ttl] for ttl in granted_ttls(usage)]
@@ -51,4 +84,5 @@ def warmth_after(
         latency_seconds=latency_seconds,
         idle_refreshes=state.idle_refreshes + 1,
         idle_since=None if state.traffic is None else state.traffic.last_at,
+        habit=habit,
     )

@@ -75,7 +75,7 @@ _SENTENCES = {
         "report it with the application's observer or prompt-cache-warmer touch"
     ),
     Reason.LEFT_TO_TRAFFIC: "it lapsed; keep: while-used leaves the write to the next real request",
-    Reason.BREAK_EVEN: "as many refreshes passed since the last traffic as pay for a cold start",
+    Reason.BREAK_EVEN: "it has been idle for as many refreshes as its use so far is worth, at most until break-even",
     Reason.NO_BREAK_EVEN: "keep: while-used needs the model's price, and it is not known; use always or once",
     Reason.BREAKER_OPEN: "its last calls failed or proved pointless, so it is left alone for a while",
     Reason.CREDENTIAL_STOPPED: "its credential's last call was refused, so all its calls wait for a while",

@@ -41,6 +41,7 @@ class RunStanding:
         caps: what it may spend.
         stopped_credentials: the names of the credentials whose calls were all kept back.
         is_durable: whether the state outlives this process.
+        troubles: what was wrong with the state, one sentence each.
     """
 
     pause: Pause | None = None
@@ -49,6 +50,7 @@ class RunStanding:
     caps: Caps = NO_CAPS
     stopped_credentials: tuple[str, ...] = ()
     is_durable: bool = True
+    troubles: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a part of the report; caps that are not set are null."""
@@ -139,7 +141,10 @@ class RunReport:
     @property
     def notices(self) -> tuple[str, ...]:
         """What is worth knowing about the run as a whole, in words."""
-        found = []
+        found = list(self.standing.troubles)
+        untouched = sum(result.code == Reason.NO_TRAFFIC for result in self.results)
+        if untouched:
+            found.append(f"{untouched} entries are not kept: {Reason.NO_TRAFFIC.sentence}")
         if not self.standing.is_durable:
             found.append(
                 "no STATE_TABLE: what is warm and what was spent is known to this sandbox only; a new one starts "

@@ -16,6 +16,7 @@ from prompt_cache_warmer.values.money import NOTHING, Amount
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
+    from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,6 +42,19 @@ class Toucher(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Habit:
+    """What an entry's past idle gaps taught.
+
+    Attributes:
+        used_since: when its present phase of use began.
+        credit_usd: twice what a clairvoyant would have paid for its past gaps, less what was paid; never negative.
+    """
+
+    used_since: datetime
+    credit_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Warmth:
     """What the last answered warm call proved.
 
@@ -56,6 +70,7 @@ class Warmth:
         latency_seconds: from the call's start to its answer.
         idle_refreshes: how many warm calls there were since ``idle_since``.
         idle_since: the last traffic that was known of when it was made, None where there was none.
+        habit: what the idle gaps before it taught; None where no traffic was reported.
     """
 
     fingerprint: str
@@ -69,6 +84,7 @@ class Warmth:
     latency_seconds: float = 0.0
     idle_refreshes: int = 0
     idle_since: datetime | None = None
+    habit: Habit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,6 +277,7 @@ def _after(case: Case, called: Called) -> tuple[Warmth | None, Breaker]:
             asked_ttl_seconds=TTL_SECONDS[asked_ttl(case.entry)],
             latency_seconds=called.latency_seconds,
             message_id=None if result.call is None else result.call.message_id,
+            habit=case.decision.habit,
         ),
         after_answer(state.breaker, verdict, was_alive=was_alive, at=called.started_at),
     )

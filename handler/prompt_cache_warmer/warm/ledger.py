@@ -16,14 +16,13 @@ from prompt_cache_warmer.ports import ClaimAnswer, ClaimRequest, Commit
 from prompt_cache_warmer.rules.budget import tightest_of_stack
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.values.money import NOTHING, Amount
-from prompt_cache_warmer.values.state import Lease
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from prompt_cache_warmer.ports import StateStore
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import Breaker, Warmth
+    from prompt_cache_warmer.values.state import Breaker, Lease, Warmth
     from prompt_cache_warmer.warm.docket import Case
 
 
@@ -45,7 +44,7 @@ class Ledger:
         self._owner = owner
         self._caps = caps
         self._day = day
-        self._lease: Lease | None = None
+        self._leases: list[Lease] = []
         self._left = NOTHING
         self._open = NOTHING
         self._is_exhausted = False
@@ -53,8 +52,7 @@ class Ledger:
 
     async def open(self, wanted: Amount) -> None:
         """Lease what the run's calls may cost together, as far as the stack's caps have room for it."""
-        self._lease = await self._store.lease(wanted, caps=self._caps, day=self._day)
-        self._left = self._lease.amount
+        await self._take(wanted)
 
     async def claim(self, case: Case, worst: Amount, *, until: datetime) -> ClaimRequest | Reason:
         """Claim an entry for a call that may cost ``worst``; nothing for an entry that another's call warms.
@@ -100,8 +98,10 @@ class Ledger:
 
     async def close(self) -> None:
         """Return what is left of the lease; a call whose end nobody saw counts as spent at its worst case."""
-        if self._lease is not None:
-            await self._store.settle(self._lease, spent=self.spent + self._open)
+        spent = self.spent + self._open
+        for lease in self._leases:
+            await self._store.settle(lease, spent=spent)
+            spent = NOTHING
 
     def _lacks(self, worst: Amount) -> bool:
         """Tell whether what is left of the lease is too little for a call, under the caps there are."""
@@ -114,14 +114,17 @@ class Ledger:
 
     async def _extend(self, worst: Amount) -> None:
         """Lease what a call needs beyond what was expected of all calls together, unless nothing more is to be had."""
-        if self._lease is None or self._is_exhausted:
+        if self._is_exhausted:
             return
         missing = worst - self._left
         wanted = Amount(max(missing.known_usd, Decimal(0)), max(missing.tokens, 0))
-        more = await self._store.lease(wanted, caps=self._caps, day=self._day)
-        self._lease = Lease(self._lease.day, self._lease.amount + more.amount)
-        self._left += more.amount
+        await self._take(wanted)
         self._is_exhausted = self._lacks(worst)
+
+    async def _take(self, wanted: Amount) -> None:
+        lease = await self._store.lease(wanted, caps=self._caps, day=self._day)
+        self._leases.append(lease)
+        self._left += lease.amount
 
 
 def lease_end(now: datetime, *, remaining_seconds: float, request_timeout_seconds: float) -> datetime:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.rules.decision import Tick
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
@@ -133,12 +134,13 @@ class Warmer:
         due = [case for case in cases if case.decision.is_due]
         results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
         self._log_changes(results)
-        spent = NOTHING
+        spent, troubles = NOTHING, list(snapshot.unreadable)
         if order.dry_run:
             results += [planned(case.entry, case.decision) for case in due]
         elif due:
-            called, spent = await self._warm_all(due, now, remaining_seconds)
+            called, spent, trouble = await self._warm_all(due, now, remaining_seconds)
             results += called
+            troubles += trouble
         report = RunReport(
             order=order,
             started_at=started_at,
@@ -156,6 +158,7 @@ class Warmer:
                     name for name, state in sorted(snapshot.credentials.items()) if state.breaker.is_open(now)
                 ),
                 is_durable=self._policy.is_durable,
+                troubles=tuple(troubles),
             ),
         )
         if not order.dry_run:
@@ -175,8 +178,8 @@ class Warmer:
 
     async def _warm_all(
         self, due: list[Case], now: datetime, remaining_seconds: Callable[[], float]
-    ) -> tuple[list[EntryResult], Amount]:
-        """Warm all due entries and say what they cost.
+    ) -> tuple[list[EntryResult], Amount, list[str]]:
+        """Warm all due entries, and say what they cost and what was wrong with the state.
 
         What the last run deferred goes first, in the order it waited, so that under steady pressure every
         entry has its turn; then what lapses next, and last what is cold and loses nothing by waiting.
@@ -189,12 +192,16 @@ class Warmer:
         else:
             await ledger.open(NOTHING)
         batch = Batch(self._tools, ledger, limits=self._policy.limits, remaining_seconds=remaining_seconds)
+        troubles: list[str] = []
         try:
             results = await batch.warm(ordered)
         finally:
-            await ledger.close()
+            try:
+                await ledger.close()
+            except StateUnavailableError as error:  # what was leased stays counted as spent, so no cap is passed
+                troubles.append(f"what is left of the run's allowance could not be returned: {error}")
         self._deferred = [result.entry.key for result in results if result.outcome is Outcome.DEFERRED]
-        return results, ledger.spent
+        return results, ledger.spent, troubles
 
 
 def _urgency(case: Case, now: datetime) -> datetime:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.aws import LocalAws
 from infra.local.transform import Template, read, transform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,3 +46,10 @@ def function(resources: Template) -> Template:
     """The function's properties."""
     found: Template = resources["WarmerFunction"]["Properties"]
     return found
+
+
+@pytest.fixture
+def aws() -> Iterator[LocalAws]:
+    """An empty AWS account."""
+    with LocalAws() as account:
+        yield account

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prompt_cache_warmer.errors import SettingsError
 from prompt_cache_warmer.settings import VARIABLES, Settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-
 
 GIVEN = {"TARGETS_BUCKET": "bucket", "ANTHROPIC_SECRET_ID": SECRET_ARN}
 """The least environment ``Settings`` accepts."""
+
+GOOD_USD = ["", "0", "0.000000000001", "2.50", "999999.999999999999", "1000000", "1000000.00"]
+BAD_USD = ["-1", "1000000.000000000001", "1000001", "1.0000000000001", "2,50", "$5", "1e3", ".5", "5.", "05", "nan"]
+GOOD_TOKENS = ["", "0", "999999999999", "1000000000000"]
+BAD_TOKENS = ["-1", "1000000000001", "1.5", "1e6", "1_000", "07"]
 
 LAMBDA_MEMORY_MB = range(128, 10241)
 
@@ -66,6 +72,7 @@ def test_every_output_is_described(source: Template) -> None:
     stop = outputs["StopCommand"]["Value"]["Fn::Sub"].split("--parameters")[1].split()
     kept = {f"ParameterKey={name},UsePreviousValue=true" for name in source["Parameters"] if name != "ScheduleState"}
     assert set(stop) == kept | {"ParameterKey=ScheduleState,ParameterValue=DISABLED"}
+    assert outputs["StateTableName"]["Value"] == {"Ref": "StateTable"}
     assert {"TargetsBucketName", "FunctionName", "FunctionArn", "LogsCommand"} <= set(outputs)
 
 
@@ -86,7 +93,7 @@ def test_settings_accept_every_limit_of_the_template(variable: str, source: Temp
     """What CloudFormation lets through at its limits, the handler accepts; defaults are the same."""
     name = parameter_of(variable, source)
     if name is None:
-        assert variable in {"TARGETS_BUCKET", "POWERTOOLS_SERVICE_NAME"}  # made by the stack
+        assert variable in {"TARGETS_BUCKET", "STATE_TABLE", "POWERTOOLS_SERVICE_NAME"}  # made by the stack
         return
     parameter = source["Parameters"][name]
     for value in boundary_values(parameter):
@@ -96,7 +103,8 @@ def test_settings_accept_every_limit_of_the_template(variable: str, source: Temp
     assert default == (field.default if field.default is not None else "")
 
 
-PATTERNED = ["TARGETS_PREFIX", "PROMPTS_PREFIX", "ANTHROPIC_BASE_URL", "POWERTOOLS_METRICS_NAMESPACE"]
+CAPS = [f"MAX_{what}_PER_{period}" for what in ("USD", "TOKENS") for period in ("DAY", "MONTH", "CALL")]
+PATTERNED = ["TARGETS_PREFIX", "PROMPTS_PREFIX", "ANTHROPIC_BASE_URL", "POWERTOOLS_METRICS_NAMESPACE", *CAPS]
 
 
 @pytest.mark.parametrize("variable", PATTERNED)
@@ -122,6 +130,8 @@ def test_settings_accept_whatever_a_pattern_lets_through(data: st.DataObject, va
         ("AnthropicBaseUrl", ["http://example.com", "example.com", "https://", "https://a b"]),
         ("DecryptKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
         ("ReservedConcurrency", ["0", "-1", "1.5", "1000"]),
+        *((f"MaxUsdPer{period}", BAD_USD) for period in ("Day", "Month", "Call")),
+        *((f"MaxTokensPer{period}", BAD_TOKENS) for period in ("Day", "Month", "Call")),
         ("AlarmEmail", ["me", "me@", "me@host", "a b@example.com"]),
         ("MetricsNamespace", ["", "AWS/SQS", "a b", "a" * 256]),
     ],
@@ -144,6 +154,8 @@ def test_a_pattern_refuses(name: str, refused: list[str], source: Template) -> N
         ("AnthropicBaseUrl", ["", "https://gateway.example.com:8443/anthropic"]),
         ("DecryptKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]),
         ("ReservedConcurrency", ["", "1", "25"]),
+        *((f"MaxUsdPer{period}", GOOD_USD) for period in ("Day", "Month", "Call")),
+        *((f"MaxTokensPer{period}", GOOD_TOKENS) for period in ("Day", "Month", "Call")),
         ("AlarmEmail", ["", "on-call+claude@example.co.uk"]),
     ],
 )
@@ -151,6 +163,16 @@ def test_a_pattern_accepts(name: str, accepted: list[str], source: Template) -> 
     """Values people really have are accepted, and "none" is the empty string."""
     pattern = re.compile(source["Parameters"][name]["AllowedPattern"])
     assert [value for value in accepted if not pattern.search(value)] == []
+
+
+@pytest.mark.parametrize("variable", CAPS)
+def test_a_cap_is_the_parameter_of_its_name(variable: str, source: Template) -> None:
+    """No cap stands in for another one, and what the template refuses in a number the handler refuses too."""
+    name = parameter_of(variable, source)
+    assert name == "".join(word.capitalize() for word in variable.split("_"))
+    for value in BAD_USD if "USD" in variable else [value for value in BAD_TOKENS if value not in {"1_000", "07"}]:
+        with pytest.raises(SettingsError):
+            Settings.from_environment({**GIVEN, variable: value})
 
 
 def test_memory_holds_the_imports(source: Template) -> None:

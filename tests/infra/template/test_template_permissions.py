@@ -20,6 +20,8 @@ ACTION_OF_CALL = {
     "list_objects_v2": "s3:ListBucket",
     "get_object": "s3:GetObject",
     "get_secret_value": "secretsmanager:GetSecretValue",
+    "batch_get_item": "dynamodb:BatchGetItem",
+    "update_item": "dynamodb:UpdateItem",
 }
 """The IAM action of each boto3 call the code makes. A new call is added here and to the template."""
 
@@ -103,7 +105,7 @@ def test_every_call_is_granted_and_every_grant_is_called(granted: set[str]) -> N
 def test_every_client_is_of_a_recognised_service() -> None:
     """A client of a service this test does not know would make calls it does not see."""
     assert services_used(PACKAGE) <= set(SERVICES)
-    assert services_used(PACKAGE) >= {"s3", "secretsmanager"}
+    assert services_used(PACKAGE) >= {"s3", "secretsmanager", "dynamodb"}
 
 
 def test_calls_are_found_in_code(tmp_path: Path) -> None:
@@ -146,6 +148,12 @@ def test_only_the_two_prefixes_are_listed_and_read(statements: dict[str, Templat
 def test_only_the_one_secret_is_read(statements: dict[str, Template]) -> None:
     """The function reads the secret it was given and no other."""
     assert statements["ReadAnthropicKey"]["Resource"] == {"Ref": "AnthropicSecretArn"}
+
+
+def test_only_the_one_table_is_remembered_in(statements: dict[str, Template]) -> None:
+    """The function reads and changes items of its own table; it can neither scan it nor delete from it."""
+    assert statements["RememberState"]["Resource"] == {"Fn::GetAtt": ["StateTable", "Arn"]}
+    assert set(statements["RememberState"]["Action"]) == {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"}
 
 
 def test_the_log_may_be_written_and_nothing_else(statements: dict[str, Template], resources: Template) -> None:

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from infra.local.cloud import STATE_TABLE, create_state_table
+from prompt_cache_warmer.adapters.state_items import EXPIRES_AT, PARTITION_KEY
+
 if TYPE_CHECKING:
+    from infra.local.aws import LocalAws
     from infra.local.transform import Template
 
 
@@ -71,6 +75,39 @@ def test_the_own_bucket_outlives_the_stack(name: str, resources: Template) -> No
     assert resources[name]["UpdateReplacePolicy"] == "Retain"
 
 
+def test_the_state_table_is_what_the_code_writes(resources: Template, function: Template) -> None:
+    """Its key and its end of life are the attributes the store sets, and the function knows its name."""
+    table = resources["StateTable"]["Properties"]
+    assert table["KeySchema"] == [{"AttributeName": PARTITION_KEY, "KeyType": "HASH"}]
+    assert table["AttributeDefinitions"] == [{"AttributeName": PARTITION_KEY, "AttributeType": "S"}]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert function["Environment"]["Variables"]["STATE_TABLE"] == {"Ref": "StateTable"}
+
+
+@pytest.mark.enable_socket
+def test_the_local_state_table_is_the_templates(aws: LocalAws, resources: Template) -> None:
+    """What tests and the demo run on has the same key, the same end of life and the same billing."""
+    create_state_table(aws)
+    table = resources["StateTable"]["Properties"]
+    local = aws.dynamodb.describe_table(TableName=STATE_TABLE)["Table"]
+    assert local["KeySchema"] == table["KeySchema"]
+    assert local["AttributeDefinitions"] == table["AttributeDefinitions"]
+    assert local["BillingModeSummary"]["BillingMode"] == table["BillingMode"]
+    ttl = aws.dynamodb.describe_time_to_live(TableName=STATE_TABLE)["TimeToLiveDescription"]
+    assert (ttl["AttributeName"], ttl["TimeToLiveStatus"]) == (EXPIRES_AT, "ENABLED")
+
+
+def test_the_state_goes_with_the_stack_and_is_recovered_on_request(resources: Template, source: Template) -> None:
+    """Losing it costs a warm call per entry, so nothing is kept or paid for by default."""
+    assert resources["StateTable"]["DeletionPolicy"] == resources["StateTable"]["UpdateReplacePolicy"] == "Delete"
+    recovery = resources["StateTable"]["Properties"]["PointInTimeRecoverySpecification"]
+    assert recovery == {"PointInTimeRecoveryEnabled": {"Fn::If": ["HasStateRecovery", True, False]}}
+    assert source["Conditions"]["HasStateRecovery"] == {"Fn::Equals": [{"Ref": "StateRecovery"}, "ENABLED"]}
+    assert source["Parameters"]["StateRecovery"]["Default"] == "DISABLED"
+
+
 def test_an_existing_bucket_is_used_and_not_changed(resources: Template, function: Template) -> None:
     """With a bucket of one's own, the stack makes none, sets no policy, and the handler reads that one."""
     assert {name for name, one in resources.items() if one.get("Condition") == "CreatesBucket"} == {
@@ -114,6 +151,16 @@ def test_everything_that_can_be_is_tagged(resources: Template) -> None:
 
 def test_two_stacks_fit_into_one_account(resources: Template) -> None:
     """No resource has a fixed name; the one that is named is named after its stack."""
-    kinds = ("Name", "BucketName", "QueueName", "TopicName", "RoleName", "FunctionName", "AlarmName", "LogGroupName")
+    kinds = (
+        "Name",
+        "BucketName",
+        "TableName",
+        "QueueName",
+        "TopicName",
+        "RoleName",
+        "FunctionName",
+        "AlarmName",
+        "LogGroupName",
+    )
     names = [one["Properties"][kind] for one in resources.values() for kind in kinds if kind in one["Properties"]]
     assert [name for name in names if "Ref" not in name] == [{"Fn::Sub": "/aws/lambda/${AWS::StackName}"}]

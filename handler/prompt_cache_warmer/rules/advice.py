@@ -1,0 +1,165 @@
+"""Advice: which caching pays for a prefix, from its request rate or from a day of arrivals.
+
+From a rate the requests are taken to come at random (Poisson): nothing is known but the rate, random
+arrivals are the ones without a pattern, and even spacing would promise savings that hang on a minute
+more or less. Real traffic comes in bursts and is cheaper to keep than this says.
+
+From a day of arrivals the day is repeated: what the next such day costs under each time to live, with
+the service's own ``decide``. A day is weak evidence, and the mistakes are not alike. 1-hour entries
+where none would do cost at most about twice as much; no caching where traffic grows costs ten times.
+So 1 hour is advised unless the day speaks clearly against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import exp, expm1
+from typing import TYPE_CHECKING, Literal
+
+from prompt_cache_warmer.rules.bound import break_even
+from prompt_cache_warmer.rules.decision import SCHEDULE_JITTER_SECONDS
+from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS, Arrivals
+from prompt_cache_warmer.rules.replay.conduct import settle
+from prompt_cache_warmer.rules.replay.ours import Timing, while_used
+from prompt_cache_warmer.rules.replay.priced import priced
+from prompt_cache_warmer.values.body import TTL_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prompt_cache_warmer.rules.replay.priced import Tariff
+    from prompt_cache_warmer.values.body import Ttl
+    from prompt_cache_warmer.values.pricing import PrefixCosts
+
+_DAY_SECONDS = 86_400
+_HOUR_US = 3_600 * MICROSECONDS
+# 5-minute entries lose far more than they can gain when traffic thins out, so they must be clearly cheaper.
+_CLEARLY_CHEAPER = Decimal("0.8")
+# One request proves no rhythm.
+_MIN_REQUESTS_FOR_NONE = 2
+
+Keeping = Literal["always", "while-used", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to cache a prefix.
+
+    Attributes:
+        ttl: the time to live the application marks it with; None for no caching at all.
+        keep: how it is kept warm; ``never`` where only the application's own requests touch it.
+    """
+
+    ttl: Ttl | None
+    keep: Keeping
+
+
+NO_CACHING = Choice(ttl=None, keep="never")
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a choice is expected to cost on a day.
+
+    Attributes:
+        cost_usd: the prefix's part of the requests, and the warm calls.
+        warm_calls: how many there are.
+        cold_starts: how many requests find nothing in the cache.
+    """
+
+    cost_usd: Decimal
+    warm_calls: float
+    cold_starts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Which choice is the cheapest, and what each is expected to cost on a day.
+
+    Attributes:
+        choice: the cheapest one.
+        forecasts: all of them.
+    """
+
+    choice: Choice
+    forecasts: Mapping[Choice, Forecast]
+
+
+def advise(
+    requests_per_day: float,
+    costs: Mapping[Ttl, PrefixCosts],
+    *,
+    tick_seconds: float,
+    cold_start_value_usd: Decimal = Decimal(0),
+) -> Advice:
+    """Advise from a rate of requests that come at random.
+
+    Args:
+        requests_per_day: how many; more than 0.
+        costs: what the prefix costs under each time to live.
+        tick_seconds: the interval of the ticks; 0 for exact timers.
+        cold_start_value_usd: what one avoided cold start is worth; counted into the costs.
+    """
+    some = next(iter(costs.values()))
+    plain_usd = Decimal(requests_per_day) * (some.plain_usd + cold_start_value_usd)
+    forecasts = {NO_CACHING: Forecast(plain_usd, warm_calls=0.0, cold_starts=requests_per_day)}
+    for ttl, prices in costs.items():
+        miss_usd = prices.write_usd + cold_start_value_usd
+        limit = break_even(prices, cold_start_value_usd=cold_start_value_usd)
+        bounds: dict[Keeping, int | None] = {"while-used": limit, "always": None, "never": 0}
+        for keep, bound in bounds.items():
+            warm_calls, cold_share = _idle(requests_per_day, TTL_SECONDS[ttl], tick_seconds, bound)
+            usd_per_request = Decimal(warm_calls + 1 - cold_share) * prices.read_usd + Decimal(cold_share) * miss_usd
+            forecasts[Choice(ttl, keep)] = Forecast(
+                cost_usd=Decimal(requests_per_day) * usd_per_request,
+                warm_calls=requests_per_day * warm_calls,
+                cold_starts=requests_per_day * cold_share,
+            )
+    return Advice(min(forecasts, key=lambda choice: forecasts[choice].cost_usd), forecasts)
+
+
+def advise_by_day(day: Arrivals, tariff: Tariff, *, tick_seconds: float) -> Ttl | None:
+    """Advise a time to live, or None for no caching, from the arrivals of a first day.
+
+    Raises:
+        UnpricedError: for a model without a known price.
+    """
+    count = len(day)
+    repeated = Arrivals([*day.times_us, day.times_us[0] + _DAY_SECONDS * MICROSECONDS], [*day.tokens, day.tokens[0]])
+    kept_pico: dict[Ttl, int] = {}
+    plain_pico = 0
+    for ttl in ("1h", "5m"):
+        prices = priced(repeated, tariff, ttl)
+        timing = Timing.of(prices, tick_seconds=tick_seconds, tail_seconds=0.0)
+        conduct = while_used(prices, timing, cold_start_value_usd=tariff.cold_start_value_usd)
+        kept_pico[ttl] = settle(conduct, prices).cost_pico - prices.miss_pico[0]
+        plain_pico = sum(prices.plain_pico[:count])
+    gaps = (later - earlier for earlier, later in zip(day.times_us, day.times_us[1:], strict=False))
+    is_sparse = count >= _MIN_REQUESTS_FOR_NONE and all(gap > _HOUR_US for gap in gaps)
+    if is_sparse and plain_pico < min(kept_pico.values()):
+        return None
+    return "5m" if kept_pico["5m"] < _CLEARLY_CHEAPER * kept_pico["1h"] else "1h"
+
+
+def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound: int | None) -> tuple[float, float]:
+    """Return the warm calls per request and the share of cold starts, for gaps that are random.
+
+    Args:
+        requests_per_day: the rate.
+        ttl_seconds: the time to live.
+        tick_seconds: the interval of the ticks; 0 for exact timers.
+        bound: how many refreshes there may be in a gap; None for any number.
+    """
+    rate = requests_per_day / _DAY_SECONDS
+    lead = max(0.0, ttl_seconds - tick_seconds - SCHEDULE_JITTER_SECONDS) if tick_seconds else float(ttl_seconds)
+    # A tick comes half an interval after the moment from which it is due; refreshes then lie on ticks.
+    first = lead + tick_seconds / 2
+    spacing = max(1, -(-lead // tick_seconds)) * tick_seconds if tick_seconds else lead
+    endless = exp(-rate * first) / -expm1(-rate * spacing)
+    if bound is None:
+        return endless, 0.0
+    if not bound:
+        return 0.0, exp(-rate * ttl_seconds)
+    warm_calls = endless * -expm1(-rate * spacing * bound)
+    return warm_calls, exp(-rate * (first + (bound - 1) * spacing + ttl_seconds))

@@ -1,0 +1,110 @@
+"""What the commands that work on a stack share: which table, and what is said when AWS cannot be asked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import boto3
+import pytest
+from click.testing import CliRunner
+
+from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.cli.commands import commands
+from prompt_cache_warmer.cli.stack import Seams, open_table
+from tests.stacks import Stack
+
+COMMANDS = [["pause", "--for=1h", "--reason=x"], ["resume"], ["touch", "support", "--model=m"]]
+NO_TABLE = (
+    "Error: which stack? Say --table NAME or set STATE_TABLE; NAME is the stack's output StateTableName: "
+    "sam list stack-outputs --stack-name STACK"
+)
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take this machine's AWS settings out of the way."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "nowhere")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return monkeypatch
+
+
+def failed(*arguments: str) -> str:
+    """Run a command as its user does, without any seam of ours; returns the one line it must fail with."""
+    result = CliRunner(catch_exceptions=False).invoke(commands, [*arguments, "--table", "warmer-state"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_table_is_named_by_the_option_or_the_variable(command: list[str]) -> None:
+    """The option is the stronger one."""
+    stack = Stack()
+    assert stack.run(*command, "--table", "a").exit_code == 0
+    assert stack.run(*command, STATE_TABLE="b").exit_code == 0
+    assert stack.run(*command, "--table", "c", STATE_TABLE="d").exit_code == 0
+    assert stack.opened == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("options", [[], ["--table", ""]])
+def test_without_a_table_it_is_said_where_to_find_its_name(command: list[str], options: list[str]) -> None:
+    """A wrong call: exit code 2. A variable that is set to nothing counts as absent."""
+    stack = Stack()
+    for variable in ({}, {"STATE_TABLE": ""}):
+        result = stack.run(*command, *options, **variable)
+        assert (result.exit_code, result.stdout, stack.opened) == (2, "", [])
+        assert result.stderr.splitlines()[-1] == NO_TABLE
+
+
+def test_the_time_is_the_machines_and_the_state_the_tables_unless_said_otherwise() -> None:
+    """Only tests say otherwise."""
+    assert isinstance(Seams().clock, SystemClock)
+    assert Seams().open_store is open_table
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_without_a_region_it_is_said_how_to_name_one(aws: pytest.MonkeyPatch, command: list[str]) -> None:
+    """boto3 says only that one is missing."""
+    assert aws is not None
+    assert failed(*command) == (
+        "Error: the state table 'warmer-state' cannot be opened: You must specify a region. "
+        "Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
+    )
+
+
+def test_without_credentials_it_is_said_how_to_have_some(aws: pytest.MonkeyPatch) -> None:
+    """No call is made without them."""
+    aws.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    line = failed("resume")
+    assert line.startswith("Error: state table 'warmer-state' refused BatchGetItem: ")
+    assert line.endswith(". Log in to AWS, or set AWS_PROFILE to a profile that may read and write the table.")
+
+
+def test_an_unknown_profile_is_one_line(aws: pytest.MonkeyPatch) -> None:
+    """Whatever else boto3 does not like when a table is opened is said in its own words."""
+    aws.setenv("AWS_PROFILE", "nobody")
+    assert failed("resume") == (
+        "Error: the state table 'warmer-state' cannot be opened: The config profile (nobody) could not be found"
+    )
+
+
+def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installed for checking documents only, the command says what to install."""
+    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring", raising=False)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    assert failed("resume") == "Error: boto3 is not installed; this command needs: pip install '.[aws,cli]'"
+
+
+def test_commands_without_a_stack_load_nothing_of_aws() -> None:
+    """They start fast and work where only the cli extra is installed."""
+    loaded = "import sys, prompt_cache_warmer.cli.commands; print({'boto3', 'botocore'} & sys.modules.keys())"
+    printed = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+    assert printed.stdout == "set()\n"
