@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.settings import Settings
-from prompt_cache_warmer.wiring import sandbox
+from prompt_cache_warmer.wiring.sandbox import sandbox
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 MODEL = "claude-sonnet-4-6"
 TARGET = "handbook-agent"
-DAY_START = datetime(2026, 1, 1, 8, tzinfo=UTC)  # the emulator's clock, where it stands still, begins that night
+START = time(8)  # of the day before yesterday, UTC: it is over, and CloudWatch would still take its metrics
 DAY = timedelta(days=1)
 TICK = timedelta(minutes=4)  # the template's default
 # Office hours with a lunch break, a quiet evening, and the first one of the next morning.
@@ -122,7 +122,7 @@ class Schedules:
 def show_day(console: Console) -> bool:
     """Run the day on a local cloud of its own; tell whether it came out as claimed."""
     clock = EmulatorClock(frozen=True)
-    clock.advance((DAY_START - datetime.fromtimestamp(clock.now_seconds(), UTC)).total_seconds())
+    start = datetime.combine(datetime.now(UTC).date() - 2 * DAY, START, UTC)
     api = LocalMessagesApi(clock=clock, api_keys={API_KEY: WORKSPACE})
     schedules = three_schedules()
     with (
@@ -131,7 +131,7 @@ def show_day(console: Console) -> bool:
         Live(console=console, auto_refresh=False) as live,
     ):
         day = _Day(cloud, client, schedules)
-        for at, is_tick in moments():
+        for at, is_tick in moments(start):
             clock.advance((at - datetime.fromtimestamp(clock.now_seconds(), UTC)).total_seconds())
             if is_tick:
                 day.tick()
@@ -159,10 +159,10 @@ def handbook(copy: str) -> str:
     return f"This is the {copy} copy.\n" + "".join(_PARAGRAPH.format(number=number) for number in range(PARAGRAPHS))
 
 
-def moments() -> list[tuple[datetime, bool]]:
+def moments(start: datetime) -> list[tuple[datetime, bool]]:
     """List the day's moments in order, each with whether it is a tick; a tick comes before a request."""
-    ticks = [(DAY_START + number * TICK, True) for number in range(DAY // TICK)]
-    requests = [(_on_the_day(clock_time), False) for clock_time in REQUESTS]
+    ticks = [(start + number * TICK, True) for number in range(DAY // TICK)]
+    requests = [(_after(start, time.fromisoformat(clock_time)), False) for clock_time in REQUESTS]
     return sorted(ticks + requests, key=lambda moment: (moment[0], not moment[1]))
 
 
@@ -250,10 +250,9 @@ class _Day:
         return _usage(answer.usage.to_dict(mode="json"), schedule.ttl)
 
 
-def _on_the_day(clock_time: str) -> datetime:
-    hour, minute = map(int, clock_time.split(":"))
-    at = DAY_START.replace(hour=hour, minute=minute)
-    return at if at >= DAY_START else at + DAY
+def _after(start: datetime, clock_time: time) -> datetime:
+    at = datetime.combine(start.date(), clock_time, UTC)
+    return at if at >= start else at + DAY
 
 
 def _usage(usage: Mapping[str, Any], ttl: Ttl) -> Usage:
@@ -271,7 +270,7 @@ def _priced(usages: list[Usage]) -> Decimal:
 
 @cache  # hundreds of calls of a day are alike
 def _cost_usd(usage: Usage) -> Decimal:
-    cost = cost_usd(MODEL, usage, at=DAY_START)
+    cost = cost_usd(MODEL, usage, at=datetime.now(UTC))
     if cost is None:
         raise LookupError(f"there is no price for {MODEL}")
     return cost

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from unittest import mock
 
 from prompt_cache_warmer.settings import Settings
-from prompt_cache_warmer.wiring import Sandbox
+from prompt_cache_warmer.wiring.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +92,7 @@ class InProcessFunction:
         self._sandbox: Sandbox | None = None
         self._output = io.StringIO()
         self._app = importlib.import_module("app")
-        importlib.import_module("prompt_cache_warmer.wiring").sandbox.cache_clear()
+        importlib.import_module("prompt_cache_warmer.wiring.sandbox").sandbox.cache_clear()
 
     def invoke(self, event: Mapping[str, Any] | None) -> dict[str, Any]:
         """Invoke the handler and return its answer as the JSON Lambda would return."""

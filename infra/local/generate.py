@@ -54,10 +54,7 @@ def _readme(text: str) -> str:
         ),
         "reasons": _table(
             ("reason", "", "in words"),
-            (
-                (f"`{reason.value}`", "called" if reason.is_due else "not called", reason.sentence)
-                for reason in Reason
-            ),
+            ((f"`{reason.value}`", "called" if reason.is_due else "not called", reason.sentence) for reason in Reason),
         ),
         "settings": _table(
             ("variable", "default", "what it is"),

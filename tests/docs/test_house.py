@@ -56,7 +56,7 @@ def test_the_handler_knows_the_wiring_and_the_settings_and_nothing_else() -> Non
     ours = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert {module for module in ours if module and module.startswith("prompt_cache_warmer")} == {
         "prompt_cache_warmer.settings",
-        "prompt_cache_warmer.wiring",
+        "prompt_cache_warmer.wiring.sandbox",
     }
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cloud() -> Iterator[LocalCloud]:
-    """Return a local cloud whose Messages API has a clock that stands still."""
-    with LocalCloud(LocalMessagesApi(clock=EmulatorClock(frozen=True), api_keys={API_KEY: WORKSPACE})) as started:
+    """Return a local cloud with a state table, whose Messages API has a clock that stands still."""
+    api = LocalMessagesApi(clock=EmulatorClock(frozen=True), api_keys={API_KEY: WORKSPACE})
+    with LocalCloud(api, state=True) as started:
         yield started

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prompt_cache_warmer.rules.budget import Allowance, Spent, allowances, refusal, renewed_at, worst_case
+from prompt_cache_warmer.rules.budget import (
+    Allowance,
+    Spent,
+    allowances,
+    refusal,
+    renewed_at,
+    tightest_of_stack,
+    worst_case,
+)
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 from prompt_cache_warmer.values.money import Amount
@@ -28,6 +36,12 @@ SPENT = Spent(
 def usd(text: str | None) -> Decimal | None:
     """Read an amount, or none."""
     return None if text is None else Decimal(text)
+
+
+def caps(**written: Any) -> Caps:
+    """Return caps, money written as text."""
+    money: dict[str, Any] = {name: Decimal(value) for name, value in written.items() if "usd" in name}
+    return Caps(**{**written, **money})
 
 
 def cap(reason: Reason = Reason.TARGET_DAY_CAP, *, left: str | None = None, tokens: int | None = None) -> Allowance:
@@ -94,11 +108,7 @@ def test_a_call_of_twenty_cents_fits_or_is_refused_by_name(
     target: dict[str, Any], stack: dict[str, Any], reason: Reason | None
 ) -> None:
     """20 cents and 20,000 tokens on top of what is spent: up to the cap, not a cent or a token beyond."""
-    target_caps, stack_caps = (
-        Caps(**{name: Decimal(value) if "usd" in name else value for name, value in caps.items()})
-        for caps in (target, stack)
-    )
-    assert refusal(allowances(target_caps, stack_caps, SPENT), CALL) is reason
+    assert refusal(allowances(caps(**target), caps(**stack), SPENT), CALL) is reason
 
 
 @pytest.mark.parametrize(
@@ -164,16 +174,42 @@ def test_a_call_at_an_unknown_price_is_held_to_tokens(found: list[Allowance], re
     st.integers(1, 40),
 )
 def test_what_is_not_refused_passes_no_cap(
-    caps: list[tuple[Reason, int | None, int | None]], cents: int | None, tokens: int
+    drawn: list[tuple[Reason, int | None, int | None]], cents: int | None, tokens: int
 ) -> None:
     """Whatever is left of whichever caps, after the call none is below 0, and an unknown price met no bare USD."""
-    found = tuple(Allowance(reason, usd(None if c is None else str(c)), t) for reason, c, t in caps)
+    found = tuple(Allowance(reason, usd(None if c is None else str(c)), t) for reason, c, t in drawn)
     amount = Amount(usd(None if cents is None else str(cents)), tokens)
     if refusal(found, amount) is None:
         assert all(one.usd is None or one.usd - amount.known_usd >= 0 for one in found)
         assert all(one.tokens is None or one.tokens - tokens >= 0 for one in found)
         if cents is None and any(one.usd is not None for one in found):
             assert any(one.tokens is not None for one in found)
+
+
+@pytest.mark.parametrize(
+    ("day", "month", "worst", "reason"),
+    [
+        (("1", None), ("1", None), CALL, Reason.STACK_DAY_CAP),
+        (("1", None), ("0.9", None), CALL, Reason.STACK_MONTH_CAP),
+        ((None, 90_000), ("1", None), CALL, Reason.STACK_DAY_CAP),  # 4.5 calls before 5
+        ((None, 110_000), ("1", None), CALL, Reason.STACK_MONTH_CAP),  # 5.5 calls after 5
+        (("9", 90_000), ("1", None), CALL, Reason.STACK_DAY_CAP),
+        (("0.1", None), (None, 90_000), UNPRICED, Reason.STACK_MONTH_CAP),  # money says nothing of an unknown price
+        (("1", None), (None, 0), Amount(Decimal("0.20"), 0), Reason.STACK_DAY_CAP),
+        ((None, 1), (None, 1), Amount(Decimal("0.20"), 0), Reason.STACK_DAY_CAP),
+    ],
+)
+def test_the_stacks_tightest_cap_is_the_one_with_room_for_the_fewest_calls(
+    day: tuple[str | None, int | None], month: tuple[str | None, int | None], worst: Amount, reason: Reason
+) -> None:
+    """Money and tokens are compared in calls of 0.20 USD and 20,000 tokens; what is the target's own is not asked."""
+    found = (
+        cap(Reason.CALL_CAP, left="0"),
+        cap(Reason.TARGET_DAY_CAP, left="0"),
+        cap(Reason.STACK_DAY_CAP, left=day[0], tokens=day[1]),
+        cap(Reason.STACK_MONTH_CAP, left=month[0], tokens=month[1]),
+    )
+    assert tightest_of_stack(found, worst) is reason
 
 
 @pytest.mark.parametrize(

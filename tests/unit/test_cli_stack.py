@@ -98,7 +98,7 @@ def test_an_unknown_profile_is_one_line(aws: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed for checking documents only, the command says what to install."""
-    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring", raising=False)
+    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.aws", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
     assert failed("resume") == "Error: boto3 is not installed; this command needs: pip install '.[aws,cli]'"
 

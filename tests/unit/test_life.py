@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from prompt_cache_warmer.values.usage import Usage
 from tests.decisions import HOUR, NOW, PREFIX, ago, known, warmed
 
 OTHER_PREFIX = "b" * 64
-HABIT = Habit(used_since=ago(600), credit_usd=0)  # type: ignore[arg-type]
+HABIT = Habit(used_since=ago(600), credit_usd=Decimal(0))
 
 
 def lived(state: EntryState, **changes: Any) -> EntryState:

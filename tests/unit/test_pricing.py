@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 
-from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
+from prompt_cache_warmer.values.pricing import PrefixCosts, cost_usd, prefix_costs, savings_usd
 from prompt_cache_warmer.values.usage import Usage
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.values.body import Ttl
 
 AT = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MILLION = 1_000_000
@@ -127,3 +131,45 @@ def test_savings_are_unknown_when_the_warm_calls_cost_is() -> None:
     """A missing cost is not taken for 0."""
     usage = Usage(read_tokens=1_000)
     assert savings_usd("claude-opus-5", usage, expected_requests=1, warm_cost_usd=None, at=AT) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens", "ttl", "write", "read", "plain"),
+    [
+        # Sonnet 4.6: 6 or 3.75, 0.30 and 3 USD a million
+        ("claude-sonnet-4-6", 20_000, "1h", "0.12", "0.006", "0.06"),
+        ("claude-sonnet-4-6", 20_000, "5m", "0.075", "0.006", "0.06"),
+        # Opus 5.5 reads at a twentieth: 8 or 5, 0.20 and 4
+        ("claude-opus-5-5", 10_000, "1h", "0.08", "0.002", "0.04"),
+        ("claude-opus-5-5", 10_000, "5m", "0.05", "0.002", "0.04"),
+        # Haiku 5.5 has a tier: up to 100,000 tokens 0.2 or 0.125, 0.01 and 0.1; beyond it five times as much, but 1
+        # for an hour, for every token
+        ("claude-haiku-5-5", 100_000, "1h", "0.02", "0.001", "0.01"),
+        ("claude-haiku-5-5", 100_000, "5m", "0.0125", "0.001", "0.01"),
+        ("claude-haiku-5-5", 200_000, "1h", "0.20", "0.01", "0.10"),
+        ("claude-haiku-5-5", 200_000, "5m", "0.125", "0.01", "0.10"),
+    ],
+)
+def test_a_prefix_has_three_prices(model: str, tokens: int, ttl: Ttl, write: str, read: str, plain: str) -> None:
+    """Writing it for the time to live it is marked with, reading it, and sending it without any cache."""
+    found = prefix_costs(model, tokens, ttl, at=AT)
+    assert found == PrefixCosts(write_usd=Decimal(write), read_usd=Decimal(read), plain_usd=Decimal(plain))
+
+
+@pytest.mark.parametrize("ttl", ["5m", "1h"])
+def test_a_prefix_on_an_unknown_model_has_no_price(ttl: Ttl) -> None:
+    """None of the three, never 0; a prefix of nothing costs nothing."""
+    assert prefix_costs("claude-opus-9", 20_000, ttl, at=AT) is None
+    assert prefix_costs("claude-opus-5", 0, ttl, at=AT) == PrefixCosts(Decimal(0), Decimal(0), Decimal(0))
+
+
+def test_a_prefix_costs_what_it_costs_in_that_hour() -> None:
+    """Sonnet 4.6 lost its tier above 200,000 tokens on 13 March 2026: 300,000 cost 2.25 USD before and 1.125 after."""
+    before = datetime(2026, 3, 12, 23, 59, 59, tzinfo=UTC)
+    after = datetime(2026, 3, 13, 0, 0, 1, tzinfo=UTC)
+    found = [prefix_costs("claude-sonnet-4-6", 300_000, "5m", at=at) for at in (before, after, before)]
+    assert [costs.write_usd for costs in found if costs is not None] == [
+        Decimal("2.25"),
+        Decimal("1.125"),
+        Decimal("2.25"),
+    ]

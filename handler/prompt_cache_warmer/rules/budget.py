@@ -49,6 +49,12 @@ class Allowance:
             and (self.tokens is None or amount.tokens <= self.tokens)
         )
 
+    def calls_left(self, amount: Amount) -> Decimal:
+        """Count how many calls of an amount fit, as a fraction."""
+        in_usd = self.usd / amount.usd if self.usd is not None and amount.usd else _ENDLESS
+        in_tokens = Decimal(self.tokens) / amount.tokens if self.tokens is not None and amount.tokens else _ENDLESS
+        return min(in_usd, in_tokens)
+
     @property
     def is_used_up(self) -> bool:
         """Whether nothing at all is left."""
@@ -98,10 +104,10 @@ def refusal(found: tuple[Allowance, ...], worst: Amount | None) -> Reason | None
     return next((allowance.reason for allowance in found if not allowance.has_room(worst)), None)
 
 
-def tightest_of_stack(found: tuple[Allowance, ...]) -> Reason:
-    """Name the one of the stack's caps over time that has the least room; the day's where they are alike."""
+def tightest_of_stack(found: tuple[Allowance, ...], worst: Amount) -> Reason:
+    """Name the stack's cap over time that has room for the fewest such calls; the day's where they are alike."""
     caps = [one for one in found if one.reason in (Reason.STACK_DAY_CAP, Reason.STACK_MONTH_CAP)]
-    return min(caps, key=lambda one: (one.usd if one.usd is not None else _ENDLESS, one.tokens or 0)).reason
+    return min(caps, key=lambda one: one.calls_left(worst)).reason
 
 
 def worst_case(model: str, *, tokens: int, output_tokens: int, ttl: Ttl, speed: str | None, at: datetime) -> Amount:

@@ -198,17 +198,13 @@ class _Look:
         self._reach = timedelta(seconds=tick.interval_seconds + tick.jitter_seconds + latency_seconds)
         self.habit: Habit | None = None
         self.bound: int | None = None
-        if rule.keep == "while-used" and costs is not None and state.traffic is not None:
-            self.habit = habit_of(
-                state, costs, ttl_seconds=rule.ttl_seconds, cold_start_value_usd=rule.cold_start_value_usd
-            )
-            if self.habit is not None:
+        if rule.keep == "while-used" and costs is not None:
+            worth_usd, ttl_seconds = rule.cold_start_value_usd, rule.ttl_seconds
+            self.habit = habit_of(state, costs, ttl_seconds=ttl_seconds, cold_start_value_usd=worth_usd)
+            if self.habit is not None and state.traffic is not None:
+                last_at = state.traffic.last_at
                 self.bound = idle_bound(
-                    self.habit,
-                    costs,
-                    last_traffic_at=state.traffic.last_at,
-                    ttl_seconds=rule.ttl_seconds,
-                    cold_start_value_usd=rule.cold_start_value_usd,
+                    self.habit, costs, last_traffic_at=last_at, ttl_seconds=ttl_seconds, cold_start_value_usd=worth_usd
                 )
 
     def need(self) -> Reason:

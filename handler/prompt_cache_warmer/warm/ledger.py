@@ -63,7 +63,7 @@ class Ledger:
         if self._lacks(worst):
             await self._extend(worst)
         if self._lacks(worst):
-            return tightest_of_stack(case.allowances)
+            return tightest_of_stack(case.allowances, worst)
         self._left -= worst  # before the next wait, so that no other worker counts on it
         request = ClaimRequest(
             key=case.entry.key,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import BodySource, Clock, Index, MetricSink, RunLog, StateStore, TargetIndex
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import EntryKey
+    from prompt_cache_warmer.values.state import EntryKey, Snapshot
     from prompt_cache_warmer.warm.caller import Caller
 
 # Reasons that come and go with every call that was made.
@@ -149,17 +149,7 @@ class Warmer:
             targets_invalid=len(index.invalid_sources),
             results=tuple(results),
             problems=(*unknown, *index.problems),
-            standing=RunStanding(
-                pause=snapshot.pause if snapshot.pause is not None and now < snapshot.pause.until else None,
-                spent_today=snapshot.spent_today + spent,
-                spent_this_month=snapshot.spent_this_month + spent,
-                caps=self._policy.caps,
-                stopped_credentials=tuple(
-                    name for name, state in sorted(snapshot.credentials.items()) if state.breaker.is_open(now)
-                ),
-                is_durable=self._policy.is_durable,
-                troubles=tuple(troubles),
-            ),
+            standing=self._standing(snapshot, now, spent=spent, troubles=troubles),
         )
         if not order.dry_run:
             self._recorders.metrics.emit(
@@ -167,6 +157,21 @@ class Warmer:
             )
         self._recorders.log.finished(report)
         return report
+
+    def _standing(self, snapshot: Snapshot, now: datetime, *, spent: Amount, troubles: list[str]) -> RunStanding:
+        """Say what held for the whole run."""
+        pause = snapshot.pause
+        return RunStanding(
+            pause=pause if pause is not None and now < pause.until else None,
+            spent_today=snapshot.spent_today + spent,
+            spent_this_month=snapshot.spent_this_month + spent,
+            caps=self._policy.caps,
+            stopped_credentials=tuple(
+                name for name, state in sorted(snapshot.credentials.items()) if state.breaker.is_open(now)
+            ),
+            is_durable=self._policy.is_durable,
+            troubles=tuple(troubles),
+        )
 
     def _log_changes(self, results: Iterable[EntryResult]) -> None:
         """Log entries that are skipped for another reason than at the last run; what just outlives it is no news."""

@@ -8,7 +8,6 @@ exhaustive search.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,11 +19,10 @@ _NEVER = 1 << 200
 
 def clairvoyant_pico(prices: PricedArrivals) -> int:
     """Return the least cost, in pico-USD, with one time to live for every request."""
-    ttl_us, times_us = prices.ttl_us, prices.times_us
+    ttl_us = prices.ttl_us
     cost = prices.miss_pico[0]
-    rows = zip(pairwise(times_us), prices.refresh_pico, prices.hit_pico[1:], prices.miss_pico[1:], strict=False)
-    for (earlier, later), refresh, hit, miss in rows:
-        gap = later - earlier
+    rows = zip(prices.gaps_us, prices.refresh_pico, prices.hit_pico[1:], prices.miss_pico[1:], strict=False)
+    for gap, refresh, hit, miss in rows:
         if gap <= ttl_us:
             cost += hit
         else:
@@ -38,7 +36,7 @@ def free_clairvoyant_pico(short: PricedArrivals, long: PricedArrivals) -> int:
     plain_pico = short.plain_pico
     uncached, in_short, in_long = plain_pico[0], short.miss_pico[0], long.miss_pico[0]
     rows = zip(
-        pairwise(short.times_us),
+        short.gaps_us,
         plain_pico[1:],
         short.refresh_pico,
         short.hit_pico[1:],
@@ -49,8 +47,7 @@ def free_clairvoyant_pico(short: PricedArrivals, long: PricedArrivals) -> int:
         strict=False,
     )
     short_us, long_us = short.ttl_us, long.ttl_us
-    for (earlier, later), plain, short_refresh, short_hit, short_miss, long_refresh, long_hit, long_miss in rows:
-        gap = later - earlier
+    for gap, plain, short_refresh, short_hit, short_miss, long_refresh, long_hit, long_miss in rows:
         cold = uncached
         held_short = held_long = _NEVER
         if in_short < _NEVER:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
+from operator import add, mul, sub
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.values.money import usd_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
@@ -28,20 +31,17 @@ class Conduct:
         hits: 1 where this request found the entry alive, 0 where it was a cold start.
     """
 
-    refreshes: array[int] = field(default_factory=lambda: array("q"))
-    rewrites: bytearray = field(default_factory=bytearray)
-    hits: bytearray = field(default_factory=lambda: bytearray(b"\0"))
+    refreshes: array[int]
+    rewrites: bytearray
+    hits: bytearray
 
-    def gap(self, refreshes: int, rewrites: int, *, is_hit: bool) -> None:
-        """Add the gap behind a request, and whether the next one is a hit."""
-        self.refreshes.append(refreshes)
-        self.rewrites.append(rewrites)
-        self.hits.append(is_hit)
-
-    def end(self, refreshes: int, rewrites: int = 0) -> None:
-        """Add what was done after the last request."""
-        self.refreshes.append(refreshes)
-        self.rewrites.append(rewrites)
+    @classmethod
+    def idle(cls, prices: PricedArrivals) -> Conduct:
+        """Return the conduct of who does nothing: a request is a hit when the one before it kept the entry alive."""
+        count = len(prices)
+        hits = bytearray(1)
+        hits.extend(map(prices.ttl_us.__ge__, prices.gaps_us))
+        return cls(refreshes=array("q", bytes(8 * count)), rewrites=bytearray(count), hits=hits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Outcome:
         requests: how many there were.
         cold_starts: the requests that found nothing in the cache; the first one always does.
         warm_calls: the warm calls that were made.
-        curve: seconds and USD so far, at evenly chosen requests and at the end.
+        curve: seconds, and USD so far, before evenly chosen requests and at the end.
     """
 
     cost_pico: int
@@ -70,47 +70,31 @@ class Outcome:
 
 def settle(conduct: Conduct, prices: PricedArrivals) -> Outcome:
     """Add up what a conduct cost."""
-    step = max(1, len(prices) // CURVE_POINTS)
-    cost, curve = 0, []
-    rows = zip(
-        conduct.hits,
-        conduct.refreshes,
-        conduct.rewrites,
-        prices.hit_pico,
-        prices.miss_pico,
-        prices.refresh_pico,
-        prices.rewrite_pico,
-        strict=True,
-    )
-    for at, (is_hit, refreshes, rewrites, hit, miss, refresh, rewrite) in enumerate(rows):
-        cost += hit if is_hit else miss
-        if at % step == 0:
-            curve.append(_point(prices.times_us[at], cost))
-        if refreshes:
-            cost += refreshes * refresh
-        if rewrites:
-            cost += rewrites * rewrite
-    curve.append(_point(prices.times_us[-1], cost))
+    costs = map(sub, prices.miss_pico, map(mul, conduct.hits, map(sub, prices.miss_pico, prices.hit_pico)))
+    refreshes = map(mul, conduct.refreshes, prices.refresh_pico)
+    rewrites = map(mul, conduct.rewrites, prices.rewrite_pico)
+    cost, curve = _added(map(add, costs, map(add, refreshes, rewrites)), prices)
     return Outcome(
         cost_pico=cost,
         requests=len(prices),
         cold_starts=len(prices) - sum(conduct.hits),
         warm_calls=sum(conduct.refreshes) + sum(conduct.rewrites),
-        curve=tuple(curve),
+        curve=curve,
     )
 
 
 def settle_uncached(prices: PricedArrivals) -> Outcome:
     """Add up what requests cost that cache nothing: each is a cold start."""
+    cost, curve = _added(iter(prices.plain_pico), prices)
+    return Outcome(cost, requests=len(prices), cold_starts=len(prices), warm_calls=0, curve=curve)
+
+
+def _added(costs: Iterator[int], prices: PricedArrivals) -> tuple[int, tuple[tuple[float, float], ...]]:
+    """Add up the costs of each request and what followed it, and note the sum now and then."""
     step = max(1, len(prices) // CURVE_POINTS)
     cost, curve = 0, []
-    for at, plain in enumerate(prices.plain_pico):
-        cost += plain
-        if at % step == 0:
-            curve.append(_point(prices.times_us[at], cost))
-    curve.append(_point(prices.times_us[-1], cost))
-    return Outcome(cost, len(prices), len(prices), 0, tuple(curve))
-
-
-def _point(time_us: int, cost_pico: int) -> tuple[float, float]:
-    return time_us / MICROSECONDS, float(usd_of(cost_pico))
+    for first in range(0, len(prices), step):
+        curve.append((prices.times_us[first] / MICROSECONDS, float(usd_of(cost))))
+        cost += sum(islice(costs, step))
+    curve.append((prices.times_us[-1] / MICROSECONDS, float(usd_of(cost))))
+    return cost, tuple(curve)

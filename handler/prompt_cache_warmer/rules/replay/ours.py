@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.decision import SCHEDULE_JITTER_SECONDS, Rule, Tick, decide
@@ -64,16 +65,15 @@ class Timing:
 def while_used(prices: PricedArrivals, timing: Timing, *, cold_start_value_usd: Decimal = Decimal(0)) -> Conduct:
     """Keep the entry with ``keep: while-used``."""
     keeper = _Keeper(prices, timing, cold_start_value_usd)
-    conduct = Conduct()
-    ttl_us, times_us = prices.ttl_us, prices.times_us
-    for at in range(len(prices) - 1):
-        began_us, ended_us = times_us[at], times_us[at + 1]
-        look_us = timing.first_look_us(began_us, ttl_us)
-        refreshes, touched_us = keeper.keep(at, look_us, ended_us) if look_us < ended_us else (0, began_us)
-        conduct.gap(refreshes, 0, is_hit=ended_us - touched_us <= ttl_us)
-    last_us = times_us[-1]
-    refreshes, _ = keeper.keep(len(prices) - 1, timing.first_look_us(last_us, ttl_us), timing.end_us + 1)
-    conduct.end(refreshes)
+    conduct = Conduct.idle(prices)
+    ends = chain(islice(prices.times_us, 1, None), (timing.end_us + 1,))
+    for at, (began_us, ended_us) in enumerate(zip(prices.times_us, ends, strict=True)):
+        look_us = timing.first_look_us(began_us, prices.ttl_us)
+        if look_us < ended_us:
+            refreshes, touched_us = keeper.keep(at, look_us, ended_us)
+            conduct.refreshes[at] = refreshes
+            if at + 1 < len(prices):
+                conduct.hits[at + 1] = ended_us - touched_us <= prices.ttl_us
     return conduct
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
+from operator import sub
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import CacheWarmerError
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import pico_usd
-from prompt_cache_warmer.values.pricing import prefix_costs
+from prompt_cache_warmer.values.pricing import PrefixCosts, prefix_costs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.rules.replay.arrivals import Arrivals
     from prompt_cache_warmer.values.body import Ttl
-    from prompt_cache_warmer.values.pricing import PrefixCosts
 
 
 class UnpricedError(CacheWarmerError):
@@ -60,6 +62,7 @@ class PricedArrivals:
         ttl: the time to live's name.
         ttl_us: the time to live, in microseconds.
         times_us: when the requests start.
+        gaps_us: how long after each the next one starts; one item less.
         tokens: how many tokens each prefix has.
         costs: what a prefix of so many tokens costs, by tokens.
         refresh_pico: what a refresh after this request costs.
@@ -72,6 +75,7 @@ class PricedArrivals:
     ttl: Ttl
     ttl_us: int
     times_us: Sequence[int]
+    gaps_us: Sequence[int]
     tokens: Sequence[int]
     costs: dict[int, PrefixCosts]
     refresh_pico: Sequence[int]
@@ -93,7 +97,12 @@ def priced(arrivals: Arrivals, tariff: Tariff, ttl: Ttl) -> PricedArrivals:
     Raises:
         UnpricedError: for a model without a known price.
     """
-    costs = {tokens: tariff.costs(tokens, ttl) for tokens in set(arrivals.tokens)}
+    units = _units(tariff, ttl, min(arrivals.tokens), max(arrivals.tokens))
+    firsts = [first for first, _ in units]
+    costs = {}
+    for tokens in set(arrivals.tokens):
+        unit = units[bisect_right(firsts, tokens) - 1][1]
+        costs[tokens] = PrefixCosts(unit.write_usd * tokens, unit.read_usd * tokens, unit.plain_usd * tokens)
     value = pico_usd(tariff.cold_start_value_usd)
     pico = {
         tokens: (pico_usd(cost.write_usd), pico_usd(cost.read_usd), pico_usd(cost.plain_usd))
@@ -114,6 +123,7 @@ def priced(arrivals: Arrivals, tariff: Tariff, ttl: Ttl) -> PricedArrivals:
         ttl=ttl,
         ttl_us=TTL_SECONDS[ttl] * MICROSECONDS,
         times_us=arrivals.times_us,
+        gaps_us=array("q", map(sub, islice(arrivals.times_us, 1, None), arrivals.times_us)),
         tokens=arrivals.tokens,
         costs=costs,
         refresh_pico=refresh,
@@ -122,3 +132,28 @@ def priced(arrivals: Arrivals, tariff: Tariff, ttl: Ttl) -> PricedArrivals:
         rewrite_pico=rewrite,
         plain_pico=plain,
     )
+
+
+def _units(tariff: Tariff, ttl: Ttl, low: int, high: int) -> list[tuple[int, PrefixCosts]]:
+    """Return the prices of one token, each with the first prefix size it holds for.
+
+    A tier's price holds for the whole input and never comes back in a higher tier, so two sizes with
+    the same prices have no other between them; that saves pricing every size there is.
+    """
+    found = [(low, _unit(tariff, ttl, low))]
+    last = _unit(tariff, ttl, high)
+    while found[-1][1] != last:
+        here, same, other = found[-1][1], found[-1][0], high
+        while other - same > 1:
+            middle = (same + other) // 2
+            if _unit(tariff, ttl, middle) == here:
+                same = middle
+            else:
+                other = middle
+        found.append((other, _unit(tariff, ttl, other)))
+    return found
+
+
+def _unit(tariff: Tariff, ttl: Ttl, tokens: int) -> PrefixCosts:
+    costs = tariff.costs(tokens, ttl)
+    return PrefixCosts(costs.write_usd / tokens, costs.read_usd / tokens, costs.plain_usd / tokens)

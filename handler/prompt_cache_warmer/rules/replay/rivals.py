@@ -5,13 +5,15 @@ Their ticks are multiples of the interval, counted from the file's time 0, and a
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.rules.replay.conduct import Conduct
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
 
 # Every script that keeps a 5-minute entry alive pings every 4 minutes: the last whole minute before the lapse.
@@ -20,19 +22,15 @@ PING_INTERVAL_US = 240 * MICROSECONDS
 
 def never(prices: PricedArrivals) -> Conduct:
     """Send the application's own markers and no warm call."""
-    conduct = Conduct()
-    for earlier, later in pairwise(prices.times_us):
-        conduct.gap(0, 0, is_hit=later - earlier <= prices.ttl_us)
-    conduct.end(0)
-    return conduct
+    return Conduct.idle(prices)
 
 
 def ping_always(prices: PricedArrivals, *, end_us: int) -> Conduct:
     """Ping at every tick, around the clock, whatever the traffic does."""
-    conduct = Conduct()
-    for earlier, later in pairwise(prices.times_us):
-        conduct.gap(_ticks(earlier, later), 0, is_hit=True)
-    conduct.end(_ticks(prices.times_us[-1], end_us + 1))
+    conduct = Conduct.idle(prices)
+    for at, pings in _pinged(prices, end_us):
+        conduct.refreshes[at] = pings
+        _hold(conduct, at)
     return conduct
 
 
@@ -42,33 +40,42 @@ def ping_skipping(prices: PricedArrivals, *, end_us: int) -> Conduct:
     The request came up to a whole interval before the tick that is skipped, so the entry may lapse
     before the next one: the ping then writes it again.
     """
-    conduct = Conduct()
-    for earlier, later in pairwise(prices.times_us):
-        pings, rewrites = _skipping(earlier, later, prices.ttl_us)
-        conduct.gap(pings - rewrites, rewrites, is_hit=pings > 0 or later - earlier <= prices.ttl_us)
-    pings, rewrites = _skipping(prices.times_us[-1], end_us + 1, prices.ttl_us)
-    conduct.end(pings - rewrites, rewrites)
+    conduct = Conduct.idle(prices)
+    for at, ticks in _pinged(prices, end_us):
+        if ticks > 1:
+            touched_us = prices.times_us[at]
+            first_us = (touched_us // PING_INTERVAL_US + 2) * PING_INTERVAL_US
+            rewrites = int(first_us - touched_us > prices.ttl_us)
+            conduct.refreshes[at] = ticks - 1 - rewrites
+            conduct.rewrites[at] = rewrites
+            _hold(conduct, at)
     return conduct
 
 
 def ping_bounded(prices: PricedArrivals, *, bound: int, end_us: int) -> Conduct:
     """Ping at every tick, at most so many times behind a request, and let the entry lapse then."""
-    conduct = Conduct()
-    for earlier, later in pairwise(prices.times_us):
-        pings = min(bound, _ticks(earlier, later))
-        touched = (earlier // PING_INTERVAL_US + pings) * PING_INTERVAL_US if pings else earlier
-        conduct.gap(pings, 0, is_hit=later - touched <= prices.ttl_us)
-    conduct.end(min(bound, _ticks(prices.times_us[-1], end_us + 1)))
+    conduct = Conduct.idle(prices)
+    if not bound:
+        return conduct
+    for at, ticks in _pinged(prices, end_us):
+        pings = min(bound, ticks)
+        conduct.refreshes[at] = pings
+        touched_us = (prices.times_us[at] // PING_INTERVAL_US + pings) * PING_INTERVAL_US
+        if at + 1 < len(prices) and prices.times_us[at + 1] - touched_us <= prices.ttl_us:
+            conduct.hits[at + 1] = 1
     return conduct
 
 
-def _ticks(after_us: int, before_us: int) -> int:
-    """Count the ticks after one moment and before another."""
-    return max(0, (before_us - 1) // PING_INTERVAL_US - after_us // PING_INTERVAL_US)
+def _pinged(prices: PricedArrivals, end_us: int) -> Iterator[tuple[int, int]]:
+    """Name each request with a tick before the next one, or before the end, and count its ticks."""
+    ends = chain(islice(prices.times_us, 1, None), (end_us + 1,))
+    for at, (after_us, before_us) in enumerate(zip(prices.times_us, ends, strict=True)):
+        ticks = (before_us - 1) // PING_INTERVAL_US - after_us // PING_INTERVAL_US
+        if ticks > 0:
+            yield at, ticks
 
 
-def _skipping(after_us: int, before_us: int, ttl_us: int) -> tuple[int, int]:
-    """Count the pings of a gap, and whether the first of them is a rewrite."""
-    pings = max(0, _ticks(after_us, before_us) - 1)
-    first_us = (after_us // PING_INTERVAL_US + 2) * PING_INTERVAL_US
-    return pings, int(pings > 0 and first_us - after_us > ttl_us)
+def _hold(conduct: Conduct, at: int) -> None:
+    """Note that the request after one is a hit."""
+    if at + 1 < len(conduct.hits):
+        conduct.hits[at + 1] = 1

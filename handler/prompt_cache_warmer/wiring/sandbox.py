@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which adapter fills which port."""
+"""The sandbox: the engine of one deployment, and what it keeps between ticks."""
 
 from __future__ import annotations
 
@@ -8,37 +8,30 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from botocore.config import Config
 
 from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL, AnthropicMessages
 from prompt_cache_warmer.adapters.api_keys import ApiKeys, SecretApiKeys, StaticApiKeys
 from prompt_cache_warmer.adapters.body_cache import BodyCache
-from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
-from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
-from prompt_cache_warmer.adapters.s3_targets import READERS, S3Targets
-from prompt_cache_warmer.adapters.state_table import StateTable
+from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
 from prompt_cache_warmer.warm.batch import RunLimits
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
+from prompt_cache_warmer.wiring.aws import aws_config, state_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prompt_cache_warmer.ports import Clock, StateStore
+    from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.rules.report import RunReport
 
 # Bodies kept between ticks: a few dozen ordinary prompts, a sixteenth of the smallest sensible function.
 BODY_CACHE_BYTES = 32 * MIB_BYTES
-# A tick has minutes, not hours: an AWS call that hangs must fail while the run can still say so.
-AWS_CONNECT_TIMEOUT_SECONDS = 3
-AWS_READ_TIMEOUT_SECONDS = 15
-AWS_ATTEMPTS = 3
 SECONDS_PER_MINUTE = 60
 
 
@@ -56,7 +49,7 @@ class Sandbox:
         )
         clock = clock or SystemClock()
         targets = S3Targets(
-            Bucket(boto3.client("s3", config=_aws_config()), settings.targets_bucket),
+            Bucket(boto3.client("s3", config=aws_config()), settings.targets_bucket),
             targets_prefix=settings.targets_prefix,
             prompts_prefix=settings.prompts_prefix,
             bodies=BodyCache(BODY_CACHE_BYTES),
@@ -112,24 +105,8 @@ def sandbox(settings: Settings) -> Sandbox:
     return Sandbox(settings)
 
 
-def state_store(table: str | None) -> StateStore:
-    """Return the store of a stack's state: its table, or this process's memory without one."""
-    if table is None:
-        return MemoryState()
-    return DynamoDbState(StateTable(boto3.client("dynamodb", config=_aws_config()), table))
-
-
 def _api_keys(settings: Settings) -> ApiKeys:
     if settings.anthropic_api_key is not None:
         return StaticApiKeys(settings.anthropic_api_key.get_secret_value())
-    client = boto3.client("secretsmanager", config=_aws_config())
+    client = boto3.client("secretsmanager", config=aws_config())
     return SecretApiKeys(client, settings.anthropic_secret_id or "")
-
-
-def _aws_config() -> Config:
-    return Config(
-        connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
-        read_timeout=AWS_READ_TIMEOUT_SECONDS,
-        retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
-        max_pool_connections=READERS,
-    )
