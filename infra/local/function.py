@@ -11,8 +11,10 @@ import contextlib
 import importlib
 import io
 import json
+import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from unittest import mock
@@ -21,7 +23,7 @@ from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.wiring.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from infra.local.messages_api import EmulatorClock
 
@@ -96,19 +98,12 @@ class InProcessFunction:
 
     def invoke(self, event: Mapping[str, Any] | None) -> dict[str, Any]:
         """Invoke the handler and return its answer as the JSON Lambda would return."""
-        # Standard error goes into the same log, as in Lambda, so that whoever searches it for secrets sees all.
-        with (
-            mock.patch.dict("os.environ", self._environment, clear=True),
-            contextlib.redirect_stdout(self._output),
-            contextlib.redirect_stderr(self._output),
-        ):
+        with self.surroundings():
             try:
-                answer = self._handle(json.loads(json.dumps(event)), _Context(self._timeout_seconds))
+                return self.exchange(event)
             except Exception:
                 traceback.print_exc(file=self._output)  # as the runtime does
                 raise
-        returned: dict[str, Any] = json.loads(json.dumps(answer))
-        return returned
 
     def output(self) -> str:
         """Return everything the handler printed so far."""
@@ -118,12 +113,49 @@ class InProcessFunction:
         """Return the time as the function sees it."""
         return datetime.now(UTC) if self._clock is None else self._clock.now()
 
-    def _handle(self, event: object, context: _Context) -> dict[str, Any]:
-        """Do what ``app.py`` does, with another clock if there is one."""
-        if self._clock is None:
-            answer: dict[str, Any] = self._app.lambda_handler(event, context)
-            return answer
-        if self._sandbox is None:
+    @contextlib.contextmanager
+    def surroundings(self) -> Iterator[None]:
+        """Be the process that the handler runs in; one at a time, because environment and output are the process's."""
+        # Standard error goes into the same log, as in Lambda, so that whoever searches it for secrets sees all.
+        with (
+            mock.patch.dict("os.environ", self._environment, clear=True),
+            contextlib.redirect_stdout(self._output),
+            contextlib.redirect_stderr(self._output),
+        ):
+            yield
+
+    def start(self) -> None:
+        """Make the sandbox, inside its surroundings, where it goes by a clock that was passed."""
+        if self._sandbox is None and self._clock is not None:
             self._sandbox = Sandbox(Settings.from_environment(), clock=self._clock)
+
+    def exchange(self, event: object) -> dict[str, Any]:
+        """Do what ``app.py`` does, inside the surroundings, with another clock if there is one."""
+        self.start()
+        event, context = json.loads(json.dumps(event)), _Context(self._timeout_seconds)
         remaining = context.get_remaining_time_in_millis
-        return self._sandbox.handle(event, remaining_seconds=lambda: remaining() / _MILLISECONDS)
+        answer = (
+            self._app.lambda_handler(event, context)
+            if self._sandbox is None
+            else self._sandbox.handle(event, remaining_seconds=lambda: remaining() / _MILLISECONDS)
+        )
+        returned: dict[str, Any] = json.loads(json.dumps(answer))
+        return returned
+
+
+def invoke_at_once(functions: Sequence[InProcessFunction], event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Deliver one event to several sandboxes of one deployment at the same moment, each in a thread of its own.
+
+    Each needs a clock that is passed: without one they would all be the one sandbox of ``app.py``.
+    """
+    for function in functions:
+        with function.surroundings():
+            function.start()
+    together = threading.Barrier(len(functions))
+
+    def run(function: InProcessFunction) -> dict[str, Any]:
+        together.wait()
+        return function.exchange(event)
+
+    with functions[0].surroundings(), ThreadPoolExecutor(len(functions)) as threads:
+        return list(threads.map(run, functions))

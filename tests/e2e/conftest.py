@@ -8,6 +8,7 @@ import pytest
 
 from infra.local.cloud import API_KEY, WORKSPACE, LocalCloud
 from infra.local.messages_api import EmulatorClock, LocalMessagesApi
+from tests.deployments import Deployment, api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,3 +20,10 @@ def cloud() -> Iterator[LocalCloud]:
     api = LocalMessagesApi(clock=EmulatorClock(frozen=True), api_keys={API_KEY: WORKSPACE})
     with LocalCloud(api, state=True) as started:
         yield started
+
+
+@pytest.fixture
+def deployment() -> Iterator[Deployment]:
+    """Return a deployment whose function goes by the clock of the Messages API."""
+    with LocalCloud(api(), state=True) as started:
+        yield Deployment(started)

@@ -102,7 +102,7 @@ class Warmer:
         self._policy = policy
         self._tools = Tools(bodies=bodies, caller=caller, store=store, log=recorders.log, clock=clock)
         self._deferred: list[EntryKey] = []
-        self._skipped: dict[EntryKey, str | None] = {}
+        self._reasons: dict[EntryKey, Reason] = {}
 
     async def run(self, order: Order, *, remaining_seconds: Callable[[], float]) -> RunReport:
         """Carry out one order.
@@ -133,7 +133,7 @@ class Warmer:
         cases = docket(found, snapshot, tick, caps=self._policy.caps)
         due = [case for case in cases if case.decision.is_due]
         results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
-        self._log_changes(results)
+        self._log_changes(cases)
         spent, troubles = NOTHING, list(snapshot.unreadable)
         if order.dry_run:
             results += [planned(case.entry, case.decision) for case in due]
@@ -173,13 +173,14 @@ class Warmer:
             troubles=tuple(troubles),
         )
 
-    def _log_changes(self, results: Iterable[EntryResult]) -> None:
-        """Log entries that are skipped for another reason than at the last run; what just outlives it is no news."""
-        for result in results:
-            key = result.entry.key
-            if self._skipped.get(key, result.code) != result.code and result.code not in _NO_NEWS:
-                self._recorders.log.entry(result)
-            self._skipped[key] = result.code
+    def _log_changes(self, cases: Iterable[Case]) -> None:
+        """Log entries that are not called for another reason than at their last run; to be alive is no news."""
+        for case in cases:
+            reason = case.decision.reason
+            before = self._reasons.get(case.entry.key, reason)
+            if before is not reason and not reason.is_due and reason not in _NO_NEWS:
+                self._recorders.log.entry(skipped(case, reason))
+            self._reasons[case.entry.key] = reason
 
     async def _warm_all(
         self, due: list[Case], now: datetime, remaining_seconds: Callable[[], float]

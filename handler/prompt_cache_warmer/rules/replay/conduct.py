@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
-from itertools import islice
-from operator import add, mul, sub
+from operator import mul, sub
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.values.money import usd_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
@@ -70,10 +69,18 @@ class Outcome:
 
 def settle(conduct: Conduct, prices: PricedArrivals) -> Outcome:
     """Add up what a conduct cost."""
-    costs = map(sub, prices.miss_pico, map(mul, conduct.hits, map(sub, prices.miss_pico, prices.hit_pico)))
-    refreshes = map(mul, conduct.refreshes, prices.refresh_pico)
-    rewrites = map(mul, conduct.rewrites, prices.rewrite_pico)
-    cost, curve = _added(map(add, costs, map(add, refreshes, rewrites)), prices)
+    saved_pico = array("q", map(sub, prices.miss_pico, prices.hit_pico))
+    parts: list[tuple[int, Sequence[int], Sequence[int]]] = [(-1, conduct.hits, saved_pico)]
+    parts += [(1, conduct.refreshes, prices.refresh_pico)] if any(conduct.refreshes) else []
+    parts += [(1, conduct.rewrites, prices.rewrite_pico)] if any(conduct.rewrites) else []
+
+    def cost_pico(first: int, after: int) -> int:
+        cost = sum(prices.miss_pico[first:after])
+        for sign, counts, pico in parts:
+            cost += sign * sum(map(mul, counts[first:after], pico[first:after]))
+        return cost
+
+    cost, curve = _added(cost_pico, prices)
     return Outcome(
         cost_pico=cost,
         requests=len(prices),
@@ -85,16 +92,16 @@ def settle(conduct: Conduct, prices: PricedArrivals) -> Outcome:
 
 def settle_uncached(prices: PricedArrivals) -> Outcome:
     """Add up what requests cost that cache nothing: each is a cold start."""
-    cost, curve = _added(iter(prices.plain_pico), prices)
+    cost, curve = _added(lambda first, after: sum(prices.plain_pico[first:after]), prices)
     return Outcome(cost, requests=len(prices), cold_starts=len(prices), warm_calls=0, curve=curve)
 
 
-def _added(costs: Iterator[int], prices: PricedArrivals) -> tuple[int, tuple[tuple[float, float], ...]]:
-    """Add up the costs of each request and what followed it, and note the sum now and then."""
+def _added(cost_pico: Callable[[int, int], int], prices: PricedArrivals) -> tuple[int, tuple[tuple[float, float], ...]]:
+    """Add up what requests and what followed them cost, a stretch at a time, and note the sum before each."""
     step = max(1, len(prices) // CURVE_POINTS)
     cost, curve = 0, []
     for first in range(0, len(prices), step):
         curve.append((prices.times_us[first] / MICROSECONDS, float(usd_of(cost))))
-        cost += sum(islice(costs, step))
+        cost += cost_pico(first, first + step)
     curve.append((prices.times_us[-1] / MICROSECONDS, float(usd_of(cost))))
     return cost, tuple(curve)

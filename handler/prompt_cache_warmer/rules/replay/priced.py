@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_right
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from operator import sub
 from typing import TYPE_CHECKING
 
@@ -103,22 +103,12 @@ def priced(arrivals: Arrivals, tariff: Tariff, ttl: Ttl) -> PricedArrivals:
     for tokens in set(arrivals.tokens):
         unit = units[bisect_right(firsts, tokens) - 1][1]
         costs[tokens] = PrefixCosts(unit.write_usd * tokens, unit.read_usd * tokens, unit.plain_usd * tokens)
-    value = pico_usd(tariff.cold_start_value_usd)
-    pico = {
-        tokens: (pico_usd(cost.write_usd), pico_usd(cost.read_usd), pico_usd(cost.plain_usd))
-        for tokens, cost in costs.items()
-    }
-    refresh, hit, miss, rewrite, plain = (array("q") for _ in range(5))
-    before = 0
-    for tokens in arrivals.tokens:
-        write_pico, read_pico, plain_pico = pico[tokens]
-        shared = min(before, tokens)
-        refresh.append(read_pico)
-        hit.append(read_pico if shared == tokens else (shared * read_pico + (tokens - shared) * write_pico) // tokens)
-        miss.append(write_pico + value)
-        rewrite.append(write_pico)
-        plain.append(plain_pico + value)
-        before = tokens
+    write = {tokens: pico_usd(cost.write_usd) for tokens, cost in costs.items()}
+    read = {tokens: pico_usd(cost.read_usd) for tokens, cost in costs.items()}
+    value_pico = pico_usd(tariff.cold_start_value_usd)
+    miss = {tokens: pico + value_pico for tokens, pico in write.items()}
+    plain = {tokens: pico_usd(cost.plain_usd) + value_pico for tokens, cost in costs.items()}
+    before = chain((0,), arrivals.tokens)
     return PricedArrivals(
         ttl=ttl,
         ttl_us=TTL_SECONDS[ttl] * MICROSECONDS,
@@ -126,12 +116,24 @@ def priced(arrivals: Arrivals, tariff: Tariff, ttl: Ttl) -> PricedArrivals:
         gaps_us=array("q", map(sub, islice(arrivals.times_us, 1, None), arrivals.times_us)),
         tokens=arrivals.tokens,
         costs=costs,
-        refresh_pico=refresh,
-        hit_pico=hit,
-        miss_pico=miss,
-        rewrite_pico=rewrite,
-        plain_pico=plain,
+        refresh_pico=_by_tokens(read, arrivals),
+        hit_pico=array(
+            "q",
+            (
+                read[tokens]
+                if tokens <= shared
+                else (shared * read[tokens] + (tokens - shared) * write[tokens]) // tokens
+                for shared, tokens in zip(before, arrivals.tokens, strict=False)
+            ),
+        ),
+        miss_pico=_by_tokens(miss, arrivals),
+        rewrite_pico=_by_tokens(write, arrivals),
+        plain_pico=_by_tokens(plain, arrivals),
     )
+
+
+def _by_tokens(pico: dict[int, int], arrivals: Arrivals) -> array[int]:
+    return array("q", map(pico.__getitem__, arrivals.tokens))
 
 
 def _units(tariff: Tariff, ttl: Ttl, low: int, high: int) -> list[tuple[int, PrefixCosts]]:

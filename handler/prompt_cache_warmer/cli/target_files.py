@@ -1,0 +1,88 @@
+"""Target documents in files, as the commands take them that work before an upload: options, finding, reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from prompt_cache_warmer.adapters.documents import JSON_SUFFIXES, YAML_SUFFIXES
+from prompt_cache_warmer.adapters.file_targets import index_files, read_file
+from prompt_cache_warmer.settings import DEFAULT_PROMPTS_PREFIX
+from prompt_cache_warmer.values.problems import Problem, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from prompt_cache_warmer.ports import Index
+
+C = TypeVar("C", bound="Callable[..., Any]")
+
+_COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFiles:
+    """Where a command looks for target documents.
+
+    Attributes:
+        paths: documents, and folders of them.
+        root: the folder that stands for the bucket; None to guess it for each document.
+        prompts_prefix: the only prefix references may have.
+    """
+
+    paths: tuple[Path, ...]
+    root: Path | None
+    prompts_prefix: str
+
+    def read(self) -> Index:
+        """Read every document once, in order.
+
+        Raises:
+            UsageError: when there is none.
+        """
+        files = list(dict.fromkeys(_files(self.paths)))
+        if not files:
+            raise click.UsageError("there is no .json, .yaml or .yml file to check")
+        return index_files(
+            read_file(file, root=self.root or self._root_of(file), prompts_prefix=self.prompts_prefix) for file in files
+        )
+
+    def _root_of(self, file: Path) -> Path:
+        """Guess the folder that stands for the bucket: the first one above the file that has the prompts."""
+        parents = (file.parent, file.resolve().parent.parent)
+        return next((folder for folder in parents if (folder / self.prompts_prefix).is_dir()), file.parent)
+
+
+def file_options(command: C) -> C:
+    """Give a command ``paths``, ``root`` and ``prompts_prefix``, of which ``TargetFiles`` is made."""
+    for option in (
+        click.option("--prompts-prefix", default=DEFAULT_PROMPTS_PREFIX, show_default=True, help="As PROMPTS_PREFIX."),
+        click.option(
+            "--root",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            help="The folder that stands for the bucket: text_from is looked up below it.  "
+            "[default: the folder above targets/, else the file's own]",
+        ),
+        click.argument(
+            "paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path)
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def problem_line(problem: Problem) -> str:
+    """Say a problem as a linter does: source, place, severity, sentence, code."""
+    severity = click.style(problem.severity.value, fg=_COLOURS[problem.severity])
+    return f"{problem.source}: {problem.path}: {severity}: {problem.message} [{problem.code.value}]"
+
+
+def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.suffix in (*JSON_SUFFIXES, *YAML_SUFFIXES))
+        else:
+            yield path

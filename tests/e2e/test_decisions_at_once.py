@@ -1,0 +1,74 @@
+"""Several sandboxes of one deployment at the same moment, in threads: no entry is called twice, no cap is passed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from time import sleep
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.deployments import codes
+from tests.fakes import MODEL, document
+
+if TYPE_CHECKING:
+    from tests.deployments import Deployment
+
+# Powertools warns of time stamps that CloudWatch would refuse; the clock here stands at a day long past.
+pytestmark = pytest.mark.filterwarnings("ignore:This metric doesn't meet the requirements")
+
+MODELS = [MODEL, "claude-opus-4-8", "claude-haiku-4-5", "claude-opus-4-7", "claude-sonnet-5"]
+CAP_USD = Decimal("0.05")
+
+
+def fill(deployment: Deployment, count: int, *, characters: int, **changes: object) -> None:
+    """Upload that many targets with prompts of their own."""
+    for number in range(count):
+        text = f"You are bot {number:04}. "
+        request = {"system": (text * (characters // len(text)))}
+        deployment.cloud.put(f"targets/{number:04}.json", document(f"bot-{number:04}", request=request, **changes))
+
+
+def called(deployment: Deployment) -> Counter[tuple[str, str]]:
+    """Count the calls of each entry, by model and prompt."""
+    return Counter((call.body["model"], call.body["system"][0]["text"]) for call in deployment.calls)
+
+
+def test_two_sandboxes_with_the_same_tick_call_each_of_200_entries_once(deployment: Deployment) -> None:
+    """40 targets on 5 models: one of the two makes each call, and each reports all entries.
+
+    1,000 entries were called once each too, and took 49 s on two busy cores, most of it moto's; 200 take 9 s.
+    """
+    deployment.cloud.api.minimum_cacheable_tokens = dict.fromkeys(MODELS, 1)
+    fill(deployment, 40, characters=400, models=MODELS)
+    answers = deployment.tick_at_once([deployment.function, deployment.sandbox()])
+    assert set(called(deployment).values()) == {1}
+    assert len(called(deployment)) == 200
+    totals = [answer["totals"] for answer in answers]
+    assert [found["entries"] for found in totals] == [200, 200]
+    assert [sum(found[name] for found in totals) for name in ("written", "entries_skipped")] == [200, 200]
+
+
+def test_a_tick_that_comes_again_while_the_first_still_runs_calls_nothing_more(deployment: Deployment) -> None:
+    """The first delivery waits for slow answers; the second one, a moment later, finds every entry claimed."""
+    deployment.cloud.api.prefill_seconds = 1.5
+    fill(deployment, 5, characters=8_000)
+    late = deployment.sandbox()
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(deployment.tick_at_once, [deployment.function])
+        while not deployment.cloud.api.peak_connections:
+            sleep(0.05)
+        second = deployment.tick_at_once([late])
+    assert [codes(answer) for answer in (first.result()[0], second[0])] == [["written"] * 5, ["claimed"] * 5]
+    assert len(deployment.calls) == 5
+
+
+def test_eight_sandboxes_at_once_never_pass_the_cap_of_the_day(cloud_of_the_day: Deployment) -> None:
+    """Of 24 writes at about 0.015 USD each, a cap of 0.10 lets 6 pass, whoever of the eight makes them."""
+    deployment = cloud_of_the_day
+    fill(deployment, 24, characters=16_000)
+    sandboxes = [deployment.sandbox() for _ in range(8)]
+    answers = deployment.tick_at_once(sandboxes)
+    assert len(deployment.calls) == 6

@@ -1,0 +1,111 @@
+"""Advice: from a rate by hand, from a day by what it shows."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import exp
+
+import pytest
+
+from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, advise, advise_by_day
+from prompt_cache_warmer.rules.replay.priced import UnpricedError
+from prompt_cache_warmer.values.pricing import PrefixCosts
+from tests.replay_cases import AT, SONNET, Tariff, after_gaps
+
+HOUR = 3_600.0
+# Multiples of plain input on most models: writes 1.25 and 2, reads a tenth.
+COSTS = {
+    "5m": PrefixCosts(write_usd=Decimal("1.25"), read_usd=Decimal("0.1"), plain_usd=Decimal(1)),
+    "1h": PrefixCosts(write_usd=Decimal(2), read_usd=Decimal("0.1"), plain_usd=Decimal(1)),
+}
+
+
+def cost(rate: float, choice: Choice, *, tick: float = 0.0, value: str = "0") -> float:
+    """Return what a choice is expected to cost on a day."""
+    found = advise(rate, COSTS, tick_seconds=tick, cold_start_value_usd=Decimal(value))  # type: ignore[arg-type]
+    return float(found.forecasts[choice].cost_usd)
+
+
+@pytest.mark.parametrize(
+    ("rate", "choice"),
+    [
+        (0.5, NO_CACHING),
+        (1, NO_CACHING),
+        (3, Choice("1h", "while-used")),
+        (24, Choice("1h", "always")),
+        (1_440, Choice("1h", "always")),
+    ],
+)
+def test_the_cheapest_choice_for_a_rate(rate: float, choice: Choice) -> None:
+    """One request a day is cheapest uncached; from a few a day on an hour's entry is worth keeping."""
+    found = advise(rate, COSTS, tick_seconds=0.0)  # type: ignore[arg-type]
+    assert found.choice == choice
+    assert found.forecasts[choice].cost_usd == min(forecast.cost_usd for forecast in found.forecasts.values())
+    assert len(found.forecasts) == 7
+
+
+def test_without_caching_each_request_is_paid_in_full() -> None:
+    """Ten at 1, and at the value of a cold start."""
+    assert (cost(10, NO_CACHING), cost(10, NO_CACHING, value="0.5")) == (10.0, 15.0)
+
+
+def test_without_warming_a_random_gap_outlasts_the_hour_with_a_known_share() -> None:
+    """At 24 a day a gap is longer than an hour with a share of 1/e: misses at 2, hits at 0.1."""
+    missed = exp(-1)
+    assert cost(24, Choice("1h", "never")) == pytest.approx(24 * (2 * missed + 0.1 * (1 - missed)))
+
+
+def test_kept_always_every_request_is_a_hit() -> None:
+    """At 24 a day there are 1/(e-1) refreshes in a gap, each at a read's price."""
+    assert cost(24, Choice("1h", "always")) == pytest.approx(24 * (0.1 + 0.1 / (exp(1) - 1)))
+
+
+def test_kept_while_used_is_between_the_two() -> None:
+    """Nineteen refreshes at most: a gap longer than 20 hours is a miss."""
+    refreshes = sum(exp(-lapse) for lapse in range(1, 20))
+    missed = exp(-20)
+    expected = 24 * (0.1 * refreshes + 2 * missed + 0.1 * (1 - missed))
+    assert cost(24, Choice("1h", "while-used")) == pytest.approx(expected)
+
+
+def test_ticks_refresh_sooner_than_exact_timers() -> None:
+    """Five minutes are refreshed at every tick: the first after 2 minutes on average, then every 4."""
+    rate = 24 / 86_400
+    refreshes = exp(-rate * 120) / (1 - exp(-rate * 240))
+    assert cost(24, Choice("5m", "always"), tick=240) == pytest.approx(24 * (0.1 + 0.1 * refreshes))
+
+
+def test_an_hours_entry_is_refreshed_every_56_minutes_on_ticks() -> None:
+    """Due from 55 minutes on; a tick comes 2 minutes later on average, and the ones after it lie on ticks."""
+    rate = 24 / 86_400
+    refreshes = exp(-rate * (3_300 + 120)) / (1 - exp(-rate * 3_360))
+    assert cost(24, Choice("1h", "always"), tick=240) == pytest.approx(24 * (0.1 + 0.1 * refreshes))
+
+
+def test_a_forecast_counts_calls_and_cold_starts() -> None:
+    """At 24 a day, kept always: 24/(e-1) warm calls and no cold start."""
+    forecast = advise(24, COSTS, tick_seconds=0.0).forecasts[Choice("1h", "always")]  # type: ignore[arg-type]
+    assert (forecast.warm_calls, forecast.cold_starts) == (pytest.approx(24 / (exp(1) - 1)), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "advised"),
+    [
+        ((), "1h"),  # one request proves no rhythm
+        ((8 * HOUR,), None),  # two requests far apart: plain input is cheapest
+        ((600.0,), "1h"),  # as many, close together: the start of a burst
+        ((600.0, 12 * HOUR), "1h"),
+        ((2 * HOUR,) * 11, "1h"),  # every other hour is worth keeping
+        ((60.0,) * 1_000, "1h"),
+        ((30.0, 30.0, 4 * HOUR) * 5, "5m"),  # short bursts far apart: the cheaper write is all that counts
+    ],
+)
+def test_a_first_day_is_advised_on(gaps: tuple[float, ...], advised: str | None) -> None:
+    """On Sonnet 4.6 with exact timers."""
+    assert advise_by_day(after_gaps(*gaps), SONNET, tick_seconds=0.0) == advised
+
+
+def test_advice_needs_a_price() -> None:
+    """An unknown model is named."""
+    with pytest.raises(UnpricedError, match="the price of 'gpt-5' is not known"):
+        advise_by_day(after_gaps(60.0), Tariff("gpt-5", AT), tick_seconds=0.0)
