@@ -22,7 +22,7 @@ ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup demo test check lint types layers template-lint bench build lock generate clean
+.PHONY: help setup demo test check lint types layers template-lint bench bench-policy build lock generate clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 22
@@ -54,6 +54,9 @@ template-lint: setup .tools/checkov/.synced
 
 bench: setup ## Measure, as ratios within one run, and write tests/bench/*.md
 	PYTHONPATH=handler $(BIN)/python -m tests.bench
+
+bench-policy: setup ## Replay the recorded traffic in ../shared/traces under every rule, and write tests/bench/policy.md
+	PYTHONPATH=handler $(BIN)/python -m tests.bench.policy
 
 build: .tools/sam/.synced ## sam build, as a deployment does it
 	$(SAM) build

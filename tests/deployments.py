@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import anthropic
+
 from infra.local.cloud import API_KEY, STATE_TABLE, WORKSPACE, schedule_event
 from infra.local.emf import publish
 from infra.local.function import InProcessFunction, LocalClock, invoke_at_once
@@ -102,7 +104,7 @@ class Deployment:
 
     @property
     def calls(self) -> list[ReceivedRequest]:
-        """The warm calls the API received, refused ones too."""
+        """The calls the API received, refused ones too."""
         return [received for received in self.cloud.api.requests if received.path == MESSAGES]
 
     @property
@@ -129,9 +131,12 @@ class Deployment:
         for item in self.items():
             self.cloud.aws.dynamodb.delete_item(TableName=STATE_TABLE, Key={PARTITION_KEY: item[PARTITION_KEY]})
 
-    def report_traffic(self, target: str) -> None:
-        """Report a real request of the application, started now."""
-        asyncio.run(self._store.touch(EntryKey(target, "default", MODEL), at=self.now()))
+    def ask(self, target: str, request: dict[str, Any]) -> None:
+        """Send a real request of the application, and report it."""
+        at, body = self.now(), {"max_tokens": 1, "messages": [{"role": "user", "content": "Hello?"}], **request}
+        with anthropic.Anthropic(api_key=API_KEY, base_url=self.cloud.api.base_url, max_retries=0) as client:
+            client.post(MESSAGES, body={"model": MODEL, **body}, cast_to=dict[str, Any])
+        asyncio.run(self._store.touch(EntryKey(target, "default", MODEL), at=at))
 
     def pause(self, pause: Pause) -> None:
         """Pause all warming, as the command does."""

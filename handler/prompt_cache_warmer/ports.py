@@ -164,22 +164,36 @@ class Commit:
 class StateStore(Protocol):
     """Remembers entries, spending and pauses between runs, shared by every run of the stack.
 
-    Times are kept to the millisecond, money to the pico-USD. Every change is one conditional write to
-    one item, so any number of runs may use it at once. Every method raises ``StateUnavailableError``
-    when the store cannot be reached or refuses.
+    Times are cut to the millisecond, money is kept to the pico-USD, and money and tokens are counted and
+    capped apart. Every change is one conditional write to one item, so any number of runs may use it at
+    once, and the same claim's commit or the same lease's settling counts once however often it is sent.
+    Every method raises ``StateUnavailableError`` when the store cannot be reached or refuses.
     """
 
     async def load(self, keys: Sequence[EntryKey], *, day: date) -> Snapshot:
-        """Read the state of entries, their credentials, the spending of a UTC day and its month, and the pause."""
+        """Read the state of entries, their credentials, the spending of a UTC day and its month, and the pause.
+
+        The pause is as it was asked for, over or not. What cannot be read is unknown and named in
+        ``Snapshot.unreadable``, except a pause: one that cannot be read has no end.
+        """
 
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
-        """Claim an entry and reserve its call's worst case under its target's caps, both or neither."""
+        """Claim an entry and reserve its call's worst case under its target's caps, both or neither.
+
+        Whoever has seen the last claim may take it over: whether it is over is the caller's to say.
+        Money or tokens of which nothing is known to be wanted are held to no cap, not even an overspent one.
+
+        Returns:
+            ``TAKEN`` where the last claim was not seen, or the state is a newer version's; else ``CAPPED``
+            where the day's caps have no room.
+        """
 
     async def commit(self, commit: Commit) -> bool:
         """End a claim with what came of it; the money is committed even where the claim was lost meanwhile.
 
         Returns:
-            Whether the claim was still held, so that warmth and breaker were kept.
+            Whether the claim was still held, so that warmth and breaker were kept, now or when it was
+            committed before.
         """
 
     async def touch(self, key: EntryKey, *, at: datetime, fingerprint: str | None = None) -> bool:
@@ -190,10 +204,14 @@ class StateStore(Protocol):
         """
 
     async def lease(self, wanted: Amount, *, caps: Caps, day: date) -> Lease:
-        """Take as much of what is wanted as the stack's caps of the day and the month still have room for."""
+        """Take as much of what is wanted as the stack's caps of the day and the month still have room for.
+
+        Where there is no such cap at all, nothing is leased and everything may be spent. Where only one
+        of money and tokens is capped, the other is leased as it is wanted.
+        """
 
     async def settle(self, lease: Lease, *, spent: Amount) -> None:
-        """Put what was spent in the place of what was leased."""
+        """Put what was spent in the place of what was leased, on the lease's own day and month."""
 
     async def save_credential(self, name: str, state: CredentialState) -> bool:
         """Remember a credential's breaker, if its sequence is one above the last known.

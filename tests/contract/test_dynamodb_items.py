@@ -121,16 +121,16 @@ async def test_the_stacks_item_stays_small(dynamodb_state: DynamoDbState, dynamo
 async def test_an_entry_not_used_for_40_days_is_removed(
     dynamodb_state: DynamoDbState, dynamodb: DynamoDBClient
 ) -> None:
-    """At 40 days it is still there, after them the next claim of the target takes it away; touches count as use."""
-    for name in ("claimed", "touched", "asked-for"):
+    """At 40 days it is still there, then the target's next claim removes it; what is asked for or touched is used."""
+    for name in ("claimed", "touched", "asked-for", "resting"):
         await dynamodb_state.claim(asking(model(name)))
     await dynamodb_state.touch(model("touched"), at=at(0) + timedelta(days=1))
     for sequence, (days, left) in enumerate([(40, {"claimed", "touched"}), (41, {"touched"}), (42, set())], start=1):
         day = DAY + timedelta(days=days)
-        await dynamodb_state.load([model("asked-for")], day=day)
+        await dynamodb_state.load([model("asked-for"), model("resting")], day=day)
         await dynamodb_state.claim(asking(model("asked-for"), sequence=sequence, day=day))
         names = {name.split()[1] for name in item(dynamodb) if len(name.split()) == 3}
-        assert names == {"asked-for"} | left
+        assert names == {"asked-for", "resting"} | left
 
 
 async def test_an_entry_that_is_used_again_is_not_removed(dynamodb_state: DynamoDbState, aws: LocalAws) -> None:
@@ -170,7 +170,8 @@ async def test_records_of_a_newer_schema_are_unknown_and_not_written_over(
     assert "item 'target/support' is of schema 2, this version knows 1" in sentence
     assert "deploy the newer version again, or delete the item" in sentence
     assert await dynamodb_state.claim(asking(model("m-2"))) is ClaimAnswer.TAKEN
-    assert await dynamodb_state.claim(asking(sequence=1)) is ClaimAnswer.TAKEN
+    for caps in (Caps(), Caps(tokens_per_day=0)):
+        assert await dynamodb_state.claim(asking(sequence=1, caps=caps)) is ClaimAnswer.TAKEN
     assert not await dynamodb_state.touch(KEY, at=at(9))
     assert item(dynamodb) == before
     assert not await dynamodb_state.commit(outcome(request, amount("0.25", 5), warmth=proof()))

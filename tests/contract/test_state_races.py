@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
 
 RUNS = 32
+QUICK_CLAIMS_PER_RUN = 1000
 ENTRIES = {MemoryState: 1000, DynamoDbState: 300}  # moto does a hundred writes a second here
 
 T = TypeVar("T")
@@ -92,6 +93,22 @@ def test_claims_of_one_target_never_pass_its_cap(state: StateStore) -> None:
     assert answers.count(ClaimAnswer.CAPPED) == 22
     tokens = sum(number for number, answer in enumerate(answers) if answer is ClaimAnswer.GRANTED)
     assert asyncio.run(spent(state)) == amount(10 * PICO, tokens)
+
+
+def test_many_quick_claims_in_memory_add_up() -> None:
+    """Threads that do nothing but claim come between each other's every step."""
+    state = MemoryState()
+    sys.setswitchinterval(1e-6)
+    caps = Caps(tokens_per_day=5_000_000)
+
+    async def run(number: int) -> int:
+        answers = [
+            await state.claim(asking(model(f"m-{number}-{each}"), caps=caps)) for each in range(QUICK_CLAIMS_PER_RUN)
+        ]
+        return answers.count(ClaimAnswer.GRANTED)
+
+    assert sum(at_once(run, runs=8)) == 5000
+    assert asyncio.run(spent(state)).tokens == 5_000_000
 
 
 def test_one_entry_is_claimed_once(state: StateStore) -> None:

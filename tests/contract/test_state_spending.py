@@ -151,6 +151,18 @@ async def test_a_lease_is_settled_to_its_own_month(state: StateStore) -> None:
     assert await totals(state, day=first) == (amount("0.5", 5), amount("0.5", 5))
 
 
+async def test_a_lease_that_outlives_its_day_never_makes_spending_negative(state: StateStore) -> None:
+    """Its day was forgotten meanwhile; nobody's room grows by what is returned to it."""
+    old = await leased(state, amount("2", 2000), WIDE, day=date(2026, 10, 30))
+    for day in (date(2026, 11, 2), date(2026, 11, 3)):
+        await snapshot(state, day=day)
+        await state.settle(await leased(state, amount(), WIDE, day=day), spent=amount())
+    await state.settle(old, spent=amount("0.5", 5))
+    for total in await totals(state, day=date(2026, 10, 30)):
+        assert total.known_usd >= 0
+        assert total.tokens >= 0
+
+
 async def test_a_month_adds_up_and_old_days_are_forgotten(state: StateStore) -> None:
     """The month's sum stays when its days go; the month before yesterday's goes too."""
     for day in (date(2026, 10, 30), date(2026, 11, 1), date(2026, 11, 2), date(2026, 11, 5)):

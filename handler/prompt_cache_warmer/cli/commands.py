@@ -6,6 +6,8 @@ import click
 
 from prompt_cache_warmer.cli.check import check
 from prompt_cache_warmer.cli.pause import pause
+from prompt_cache_warmer.cli.plan import plan
+from prompt_cache_warmer.cli.replay import replay
 from prompt_cache_warmer.cli.resume import resume
 from prompt_cache_warmer.cli.schema import schema
 from prompt_cache_warmer.cli.show import show
@@ -18,5 +20,5 @@ def commands() -> None:
     """Keep the prompt caches of Claude agents warm, at the lowest price, with proof."""
 
 
-for command in (check, pause, resume, schema, show, touch):
+for command in (check, pause, plan, replay, resume, schema, show, touch):
     commands.add_command(command)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prompt_cache_warmer.ports import Index
-
-C = TypeVar("C", bound="Callable[..., Any]")
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -56,22 +55,24 @@ class TargetFiles:
         return next((folder for folder in parents if (folder / self.prompts_prefix).is_dir()), file.parent)
 
 
-def file_options(command: C) -> C:
-    """Give a command ``paths``, ``root`` and ``prompts_prefix``, of which ``TargetFiles`` is made."""
-    for option in (
-        click.option("--prompts-prefix", default=DEFAULT_PROMPTS_PREFIX, show_default=True, help="As PROMPTS_PREFIX."),
-        click.option(
-            "--root",
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
-            help="The folder that stands for the bucket: text_from is looked up below it.  "
-            "[default: the folder above targets/, else the file's own]",
-        ),
-        click.argument(
-            "paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path)
-        ),
-    ):
-        command = option(command)
-    return command
+def takes_target_files(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the arguments and options that name target documents, as its one argument ``files``."""
+
+    @click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path))
+    @click.option(
+        "--root",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="The folder that stands for the bucket: text_from is looked up below it.  "
+        "[default: the folder above targets/, else the file's own]",
+    )
+    @click.option("--prompts-prefix", default=DEFAULT_PROMPTS_PREFIX, show_default=True, help="As PROMPTS_PREFIX.")
+    @wraps(command)
+    def with_files(
+        *given: object, paths: tuple[Path, ...], root: Path | None, prompts_prefix: str, **others: object
+    ) -> None:
+        command(*given, files=TargetFiles(paths, root, prompts_prefix), **others)
+
+    return with_files
 
 
 def problem_line(problem: Problem) -> str:

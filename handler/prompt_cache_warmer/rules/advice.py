@@ -34,10 +34,14 @@ if TYPE_CHECKING:
 
 _DAY_SECONDS = 86_400
 _HOUR_US = 3_600 * MICROSECONDS
-# 5-minute entries lose far more than they can gain when traffic thins out, so they must be clearly cheaper.
+# 5-minute entries lose far more than they can gain when traffic changes, so they must be clearly cheaper,
+# on a day with enough requests to be taken for a rhythm.
 _CLEARLY_CHEAPER = Decimal("0.8")
-# One request proves no rhythm.
+_MIN_REQUESTS_FOR_5M = 12
+# One request proves no rhythm at all.
 _MIN_REQUESTS_FOR_NONE = 2
+# Costs so close are alike; real traffic has nights and bursts, and while-used is the rule that follows it.
+_AS_GOOD = Decimal("1.01")
 
 Keeping = Literal["always", "while-used", "never"]
 
@@ -75,10 +79,10 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Which choice is the cheapest, and what each is expected to cost on a day.
+    """Which choice is advised, and what each is expected to cost on a day.
 
     Attributes:
-        choice: the cheapest one.
+        choice: the cheapest one; ``while-used`` where that is as good.
         forecasts: all of them.
     """
 
@@ -116,7 +120,10 @@ def advise(
                 warm_calls=requests_per_day * warm_calls,
                 cold_starts=requests_per_day * cold_share,
             )
-    return Advice(min(forecasts, key=lambda choice: forecasts[choice].cost_usd), forecasts)
+    least_usd = min(forecast.cost_usd for forecast in forecasts.values())
+    good = [choice for choice, forecast in forecasts.items() if forecast.cost_usd <= _AS_GOOD * least_usd]
+    best = min(good, key=lambda choice: (choice.keep != "while-used", forecasts[choice].cost_usd))
+    return Advice(best, forecasts)
 
 
 def advise_by_day(day: Arrivals, tariff: Tariff, *, tick_seconds: float) -> Ttl | None:
@@ -139,7 +146,8 @@ def advise_by_day(day: Arrivals, tariff: Tariff, *, tick_seconds: float) -> Ttl 
     is_sparse = count >= _MIN_REQUESTS_FOR_NONE and all(gap > _HOUR_US for gap in gaps)
     if is_sparse and plain_pico < min(kept_pico.values()):
         return None
-    return "5m" if kept_pico["5m"] < _CLEARLY_CHEAPER * kept_pico["1h"] else "1h"
+    is_5m_clear = count >= _MIN_REQUESTS_FOR_5M and kept_pico["5m"] < _CLEARLY_CHEAPER * kept_pico["1h"]
+    return "5m" if is_5m_clear else "1h"
 
 
 def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound: int | None) -> tuple[float, float]:

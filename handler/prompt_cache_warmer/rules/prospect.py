@@ -1,0 +1,141 @@
+"""The prospect of one entry: its prices, its outlook, from when on warming pays, and what is recommended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.rules.idle_week import OpenHours, monday_before, open_hours
+from prompt_cache_warmer.rules.outlook import TTLS, PaysFrom, Terms, Way, at_most, expected, pays_from
+from prompt_cache_warmer.rules.recommendation import Recommendation, recommend
+from prompt_cache_warmer.values.limits import minimum_prefix
+from prompt_cache_warmer.values.pricing import PrefixCosts, prefix_costs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from prompt_cache_warmer.rules.advice import Forecast
+    from prompt_cache_warmer.values.body import Ttl
+    from prompt_cache_warmer.values.targets import Entry
+
+_RATE_DIGITS = 6
+_USD_DIGITS = 12  # what the state table counts in
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What keeping one entry warm will cost.
+
+    Attributes:
+        entry: the entry.
+        way: how it is kept at present.
+        hours: when its windows are open.
+        costs: what its prefix costs under each time to live; empty where the price is not known.
+        ways: what each way to keep it costs on a day; empty where nothing can be said.
+        is_bound: whether those are the most that warm calls come to, for want of a rate of requests.
+        pays: from how many requests a day ``always`` pays under each time to live; empty as ``ways`` is.
+        recommendation: what to do.
+    """
+
+    entry: Entry
+    way: Way
+    hours: OpenHours
+    costs: Mapping[Ttl, PrefixCosts]
+    ways: Mapping[Way, Forecast]
+    is_bound: bool
+    pays: Mapping[Ttl, PaysFrom]
+    recommendation: Recommendation
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as ``plan --json`` lists it."""
+        target, way = self.entry.target, self.recommendation.way
+        return {
+            "source": target.source,
+            "target": target.name,
+            "model": self.entry.model,
+            "enabled": target.enabled,
+            "keep": self.way.keep,
+            "ttl": self.way.ttl,
+            "prefix_tokens_estimate": target.prefix_tokens,
+            "open_hours_per_day": round(self.hours.hours_per_day, _RATE_DIGITS),
+            "openings_per_week": self.hours.openings,
+            "cold_start_value_usd": str(target.cold_start_value_usd),
+            "prices": {
+                ttl: {
+                    "write_usd": str(costs.write_usd),
+                    "miss_usd": str(costs.write_usd),
+                    "refresh_usd": str(costs.read_usd),
+                    "hit_usd": str(costs.read_usd),
+                    "plain_usd": str(costs.plain_usd),
+                }
+                for ttl, costs in self.costs.items()
+            },
+            "is_bound": self.is_bound,
+            "ways": [self._way_json(way, forecast) for way, forecast in self.ways.items()],
+            "pays_from_requests_per_day": {
+                ttl: {
+                    "than_not_warming": _rate(pays.than_not_warming),
+                    "until": _rate(pays.until),
+                    "than_not_caching": _rate(pays.than_not_caching),
+                }
+                for ttl, pays in self.pays.items()
+            },
+            "recommendation": {
+                "ttl": None if way is None else way.ttl,
+                "keep": None if way is None else way.keep,
+                "sentence": self.recommendation.sentence,
+            },
+        }
+
+    def _way_json(self, way: Way, forecast: Forecast) -> dict[str, Any]:
+        return {
+            "ttl": way.ttl,
+            "keep": way.keep,
+            "cost_usd_per_day": str(round(forecast.cost_usd, _USD_DIGITS).normalize()),
+            "prefix_prices_per_day": str(round(forecast.cost_usd / self.costs["5m"].plain_usd, _RATE_DIGITS)),
+            "warm_calls_per_day": round(forecast.warm_calls, _RATE_DIGITS),
+            "cold_starts_per_day": None if self.is_bound else round(forecast.cold_starts, _RATE_DIGITS),
+        }
+
+
+def prospect(entry: Entry, ttl: Ttl, requests_per_day: float | None, *, tick_seconds: float, at: datetime) -> Prospect:
+    """Say what keeping one entry warm will cost.
+
+    Args:
+        entry: the entry.
+        ttl: the shortest time to live its markers ask for: the whole of the prefix lives no longer.
+        requests_per_day: how many requests it gets on an average day; None where nobody knows.
+        tick_seconds: the interval of the ticks; more than 0.
+        at: now; prices are those of now, and windows are averaged over this week.
+    """
+    target, model, monday = entry.target, entry.model, monday_before(at)
+    found = {known: prefix_costs(model, target.prefix_tokens, known, at=at) for known in TTLS}
+    costs = {known: cost for known, cost in found.items() if cost is not None and cost.plain_usd}
+    way = Way(ttl, target.keep)
+    hours = open_hours(target.windows, monday=monday)
+    is_bound = requests_per_day is None
+    minimum = minimum_prefix(model)
+    why_not = None
+    if len(costs) < len(TTLS):
+        costs, why_not = {}, f"the price of {model!r} is not known, so nothing can be said of its costs"
+    elif minimum is not None and target.prefix_tokens < minimum.tokens:
+        caches = f"{model} caches nothing below {minimum.tokens:,} tokens"
+        why_not = f"{caches}: make the prefix longer, or set enabled: false"
+    if why_not is not None:
+        return Prospect(entry, way, hours, costs, {}, is_bound, {}, Recommendation(None, why_not))
+    terms = Terms(costs["5m"], costs["1h"], target.windows, target.cold_start_value_usd, tick_seconds, monday)
+    return Prospect(
+        entry,
+        way,
+        hours,
+        costs,
+        ways=at_most(terms) if requests_per_day is None else expected(terms, requests_per_day),
+        is_bound=is_bound,
+        pays={known: pays_from(terms, known) for known in TTLS},
+        recommendation=recommend(terms, way, requests_per_day),
+    )
+
+
+def _rate(requests_per_day: float | None) -> float | None:
+    return None if requests_per_day is None else round(requests_per_day, _RATE_DIGITS)
