@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.budget import Allowance
-from prompt_cache_warmer.rules.decision import Rule, Standing, Tick
+from prompt_cache_warmer.rules.situation import Rule, Standing, Tick
 from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.pricing import PrefixCosts
 from prompt_cache_warmer.values.state import Breaker, EntryState, Habit, Traffic, Warmth

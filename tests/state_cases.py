@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.ports import ClaimRequest, Commit
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 from prompt_cache_warmer.values.money import Amount
-from prompt_cache_warmer.values.state import UNKNOWN, Breaker, EntryKey, EntryState, Snapshot, Warmth
+from prompt_cache_warmer.values.state import UNKNOWN, Breaker, EntryKey, EntryState, Habit, Snapshot, Warmth
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
@@ -50,7 +50,9 @@ def asking(
     return ClaimRequest(key, owner, sequence, until=at(60), day=day, amount=reserved, caps=caps)
 
 
-def proof(*, warmed_at: datetime = NOON, fingerprint: str = "f-1") -> Warmth:
+def proof(
+    *, warmed_at: datetime = NOON, fingerprint: str = "f-1", used_since: datetime = NOON - timedelta(hours=9)
+) -> Warmth:
     """Return what a call proved, with a value of its own in every field."""
     return Warmth(
         fingerprint=fingerprint,
@@ -64,6 +66,7 @@ def proof(*, warmed_at: datetime = NOON, fingerprint: str = "f-1") -> Warmth:
         latency_seconds=0.25,
         idle_refreshes=3,
         idle_since=at(-600),
+        habit=Habit(used_since=used_since, credit_usd=Decimal("0.0123")),
     )
 
 

@@ -3,7 +3,7 @@
 The same requests of users go to three copies of one prompt: this service keeps the first one, as long as it
 is used and with 1-hour markers; a loop around the clock the second, with 5-minute markers, as one would write
 it in an afternoon; nobody keeps the third. Everything is executed, ticks and calls alike, and every figure is
-summed from the ``usage`` of the calls; what part one showed of single calls is not shown again.
+summed from the ``usage`` of the calls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generated files: the JSON Schema of target documents and the tables of the README.
+"""Generated files: the JSON Schema of target documents, the tables of the README and the example arrivals.
 
 ``make generate`` writes them, ``tests/docs`` compares them: what the docs say is what the code has.
 """
@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from infra.local.lambda_emulator import ROOT
+from infra.local.office_hours import csv_text
 from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
 
 README = ROOT / "README.md"
 SCHEMA = ROOT / "infra/targets.schema.json"
+ARRIVALS = ROOT / "infra/examples/arrivals/office-hours.csv"
 
 
 def generated() -> dict[Path, str]:
     """Return what each generated file should hold."""
-    return {SCHEMA: json.dumps(json_schema(), indent=2) + "\n", README: _readme(README.read_text(encoding="utf-8"))}
+    return {
+        SCHEMA: json.dumps(json_schema(), indent=2) + "\n",
+        README: _readme(README.read_text(encoding="utf-8")),
+        ARRIVALS: csv_text(),
+    }
 
 
 def main() -> None:

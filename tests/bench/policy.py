@@ -31,7 +31,7 @@ from prompt_cache_warmer.rules.replay.priced import Tariff, priced
 from prompt_cache_warmer.rules.replay.score import score
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
 
@@ -55,7 +55,10 @@ RATES = {
     "1/day": DAY_SECONDS,
 }
 DENSE = ("1/min", "1/5min", "1/15min")
-TICKS = (0.0, 240.0)
+EXACT = 0.0
+TICK = 240.0
+TICKS = (EXACT, TICK)
+BUSY_PER_DAY = 12
 # Shorter ones have no day to advise on, and fewer requests say nothing.
 MIN_DAYS = 1.0
 MIN_REQUESTS = 5
@@ -81,9 +84,9 @@ class Trace:
 
     @property
     def requests_per_day(self) -> float:
-        """The rate, over the time from the first request to the last."""
+        """The rate, over the time from the first request to the last, and at least over a day."""
         days = (self.arrivals.times_us[-1] - self.arrivals.times_us[0]) / MICROSECONDS / DAY_SECONDS
-        return len(self.arrivals) / days if days else math.inf
+        return len(self.arrivals) / max(days, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,8 @@ class Measured:
         ours_5m: ``decide_5m`` over the best fixed number of pings in hindsight, on the same ticks.
         plain_5m: the break-even bound alone over the same.
         advised: ``advised`` over the free clairvoyant.
-        cold: the cold starts of ``decide_1h`` behind the first.
-        requests: how many requests there are.
+        best_free: the cheapest of ``decide_1h``, ``decide_5m`` and no caching over it.
+        cold: the share of ``decide_1h``'s requests behind the first that are cold starts.
     """
 
     trace_rate: str
@@ -117,8 +120,8 @@ class Measured:
     ours_5m: float
     plain_5m: float
     advised: float
-    cold: int
-    requests: int
+    best_free: float
+    cold: float
 
 
 def main() -> None:
@@ -157,8 +160,8 @@ def measured(trace: Trace) -> list[Measured]:
                 ours_5m=ours["decide_5m"] / min(pings),
                 plain_5m=pings[-1] / min(pings),
                 advised=ours["advised"] / found.clairvoyant_pico,
-                cold=found.rules["decide_1h"].cold_starts - 1,
-                requests=len(trace.arrivals),
+                best_free=min(ours["decide_1h"], ours["decide_5m"], ours["uncached"]) / found.clairvoyant_pico,
+                cold=(found.rules["decide_1h"].cold_starts - 1) / max(1, len(trace.arrivals) - 1),
             )
         )
     return results
@@ -202,26 +205,29 @@ def clients() -> Iterator[Trace]:
     """Yield every production client, thinned to each rate it reaches."""
     with gzip.open(CLIENTS, "rt", encoding="utf-8", newline="") as file:
         rows = groupby(csv.DictReader(file), key=lambda row: (row["model"], row["client"]))
-        for number, ((model, client), windows) in enumerate(rows):
-            counted = [
+        counts = {
+            key: [
                 (float(row["window_start_s"]), int(row["requests"]), row["iat_family"], float(row["iat_shape"] or 1))
                 for row in windows
             ]
-            days = (counted[-1][0] + WINDOW_SECONDS - counted[0][0]) / DAY_SECONDS
-            requests = sum(count for _, count, _, _ in counted)
-            for rate, seconds in RATES.items():
-                share = days * DAY_SECONDS / seconds / requests
-                if days < MIN_DAYS or share > 1:
-                    continue
-                dice = random.Random(f"{SEED} {model} {client} {rate}")  # noqa: S311 - a repeatable sample
-                times_us = sorted(
-                    round((start + WINDOW_SECONDS * part) * MICROSECONDS)
-                    for start, count, family, shape in counted
-                    for part in thinned(dice, share, count, family, shape)
-                )
-                if len(times_us) >= MIN_REQUESTS:
-                    arrivals = Arrivals(times_us, [PREFIX_TOKENS] * len(times_us))
-                    yield Trace(f"{model} {client}", HALVES[number % 2], rate, arrivals)
+            for key, windows in rows
+        }
+    for number, ((model, client), counted) in enumerate(sorted(counts.items())):
+        days = (counted[-1][0] + WINDOW_SECONDS - counted[0][0]) / DAY_SECONDS
+        requests = sum(count for _, count, _, _ in counted)
+        for rate, seconds in RATES.items():
+            share = days * DAY_SECONDS / seconds / requests
+            if days < MIN_DAYS or share > 1:
+                continue
+            dice = random.Random(f"{SEED} {model} {client} {rate}")  # noqa: S311 - a repeatable sample
+            times_us = sorted(
+                round((start + WINDOW_SECONDS * part) * MICROSECONDS)
+                for start, count, family, shape in counted
+                for part in thinned(dice, share, count, family, shape)
+            )
+            if len(times_us) >= MIN_REQUESTS:
+                arrivals = Arrivals(times_us, [PREFIX_TOKENS] * len(times_us))
+                yield Trace(f"{model} {client}", HALVES[number % 2], rate, arrivals)
 
 
 def thinned(dice: random.Random, share: float, count: int, family: str, shape: float) -> list[float]:
@@ -278,16 +284,20 @@ def report(found: Sequence[Measured]) -> list[str]:
     return [
         "# Policy bench results",
         "",
-        "`make bench-policy` writes this file. Costs are ratios; 1 is the clairvoyant, or for 5 minutes the best fixed",
-        "number of pings in hindsight on the same ticks. The rule was shaped on the `even` half; the `odd` one was held",
-        "apart. `break-even alone` is the bound without what the entry's habit teaches.",
+        "`make bench-policy` writes this file. Costs are ratios; 1 is the clairvoyant, or for 5 minutes the",
+        "best fixed number of pings in hindsight on the same ticks. The rule was shaped on the `even` half; the",
+        "`odd` one was held apart. `break-even alone` is the bound without what the entry's habit teaches.",
         "",
-        *goals(found),
+        "`in hindsight` is what the best fixed bound for each trace would reach, or the best of the advised choices.",
+        "",
+        "| goal | at most | even | odd | in hindsight, even | odd | reached |",
+        "| :-- | --: | --: | --: | --: | --: | :-- |",
+        *(goal.row(found) for goal in goals()),
         "",
         "## By rate, means over traces",
         "",
-        "1-hour columns are against the clairvoyant with 1-hour entries. `best fixed bound` is the best bound per trace",
-        "in hindsight: what no rule that learns one bound per entry gets below.",
+        "1-hour columns are against the clairvoyant with 1-hour entries. `best fixed bound` is the best bound for each",
+        "trace in hindsight: what no rule that learns one bound per entry gets below.",
         "",
         (
             "| rate | ticks | half | traces | 1h | p95 | worst | 1h, break-even alone | 1h, best fixed bound "
@@ -322,68 +332,92 @@ def by_rate(found: Sequence[Measured]) -> Iterator[str]:
                 yield f"| {rate} | {tick:g} s | {half} | {len(rows)} | {cells} |"
 
 
-def goals(found: Sequence[Measured]) -> Iterator[str]:
-    """Write each goal beside what was reached on both halves."""
-    exact, ticks = TICKS
-    yield "| goal | at most | even | odd | reached |"
-    yield "| :-- | --: | --: | --: | :-- |"
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One goal of the owner's.
 
-    def dense(row: Measured) -> bool:
-        return row.trace_rate in DENSE
+    Attributes:
+        name: what is asked.
+        most: how much it may be.
+        is_asked: whether a trace belongs to it.
+        value: what is reached on one trace.
+        floor: what hindsight would reach on it.
+        total: how traces are put together.
+    """
 
-    def busy(row: Measured) -> bool:
-        return row.trace_rate != "coding" and row.requests_per_day >= 12
+    name: str
+    most: float
+    is_asked: Callable[[Measured], bool]
+    value: Callable[[Measured], float]
+    floor: Callable[[Measured], float]
+    total: Callable[[Iterable[float]], float] = mean
 
-    def some(row: Measured) -> bool:
-        return row.trace_rate != "coding" and 1 <= row.requests_per_day < 12
+    def row(self, found: Sequence[Measured]) -> str:
+        """Write it beside what was reached on both halves."""
+        halves = [[row for row in found if row.half == half and self.is_asked(row)] for half in HALVES]
+        reached = [self.total(map(self.value, rows)) for rows in halves]
+        floors = [self.total(map(self.floor, rows)) for rows in halves]
+        verdict = " and ".join("yes" if figure <= self.most else "no" for figure in reached)
+        figures = " | ".join(f"{figure:.4f}" for figure in (*reached, *floors))
+        return f"| {self.name} | {self.most:g} | {figures} | {verdict} |"
 
-    def ours(row: Measured) -> float:
-        return row.ours_1h
 
-    def cold(rows: Sequence[Measured]) -> float:
-        return sum(row.cold for row in rows) / sum(row.requests for row in rows)
+def is_dense(row: Measured) -> bool:
+    """Whether a trace was thinned to one of the dense rates."""
+    return row.trace_rate in DENSE
 
-    def averaged(value: Callable[[Measured], float]) -> Callable[[Sequence[Measured]], float]:
-        return lambda rows: mean(map(value, rows))
 
-    asked: list[tuple[str, float, Callable[[Measured], bool], Callable[[Sequence[Measured]], float]]] = [
-        ("1h, 1/min to 1/15min, exact: mean", 1.01, lambda row: dense(row) and row.tick == exact, averaged(ours)),
-        ("1h, 1/min to 1/15min, 4-minute ticks: mean", 1.015, lambda r: dense(r) and r.tick == ticks, averaged(ours)),
-        ("1h, 1/h, exact: mean", 1.04, lambda row: row.trace_rate == "1/h" and row.tick == exact, averaged(ours)),
-        ("1h, 1/h, ticks: mean", 1.06, lambda row: row.trace_rate == "1/h" and row.tick == ticks, averaged(ours)),
-        ("1h, 12 a day and more: worst trace", 1.20, busy, lambda rows: max(map(ours, rows))),
-        ("1h, 12 a day and more: cold starts behind the first", 0.006, busy, cold),
-        (
-            "advised, 12 a day and more, ticks: mean",
-            1.05,
-            lambda r: busy(r) and r.tick == ticks,
-            averaged(lambda r: r.advised),
-        ),
-        (
-            "advised, 1 to 12 a day, ticks: mean",
-            1.30,
-            lambda r: some(r) and r.tick == ticks,
-            averaged(lambda r: r.advised),
-        ),
-        (
-            "5m, 1/min to 1/15min, exact: mean",
-            1.03,
-            lambda r: dense(r) and r.tick == exact,
-            averaged(lambda r: r.ours_5m),
-        ),
-        (
-            "5m, 1/min to 1/15min, ticks: mean",
-            1.03,
-            lambda r: dense(r) and r.tick == ticks,
-            averaged(lambda r: r.ours_5m),
-        ),
-        ("1h, coding sessions with a day's tail: mean", 1.10, lambda row: row.trace_rate == "coding", averaged(ours)),
+def is_hourly(row: Measured) -> bool:
+    """Whether a trace was thinned to one request an hour."""
+    return row.trace_rate == "1/h"
+
+
+def is_coding(row: Measured) -> bool:
+    """Whether a trace is a coding session."""
+    return row.trace_rate == "coding"
+
+
+def is_busy(row: Measured) -> bool:
+    """Whether a client has a dozen requests a day and more."""
+    return not is_coding(row) and row.requests_per_day >= BUSY_PER_DAY
+
+
+def is_sparse(row: Measured) -> bool:
+    """Whether a client has one to a dozen requests a day."""
+    return not is_coding(row) and 1 <= row.requests_per_day < BUSY_PER_DAY
+
+
+def exactly(is_asked: Callable[[Measured], bool]) -> Callable[[Measured], bool]:
+    """Ask for exact timers only."""
+    return lambda row: is_asked(row) and row.tick == EXACT
+
+
+def on_ticks(is_asked: Callable[[Measured], bool]) -> Callable[[Measured], bool]:
+    """Ask for ticks only."""
+    return lambda row: is_asked(row) and row.tick == TICK
+
+
+def goals() -> list[Goal]:
+    """Return the owner's goals."""
+    hours = (lambda row: row.ours_1h, lambda row: row.best_1h)
+    advice = (lambda row: row.advised, lambda row: row.best_free)
+    pings = (lambda row: row.ours_5m, lambda _: 1.0)
+    cold = (lambda row: row.cold, lambda _: 0.0)
+    return [
+        Goal("1h, 1/min to 1/15min, exact timers: mean", 1.01, exactly(is_dense), *hours),
+        Goal("1h, 1/min to 1/15min, 4-minute ticks: mean", 1.015, on_ticks(is_dense), *hours),
+        Goal("1h, 1/h, exact timers: mean", 1.04, exactly(is_hourly), *hours),
+        Goal("1h, 1/h, 4-minute ticks: mean", 1.06, on_ticks(is_hourly), *hours),
+        Goal("1h, 12 a day and more: worst trace", 1.20, is_busy, *hours, total=max),
+        Goal("1h, 1/min to 1/15min: share of cold starts behind the first: mean", 0.006, is_dense, *cold),
+        Goal("1h, 12 a day and more: share of cold starts behind the first: mean", 0.006, is_busy, *cold),
+        Goal("advised, 12 a day and more, 4-minute ticks: mean", 1.05, on_ticks(is_busy), *advice),
+        Goal("advised, 1 to 12 a day, 4-minute ticks: mean", 1.30, on_ticks(is_sparse), *advice),
+        Goal("5m, 1/min to 1/15min, exact timers: mean", 1.03, exactly(is_dense), *pings),
+        Goal("5m, 1/min to 1/15min, 4-minute ticks: mean", 1.03, on_ticks(is_dense), *pings),
+        Goal("5m, 1/h, 4-minute ticks: mean", 1.03, on_ticks(is_hourly), *pings),
+        Goal("1h, coding sessions with a day behind them: mean", 1.10, is_coding, *hours),
     ]
-    for name, most, is_asked, value in asked:
-        reached = [value([row for row in found if row.half == half and is_asked(row)]) for half in HALVES]
-        verdict = " and ".join("yes" if figure <= most else "no" for figure in reached)
-        figures = " | ".join(f"{figure:.4f}" for figure in reached)
-        yield f"| {name} | {most:g} | {figures} | {verdict} |"
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ async def test_a_commit_replaces_warmth_and_breaker_whole(state: StateStore) -> 
     await state.commit(outcome(request, NOTHING, warmth=proof(), breaker=OPEN))
     request = asking(sequence=1)
     await state.claim(request)
-    bare = replace(proof(), message_id=None, idle_since=None, ttl_seconds=None)
+    bare = replace(proof(), message_id=None, idle_since=None, ttl_seconds=None, habit=None)
     assert await state.commit(outcome(request, NOTHING, warmth=bare, breaker=CLOSED))
     assert await known(state) == EntryState(sequence=2, warmth=bare)
 
@@ -338,13 +338,13 @@ async def test_times_are_kept_to_the_millisecond(state: StateStore) -> None:
         outcome(
             request,
             NOTHING,
-            warmth=proof(warmed_at=at(0) + fine),
+            warmth=proof(warmed_at=at(0) + fine, used_since=at(-99) + fine),
             breaker=replace(OPEN, opened_at=at(1) + fine, open_until=at(2) + fine),
         )
     )
     assert await known(state) == EntryState(
         sequence=1,
-        warmth=proof(warmed_at=at(0) + cut),
+        warmth=proof(warmed_at=at(0) + cut, used_since=at(-99) + cut),
         traffic=Traffic(at(-1) + cut),
         breaker=replace(OPEN, opened_at=at(1) + cut, open_until=at(2) + cut),
     )

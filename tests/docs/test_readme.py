@@ -114,6 +114,18 @@ def test_the_commands_on_a_stack_print_what_the_readme_shows() -> None:
     assert printed.rstrip("\n") == block("pause output")
 
 
+@pytest.mark.parametrize("name", ["plan output", "replay output"])
+def test_plan_and_replay_print_what_the_readme_shows(name: str) -> None:
+    """Every line of the transcript and no other."""
+    command, *lines = block(name).splitlines()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        result = Stack().run(*shlex.split(command)[2:])
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == lines
+    assert max(map(len, lines)) <= 80
+
+
 def test_the_prices_named_in_the_readme_are_the_models_own() -> None:
     """50,000 tokens read, once and 360 times a day."""
     refresh = cost_usd("claude-sonnet-4-6", Usage(read_tokens=50_000), at=EPOCH)

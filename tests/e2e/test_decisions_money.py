@@ -33,14 +33,14 @@ def tokens_of(deployment: Deployment) -> int:
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        pytest.param(Fault(kind="delay", seconds=2, path=MESSAGES), "timeout", id="timeout"),
-        pytest.param(Fault(kind="slow_body", seconds=3, path=MESSAGES), "timeout", id="an answer that is cut off"),
+        pytest.param(Fault(kind="delay", seconds=4, path=MESSAGES), "timeout", id="timeout"),
+        pytest.param(Fault(kind="slow_body", seconds=6, path=MESSAGES), "timeout", id="an answer that is cut off"),
         pytest.param(Fault(kind="drop", path=MESSAGES), "unreachable", id="lost connection"),
     ],
 )
 def test_a_call_without_an_answer_is_counted_at_its_worst_case(deployment: Deployment, fault: Fault, code: str) -> None:
     """It may be billed, so under a cap it is sent once; the next tick's call is counted on top, at its real cost."""
-    capped = Deployment(deployment.cloud, MAX_USD_PER_DAY=AMPLE_USD, REQUEST_TIMEOUT_SECONDS="1")
+    capped = Deployment(deployment.cloud, MAX_USD_PER_DAY=AMPLE_USD, REQUEST_TIMEOUT_SECONDS="2")
     capped.cloud.put("targets/a.json", document("a", request=prompt("5m")))
     capped.cloud.api.faults.add(fault)
     failed, good = capped.ticks(2)

@@ -164,7 +164,7 @@ def test_no_prompt_and_no_key_is_in_the_output_or_in_the_table(deployment: Deplo
     deployment.cloud.api.api_keys = {key: "wrkspc_local"}
     planted = prompt("5m", f"You know {CANARY}-prompt. ")
     watched = Deployment(
-        deployment.cloud, MAX_USD_PER_DAY="1", REQUEST_TIMEOUT_SECONDS="1", LOG_LEVEL="DEBUG", METRIC_DETAIL="entry"
+        deployment.cloud, MAX_USD_PER_DAY="1", REQUEST_TIMEOUT_SECONDS="2", LOG_LEVEL="DEBUG", METRIC_DETAIL="entry"
     )
     watched.cloud.put("targets/good.json", document("good", request=planted))
     watched.cloud.put("targets/refused.json", document("refused", models=["claude-opus-4-8"], request=planted))
@@ -172,7 +172,7 @@ def test_no_prompt_and_no_key_is_in_the_output_or_in_the_table(deployment: Deplo
     watched.cloud.api.faults.add(Fault(kind="status", status=400, model="claude-opus-4-8", message=quoted, times=None))
     answers: list[Any] = watched.ticks(2)
     refusal = Fault(kind="status", status=401, message=quoted)
-    for fault in (Fault(kind="garbage"), Fault(kind="delay", seconds=2), refusal):
+    for fault in (Fault(kind="garbage"), Fault(kind="delay", seconds=4), refusal):
         watched.cloud.api.faults.add(fault)
         answers += watched.ticks(1)
     items = watched.items()

@@ -66,11 +66,11 @@ def test_kept_always_every_request_is_a_hit() -> None:
 
 
 def test_kept_while_used_is_between_the_two() -> None:
-    """Nineteen refreshes at most: a gap longer than 20 hours is a miss."""
-    refreshes = sum(exp(-lapse) for lapse in range(1, 20))
-    missed = exp(-20)
-    expected = 24 * (0.1 * refreshes + 2 * missed + 0.1 * (1 - missed))
-    assert cost(24, Choice("1h", "while-used")) == pytest.approx(expected)
+    """Nineteen refreshes at most: at three a day a gap is longer than 20 hours with a share of e to the -2.5."""
+    refreshes = sum(exp(-lapse / 8) for lapse in range(1, 20))
+    missed = exp(-20 / 8)
+    expected = 3 * (0.1 * refreshes + 2 * missed + 0.1 * (1 - missed))
+    assert cost(3, Choice("1h", "while-used")) == pytest.approx(expected)
 
 
 def test_ticks_refresh_sooner_than_exact_timers() -> None:
@@ -103,6 +103,7 @@ def test_a_forecast_counts_calls_and_cold_starts() -> None:
         ((600.0, 12 * HOUR), "1h"),
         ((2 * HOUR,) * 11, "1h"),  # every other hour is worth keeping
         ((60.0,) * 1_000, "1h"),
+        ((4.8 * HOUR,) * 4, "1h"),  # the first write is not paid again on the next such day
         ((30.0,) * 11, "5m"),  # one burst a day: the cheaper write is all that counts
         ((30.0,) * 10, "1h"),  # too few to tell
     ],

@@ -24,6 +24,32 @@ from prompt_cache_warmer.values.document import json_schema
             ["Usage: commands check [OPTIONS] FILE...", "--root", "--prompts-prefix", "--strict", "--json", "prompts/"],
         ),
         (["check", "-h"], ["Exits with 1"]),
+        (
+            ["plan", "--help"],
+            [
+                "Usage: commands plan [OPTIONS] FILE...",
+                "--root",
+                "--prompts-prefix",
+                "--requests-per-day N",
+                "[default: 4; 1<=x<=60]",
+                "what is not\n  known is null",
+            ],
+        ),
+        (
+            ["replay", "--help"],
+            [
+                "Usage: commands replay [OPTIONS] ARRIVALS.csv...",
+                "[default: claude-sonnet-4-6]",
+                "--prefix-tokens N",
+                "--ttl [5m|1h|both]",
+                "--cold-start-value-usd USD",
+                "--tick-seconds S",
+                "[default: 240]",
+                "--end-seconds S",
+                "OUT-1.png",
+                "are JSON numbers",
+            ],
+        ),
         (["schema", "--help"], ["Usage: commands schema [OPTIONS]", "for editors and pipelines"]),
         (
             ["pause", "--help"],

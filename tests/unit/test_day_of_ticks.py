@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prompt_cache_warmer.rules.decision import Rule, Tick, decide
+from prompt_cache_warmer.rules.decision import decide
 from prompt_cache_warmer.rules.life import warmth_after
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.situation import Rule, Tick
 from prompt_cache_warmer.rules.verdict import Verdict, verdict_of
 from prompt_cache_warmer.values.state import UNKNOWN, EntryState, Traffic
 from prompt_cache_warmer.values.usage import Usage

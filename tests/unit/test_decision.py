@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prompt_cache_warmer.rules.decision import FREE, Decision, Rule, Standing, Tick, decide
+from prompt_cache_warmer.rules.decision import Decision, decide
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.situation import FREE, Rule, Standing, Tick
 from prompt_cache_warmer.values.money import Amount
-from prompt_cache_warmer.values.state import UNKNOWN, Claim, EntryState, Pause
+from prompt_cache_warmer.values.state import UNKNOWN, Claim, EntryState, Pause, Toucher
 from tests.decisions import (
     COSTS,
     FIVE_MINUTES,
@@ -222,6 +223,7 @@ def test_a_decision_is_a_frozen_record_of_its_figures() -> None:
     assert decided == Decision(
         Reason.DUE,
         tick(),
+        touched_by=Toucher.WARM_CALL,
         lapses_at=ago(-4),
         due_at=NOW,
         idle_refreshes=1,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prompt_cache_warmer.rules.decision import Rule, Standing, decide
+from prompt_cache_warmer.rules.decision import decide
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.situation import Rule, Standing
 from prompt_cache_warmer.values.state import UNKNOWN, Claim, EntryState, Pause, Traffic
 from tests.decisions import (
     COSTS,

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from prompt_cache_warmer.rules.budget import Allowance
-from prompt_cache_warmer.rules.decision import FREE, Decision, Rule, Standing, Tick, decide
+from prompt_cache_warmer.rules.decision import Decision, decide
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.situation import FREE, Rule, Standing, Tick
 from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.state import CLOSED, UNKNOWN, Breaker, Claim, EntryState, Pause, Traffic, Warmth
 from tests.decisions import COSTS, HOUR, NOW, OFFICE_HOURS, PREFIX, TEN_MINUTES, habit

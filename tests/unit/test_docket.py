@@ -21,6 +21,7 @@ from prompt_cache_warmer.values.state import (
     Habit,
     Pause,
     Snapshot,
+    Toucher,
     Traffic,
 )
 from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries
@@ -279,6 +280,7 @@ def test_who_waits_for_a_trial_keeps_the_figures() -> None:
     assert waiting == Decision(
         Reason.CREDENTIAL_ON_TRIAL,
         tick(),
+        touched_by=Toucher.WARM_CALL,
         lapses_at=ago(40),
         due_at=ago(-4),
         costs=PrefixCosts(Decimal("0.06"), Decimal("0.003"), Decimal("0.03")),

@@ -93,6 +93,7 @@ def test_it_is_as_cheap_as_the_best_that_search_finds(
         ((301,), "0.435", "0.63", "0.435"),  # one refresh and one hit, or all the hour's own
         ((3_601,), "0.75", "0.66", "0.60"),  # 12 refreshes are dearer than a write; caching nothing is cheaper still
         ((3_600, 3_600, 3_600), "1.455", "0.69", "0.69"),  # 11 refreshes and a hit, 0.36, against a write
+        ((3_600, 3_600, 3_600, 86_400), "1.83", "1.29", "0.99"),  # kept for three hours, then let go
         ((68_400,), "0.75", "1.17", "0.60"),  # 18 refreshes and a hit: 0.57 against a write of 0.60
         ((72_000,), "0.75", "1.20", "0.60"),  # 19 and a hit: 0.60, as much as the write
         ((10, 86_400, 10), "0.81", "1.26", "0.81"),  # two bursts, each written once

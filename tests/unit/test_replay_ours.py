@@ -14,7 +14,7 @@ from prompt_cache_warmer.rules.replay.arrivals import Arrivals
 from prompt_cache_warmer.rules.replay.clairvoyant import clairvoyant_pico
 from prompt_cache_warmer.rules.replay.conduct import Conduct, settle
 from prompt_cache_warmer.rules.replay.ours import Timing, while_used
-from tests.replay_cases import MODELS, TOKENS, after_gaps, priced_at
+from tests.replay_cases import MODELS, TOKENS, after_gaps, arrivals, priced_at
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
@@ -68,6 +68,11 @@ def test_exact_timers_refresh_at_each_lapse(gap: float, made: int, hit: int) -> 
 def test_ticks_refresh_while_the_next_one_could_be_late(ttl: Ttl, gap: float, made: int) -> None:
     """The first request comes at a tick."""
     assert refreshes(gap, ttl=ttl, tick=240) == [made, 0]
+
+
+def test_a_late_tick_is_allowed_for() -> None:
+    """Touched at 20 s, it lapses at 3,620: the tick at 3,600 would do if it came on time, so the one at 3,360 does."""
+    assert list(replayed(priced_at("claude-sonnet-4-6", arrivals(20, 3_500), "1h"), tick=240).refreshes) == [1, 0]
 
 
 def test_an_entry_is_kept_as_long_as_it_was_in_use() -> None:

@@ -53,6 +53,12 @@ def test_every_rule_has_its_figures() -> None:
     assert (found["rules"]["decide_5m"]["cold_starts"], found["rules"]["decide_5m"]["warm_calls"]) == (3, 4)
 
 
+def test_who_never_warms_has_its_own_time_to_live() -> None:
+    """Half an hour is a hit for an hour's entry, 0.60 + 0.03, and a second write for one of five minutes."""
+    rules = score(after_gaps(HOUR / 2), SONNET, tick_seconds=0.0).as_json()["rules"]
+    assert (rules["never_1h"]["cost_usd"], rules["never_5m"]["cost_usd"]) == (0.63, 0.75)
+
+
 def test_no_caching_may_be_advised() -> None:
     """Two requests eight hours apart: plain input, and every request is cold."""
     found = score(after_gaps(8 * HOUR), SONNET, tick_seconds=240.0)
@@ -85,7 +91,17 @@ def test_an_unknown_model_is_named() -> None:
         score(arrivals(0), Tariff("gpt-5", AT), tick_seconds=0.0)
 
 
-@pytest.mark.parametrize("sizes", [[99_999, 100_000, 100_001, 250_000], [7], [100_001, 400_000]])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [99_998, 100_000, 100_001],
+        [99_996, 100_001, 100_008],
+        [99_999, 100_000, 100_001, 250_000],
+        [7],
+        [9, 100_000, 100_001],
+        [100_001, 400_000],
+    ],
+)
 def test_prices_of_every_size_are_those_of_the_service(sizes: list[int]) -> None:
     """Haiku 5.5 costs five times as much above 100,000 tokens: both sides of the tier, and only one."""
     found = priced_at("claude-haiku-5-5", Arrivals(list(range(len(sizes))), sizes), "5m").costs

@@ -27,11 +27,12 @@ from prompt_cache_warmer.adapters.state_records import (
     time,
     time_of,
 )
-from prompt_cache_warmer.values.state import Breaker, Claim, Pause, Warmth
+from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Pause, Warmth
 
 TEXTS = st.text(max_size=20)
 COUNTS = st.integers(0, 10**18)
 TIMES = st.integers(0, milliseconds(datetime.max.replace(tzinfo=UTC))).map(time_of)
+HABITS = st.builds(Habit, used_since=TIMES, credit_usd=st.decimals(0, 10**6, allow_nan=False))
 WARMTHS = st.builds(
     Warmth,
     fingerprint=TEXTS,
@@ -45,6 +46,7 @@ WARMTHS = st.builds(
     latency_seconds=st.floats(0, 1e6),
     idle_refreshes=COUNTS,
     idle_since=st.none() | TIMES,
+    habit=st.none() | HABITS,
 )
 BREAKERS = st.builds(
     Breaker,
@@ -78,6 +80,7 @@ def test_a_record_comes_back_whole(data: st.DataObject, strategy: Any, reader: A
         (Breaker, state_records._BREAKER),
         (Claim, state_records._CLAIM),
         (Pause, state_records._PAUSE),
+        (Habit, state_records._HABIT),
     ],
 )
 def test_every_field_of_a_record_is_read(kind: Any, readers: dict[str, Any]) -> None:

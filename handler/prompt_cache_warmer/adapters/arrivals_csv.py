@@ -14,8 +14,8 @@ import io
 import zlib
 from array import array
 from dataclasses import dataclass, field
-from itertools import chain, islice, repeat
-from operator import itemgetter, le, mul
+from itertools import chain, islice
+from operator import itemgetter, le
 from typing import TYPE_CHECKING, BinaryIO
 
 from prompt_cache_warmer.rules.replay.arrivals import (
@@ -69,12 +69,15 @@ def read_arrivals_csv(file: BinaryIO, *, prefix_tokens: int | None) -> Arrivals:
         table = _Table.of(header, prefix_tokens)
         before = rows.line_num
         while block := list(islice(rows, _BLOCK_ROWS)):
-            table.add(_Block(block, first_line=before + 1, last_line=rows.line_num))
+            table.add(_Block(block, first_line=before + 1))
             before = rows.line_num
     except csv.Error as error:
         raise ArrivalsError(f"line {rows.line_num}: not CSV: {error}") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ArrivalsError(f"after line {rows.line_num}: the gzip file is damaged or cut off: {error}") from error
+    finally:  # the file is the caller's, to close or to leave open
+        text.detach()
+        buffered.detach()
     if not table.times_us:
         raise ArrivalsError("there is no row below the header; at least one arrival is needed")
     return Arrivals(table.times_us, table.tokens)
@@ -82,11 +85,10 @@ def read_arrivals_csv(file: BinaryIO, *, prefix_tokens: int | None) -> Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some rows of a file, and the lines they stand on."""
+    """Some rows of a file, and the line the first one begins on."""
 
     rows: Sequence[Row]
     first_line: int
-    last_line: int
 
     def numbered(self) -> Iterator[tuple[int, Row]]:
         """Name the line each row begins on; a quoted cell may go over several."""
@@ -144,12 +146,12 @@ class _Table:
         try:
             seconds = list(map(float, map(itemgetter(self.time), rows)))
             tokens = self._token_column(rows)
-        except ValueError:
+        except (ValueError, OverflowError):
             return False
         in_order = all(map(le, chain((self.last_s,), seconds), seconds))  # False where there is a NaN
         if not in_order or seconds[-1] > MAX_TIME_SECONDS or min(tokens) < 1 or max(tokens) > MAX_TOKENS:
             return False
-        self.times_us.extend(map(round, map(mul, seconds, repeat(float(MICROSECONDS)))))
+        self.times_us.extend([round(time_s * MICROSECONDS) for time_s in seconds])
         self.tokens.extend(tokens)
         self.last_s = seconds[-1]
         return True
@@ -172,7 +174,7 @@ class _Table:
                 raise _wrong(line, name, cell, _NOT_UTF8)
         seconds = _seconds(line, row[self.time], self.last_s)
         tokens = self._row_tokens(line, row)
-        self.times_us.append(round(seconds * float(MICROSECONDS)))
+        self.times_us.append(round(seconds * MICROSECONDS))
         self.tokens.append(tokens)
         self.last_s = seconds
 

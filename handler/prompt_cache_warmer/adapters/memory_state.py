@@ -25,6 +25,7 @@ from prompt_cache_warmer.values.state import (
     CredentialState,
     EntryKey,
     EntryState,
+    Habit,
     Lease,
     Pause,
     Snapshot,
@@ -44,7 +45,7 @@ _DAYS_KEPT = timedelta(days=1)
 
 _UNKNOWN_CREDENTIAL = CredentialState()
 
-R = TypeVar("R", Warmth, Breaker, Claim, Pause)
+R = TypeVar("R", Warmth, Breaker, Claim, Pause, Habit)
 
 
 @dataclass(slots=True)
@@ -208,6 +209,11 @@ def _seen(state: EntryState) -> EntryState:
 
 def _kept(record: R) -> R:
     """Return a record as every store keeps it: its times are cut to the millisecond."""
-    values: dict[str, Any] = {each.name: getattr(record, each.name) for each in fields(record)}
-    times = {name: time_of(milliseconds(at)) for name, at in values.items() if isinstance(at, datetime)}
-    return type(record)(**(values | times))
+    kept: dict[str, Any] = {each.name: _cut(getattr(record, each.name)) for each in fields(record)}
+    return type(record)(**kept)
+
+
+def _cut(value: object) -> object:
+    if isinstance(value, datetime):
+        return time_of(milliseconds(value))
+    return _kept(value) if isinstance(value, Habit) else value

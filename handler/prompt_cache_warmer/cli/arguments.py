@@ -17,7 +17,8 @@ from prompt_cache_warmer.values.problems import shown
 from prompt_cache_warmer.values.validation import PATTERN_WORDS
 
 MAX_REASON_CHARACTERS = 200  # it stands behind every skipped entry of a report: a sentence and no story
-MAX_NUMBER = 10**9  # a request every 86 microseconds, or 31 years: beyond it a number is a slip of the pen
+MAX_REQUESTS_PER_DAY = 10_000_000  # a hundred a second hold their prefix by themselves
+MAX_SECONDS = 366 * 86_400  # a year: nobody keeps an entry idle for longer
 
 # Six digits: whatever is written, adding it to a time overflows no calendar.
 _DURATION = re.compile(r"(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?")
@@ -65,19 +66,19 @@ def reason(value: str) -> str:
     return words
 
 
-def above_zero(value: str) -> float:
-    """Read a number that is more than 0."""
+def requests_per_day(value: str) -> float:
+    """Read a number of requests; more than 0, and not always whole."""
     number = _number(value)
-    if number is None or number <= 0:
-        raise _refused(value, f"numbers above 0, up to {MAX_NUMBER:,}")
+    if number is None or not 0 < number <= MAX_REQUESTS_PER_DAY:
+        raise _refused(value, f"numbers above 0, up to {MAX_REQUESTS_PER_DAY:,}")
     return number
 
 
 def seconds(value: str) -> float:
     """Read a number of seconds; 0 is one."""
     number = _number(value)
-    if number is None or number < 0:
-        raise _refused(value, f"0 to {MAX_NUMBER:,} seconds")
+    if number is None or not 0 <= number <= MAX_SECONDS:
+        raise _refused(value, f"0 to {MAX_SECONDS:,} seconds")
     return number
 
 
@@ -98,12 +99,11 @@ def utc_text(at: datetime) -> str:
 
 
 def _number(value: str) -> float | None:
-    """Read a number that can be computed with; None for anything else, NaN included."""
+    """Read a number; None for what is none."""
     try:
-        number = float(value)
+        return float(value)
     except ValueError:
         return None
-    return number if abs(number) <= MAX_NUMBER else None
 
 
 def _matching(pattern: str, value: str) -> str:

@@ -32,7 +32,7 @@ _TICK_MINUTES = Settings.model_fields["tick_minutes"]
 @takes_target_files
 @click.option(
     "--requests-per-day",
-    type=arguments.above_zero,
+    type=arguments.requests_per_day,
     metavar="N",
     help="How many requests of the application each entry gets on an average day. Without it the costs that "
     "depend on traffic are left out, and those of warm calls are the most they can be.",
@@ -84,7 +84,7 @@ def plan(
     else:
         for problem in errors:
             click.echo(problem_line(problem))
-        Console().print(plan_table(prospects, requests_per_day))
+        Console().print(plan_table(prospects, requests_per_day), soft_wrap=True)
     context.exit(int(bool(errors)))
 
 

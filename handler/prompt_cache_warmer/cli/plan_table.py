@@ -27,8 +27,9 @@ _LABEL_WIDTH = 22
 _USD_WIDTH, _CALLS_WIDTH, _COLD_WIDTH = 13, 8, 7
 _BLOCK_WIDTH = _USD_WIDTH + _CALLS_WIDTH + _COLD_WIDTH
 _PRICE_PLACES = 6  # a refresh costs fractions of a cent
-_DAY_PLACES = 4
+_DAY_PLACES = {1_000: 4, 1_000_000: 2}  # below so many USD; none beyond
 _ROUND_FROM = 100  # rates above it have no need of a decimal
+_THOUSANDS_FROM = 100_000
 _NOW = ">"
 _NONE = "-"
 _LEGEND = (
@@ -75,7 +76,7 @@ def _prices(prospect: Prospect) -> Iterator[Text]:
 
 
 def _days(prospect: Prospect, requests_per_day: float | None) -> Iterator[Text]:
-    head = "a day, at most" if requests_per_day is None else f"{requests_per_day:,g} requests a day"
+    head = "a day, at most" if requests_per_day is None else f"{_count(requests_per_day)} requests a day"
     columns = f"{'USD':>{_USD_WIDTH}}{'calls':>{_CALLS_WIDTH}}"
     yield _row(head, [columns + ("" if prospect.is_bound else f"{'cold':>{_COLD_WIDTH}}")] * 2, style="bold", left=True)
     for keep, label in _labels(prospect).items():
@@ -102,7 +103,8 @@ def _day(prospect: Prospect, way: Way) -> str:
 
 
 def _figures(forecast: Forecast, mark: str, *, is_bound: bool) -> str:
-    usd = f"{mark} {_usd(forecast.cost_usd, _DAY_PLACES)}"
+    places = next((places for below, places in _DAY_PLACES.items() if forecast.cost_usd < below), 0)
+    usd = f"{mark} {_usd(forecast.cost_usd, places)}"
     cold = "" if is_bound else f"{_rate(forecast.cold_starts):>{_COLD_WIDTH}}"
     return f"{usd:>{_USD_WIDTH}}{_rate(forecast.warm_calls):>{_CALLS_WIDTH}}{cold}"
 
@@ -143,4 +145,11 @@ def _usd(amount: Decimal, places: int) -> str:
 
 
 def _rate(rate: float) -> str:
+    if rate >= _THOUSANDS_FROM:
+        return f"{rate / 1_000:,.0f}k"
     return f"{rate:,.0f}" if rate >= _ROUND_FROM else f"{rate:.1f}"
+
+
+def _count(requests: float) -> str:
+    """Write a number of requests as it was given, unless that is too long."""
+    return _rate(requests) if requests >= _THOUSANDS_FROM else f"{requests:,g}"

@@ -84,7 +84,7 @@ def replay(
             continue
         scores[name] = conditions.score(arrivals)
         if not as_json:
-            Console().print(replay_table(name, arrivals, scores[name], conditions))
+            Console().print(replay_table(name, arrivals, scores[name], conditions), soft_wrap=True)
         if image is not None:
             drawn = image if len(names) == 1 else image.with_stem(f"{image.stem}-{number}")
             _draw(drawn, name, arrivals, conditions)
@@ -93,7 +93,7 @@ def replay(
         files = {name: _as_json(score, conditions) for name, score in scores.items()}
         click.echo(json.dumps({"conditions": conditions.as_json(), "files": files, "errors": errors}, indent=2))
     elif scores:
-        Console().print(LEGEND)
+        Console().print(LEGEND, soft_wrap=True)
     context.exit(int(bool(errors)))
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 OURS = ("decide_1h", "decide_5m", "advised")
 LEGEND = Text(
-    "> is this service. Costs are the prefix's alone: hits, misses and warm calls.\n"
-    "prompt-cache-warmer replay --help says what each rule does.",
+    "> is this service; x least: times the clairvoyant's cost. Costs are the prefix's\n"
+    "alone: hits, misses, warm calls. replay --help says what each rule does.",
     style="dim",
 )
 

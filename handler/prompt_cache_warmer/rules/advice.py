@@ -18,11 +18,11 @@ from math import exp, expm1
 from typing import TYPE_CHECKING, Literal
 
 from prompt_cache_warmer.rules.bound import break_even
-from prompt_cache_warmer.rules.decision import SCHEDULE_JITTER_SECONDS
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS, Arrivals
 from prompt_cache_warmer.rules.replay.conduct import settle
 from prompt_cache_warmer.rules.replay.ours import Timing, while_used
 from prompt_cache_warmer.rules.replay.priced import priced
+from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS
 from prompt_cache_warmer.values.body import TTL_SECONDS
 
 if TYPE_CHECKING:

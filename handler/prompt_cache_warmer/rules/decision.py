@@ -10,84 +10,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.rules.budget import Allowance, refusal, renewed_at
+from prompt_cache_warmer.rules.budget import refusal, renewed_at
 from prompt_cache_warmer.rules.habit import idle_bound
 from prompt_cache_warmer.rules.life import habit_of
 from prompt_cache_warmer.rules.reasons import Reason
-from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryState, Habit, Pause
-from prompt_cache_warmer.values.windows import Occurrence, Window, next_opening, occurrence_at
+from prompt_cache_warmer.rules.situation import FREE, Rule, Standing, Tick
+from prompt_cache_warmer.values.windows import Occurrence, next_opening, occurrence_at
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from prompt_cache_warmer.values.document import Keep
-    from prompt_cache_warmer.values.money import Amount
     from prompt_cache_warmer.values.pricing import PrefixCosts
-
-# EventBridge Scheduler fires within a minute of the due time; its documentation promises no more.
-SCHEDULE_JITTER_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What the owner asks for.
-
-    Attributes:
-        keep: the keeping rule.
-        ttl_seconds: the shortest time to live the prefix's markers ask for.
-        windows: when it is kept warm; always where there are none.
-        cold_start_value_usd: what one avoided cold start is worth.
-        is_enabled: whether it is warmed at all.
-    """
-
-    keep: Keep
-    ttl_seconds: int
-    windows: tuple[Window, ...] = ()
-    cold_start_value_usd: Decimal = Decimal(0)
-    is_enabled: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """The moment of a decision.
-
-    Attributes:
-        now: the time.
-        interval_seconds: how long until the next tick; 0 where the caller comes back at the exact time.
-        jitter_seconds: how much later than that the next tick may come.
-        scheduled_at: when this tick was due, which is its identity; None for an invocation by hand.
-        is_requested: whether the entry was asked for by name.
-    """
-
-    now: datetime
-    interval_seconds: float
-    jitter_seconds: float = SCHEDULE_JITTER_SECONDS
-    scheduled_at: datetime | None = None
-    is_requested: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What keeps due calls back.
-
-    Attributes:
-        pause: the pause that was asked for last.
-        credential: the breaker of the entry's credential.
-        allowances: what the caps that apply still have room for.
-        worst: what the call may cost; None where its tokens are not known yet.
-    """
-
-    pause: Pause | None = None
-    credential: Breaker = CLOSED
-    allowances: tuple[Allowance, ...] = ()
-    worst: Amount | None = None
-
-
-FREE = Standing()
-"""Nothing keeps calls back."""
+    from prompt_cache_warmer.values.state import EntryState, Habit, Toucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +33,7 @@ class Decision:
     Attributes:
         reason: why; it also says whether a warm call is made.
         tick: the moment it was decided at.
+        touched_by: who restarted its time to live last, None where nobody did.
         lapses_at: when the entry lapses or lapsed, None where nothing proves that it was alive.
         due_at: when it may be warmed next if nothing happens; None where only an event changes that.
         idle_refreshes: how many warm calls there were since the last traffic.
@@ -110,6 +47,7 @@ class Decision:
 
     reason: Reason
     tick: Tick
+    touched_by: Toucher | None = None
     lapses_at: datetime | None = None
     due_at: datetime | None = None
     idle_refreshes: int = 0
@@ -156,6 +94,7 @@ def decide(
     return Decision(
         reason,
         tick,
+        touched_by=state.touched_by,
         lapses_at=look.lapses_at,
         due_at=look.due_at(reason, standing),
         idle_refreshes=state.idle_refreshes,

@@ -126,6 +126,7 @@ class EntryResult:
 def _decision_json(decision: Decision) -> dict[str, Any]:
     return {
         "decision": decision.reason.value,
+        "touched_by": decision.touched_by and decision.touched_by.value,
         "lapses_at": time_json(decision.lapses_at),
         "due_at": time_json(decision.due_at) if not decision.is_due else None,
         "idle_refreshes": decision.idle_refreshes or None,

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from prompt_cache_warmer.rules.decision import Rule, Tick, decide
+from prompt_cache_warmer.rules.decision import decide
+from prompt_cache_warmer.rules.situation import Rule, Tick
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.state import UNKNOWN, EntryState, Warmth

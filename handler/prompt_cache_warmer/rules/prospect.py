@@ -14,6 +14,7 @@ from prompt_cache_warmer.values.pricing import PrefixCosts, prefix_costs
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from decimal import Decimal
 
     from prompt_cache_warmer.rules.advice import Forecast
     from prompt_cache_warmer.values.body import Ttl
@@ -60,14 +61,14 @@ class Prospect:
             "prefix_tokens_estimate": target.prefix_tokens,
             "open_hours_per_day": round(self.hours.hours_per_day, _RATE_DIGITS),
             "openings_per_week": self.hours.openings,
-            "cold_start_value_usd": str(target.cold_start_value_usd),
+            "cold_start_value_usd": _text(target.cold_start_value_usd),
             "prices": {
                 ttl: {
-                    "write_usd": str(costs.write_usd),
-                    "miss_usd": str(costs.write_usd),
-                    "refresh_usd": str(costs.read_usd),
-                    "hit_usd": str(costs.read_usd),
-                    "plain_usd": str(costs.plain_usd),
+                    "write_usd": _text(costs.write_usd),
+                    "miss_usd": _text(costs.write_usd),
+                    "refresh_usd": _text(costs.read_usd),
+                    "hit_usd": _text(costs.read_usd),
+                    "plain_usd": _text(costs.plain_usd),
                 }
                 for ttl, costs in self.costs.items()
             },
@@ -92,8 +93,8 @@ class Prospect:
         return {
             "ttl": way.ttl,
             "keep": way.keep,
-            "cost_usd_per_day": str(round(forecast.cost_usd, _USD_DIGITS).normalize()),
-            "prefix_prices_per_day": str(round(forecast.cost_usd / self.costs["5m"].plain_usd, _RATE_DIGITS)),
+            "cost_usd_per_day": _text(forecast.cost_usd),
+            "prefix_prices_per_day": _text(forecast.cost_usd / self.costs["5m"].plain_usd, _RATE_DIGITS),
             "warm_calls_per_day": round(forecast.warm_calls, _RATE_DIGITS),
             "cold_starts_per_day": None if self.is_bound else round(forecast.cold_starts, _RATE_DIGITS),
         }
@@ -135,6 +136,11 @@ def prospect(entry: Entry, ttl: Ttl, requests_per_day: float | None, *, tick_sec
         pays={known: pays_from(terms, known) for known in TTLS},
         recommendation=recommend(terms, way, requests_per_day),
     )
+
+
+def _text(amount: Decimal, digits: int = _USD_DIGITS) -> str:
+    """Write an amount in full, without zeros at its end."""
+    return f"{round(amount, digits).normalize():f}"
 
 
 def _rate(requests_per_day: float | None) -> float | None:

@@ -58,7 +58,7 @@ def recommend(terms: Terms, now: Way, requests_per_day: float | None) -> Recomme
         return _by_bound(terms, now)
     costs = _prefix_prices(terms, expected(terms, requests_per_day))
     if not costs:
-        return Recommendation(None, "its windows never open, so it is never warmed")
+        return Recommendation(None, "its windows do not open this week, so it is not warmed")
     way = _least_change(costs, now)
     if way == now:
         sentence = f"leave it as it is: {prefix_prices(costs[now])} a day, and nothing is clearly cheaper"
@@ -122,4 +122,4 @@ def _from_to(before: Decimal, after: Decimal) -> str:
 
 
 def _short(amount: Decimal) -> str:
-    return f"{amount:.1f}" if amount >= _ONE_PLACE_FROM else f"{amount:.2f}"
+    return f"{amount:,.1f}" if amount >= _ONE_PLACE_FROM else f"{amount:.2f}"

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.budget import Allowance, Spent, allowances, worst_case
-from prompt_cache_warmer.rules.decision import Decision, Rule, Standing, Tick, decide
+from prompt_cache_warmer.rules.decision import Decision, decide
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.situation import Rule, Standing, Tick
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import prefix_costs

@@ -60,7 +60,7 @@ class Ledger:
         Returns:
             The claim, or the reason why there is none.
         """
-        if self._lacks(worst):
+        while self._lacks(worst) and not self._is_exhausted:  # other workers may use what was leased for this one
             await self._extend(worst)
         if self._lacks(worst):
             return tightest_of_stack(case.allowances, worst)
@@ -113,18 +113,17 @@ class Ledger:
         )
 
     async def _extend(self, worst: Amount) -> None:
-        """Lease what a call needs beyond what was expected of all calls together, unless nothing more is to be had."""
-        if self._is_exhausted:
-            return
+        """Lease what a call needs beyond what was expected of all calls together; less than that is all there is."""
         missing = worst - self._left
         wanted = Amount(max(missing.known_usd, Decimal(0)), max(missing.tokens, 0))
-        await self._take(wanted)
-        self._is_exhausted = self._lacks(worst)
+        granted = await self._take(wanted)
+        self._is_exhausted = granted.known_usd < wanted.known_usd or granted.tokens < wanted.tokens
 
-    async def _take(self, wanted: Amount) -> None:
+    async def _take(self, wanted: Amount) -> Amount:
         lease = await self._store.lease(wanted, caps=self._caps, day=self._day)
         self._leases.append(lease)
         self._left += lease.amount
+        return lease.amount
 
 
 def lease_end(now: datetime, *, remaining_seconds: float, request_timeout_seconds: float) -> datetime:

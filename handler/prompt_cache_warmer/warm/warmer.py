@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from prompt_cache_warmer.errors import StateUnavailableError
-from prompt_cache_warmer.rules.decision import Tick
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
 from prompt_cache_warmer.rules.plan import planned
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import RunReport, RunStanding
+from prompt_cache_warmer.rules.situation import Tick
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown

@@ -41,7 +41,11 @@ PLANTED = [
     ),
     ("{ SSEEnabled: true }", "{ SSEEnable: true }", "'SSEEnable' was unexpected"),
     ("BillingMode: PAY_PER_REQUEST", "BillingMode: ON_DEMAND", "'ON_DEMAND' is not one of"),
-    ("KeySchema: [{ AttributeName: pk,", "KeySchema: [{ AttributeName: id,", "AttributeDefinitions: ['pk'] and KeySchemas: ['id'] must match"),
+    (
+        "KeySchema: [{ AttributeName: pk,",
+        "KeySchema: [{ AttributeName: id,",
+        "AttributeDefinitions: ['pk'] and KeySchemas: ['id'] must match",
+    ),
     ("dynamodb:UpdateItem]", "dynamodb:UpdateItems]", "'updateitems' is not one of"),
     # what neither of them notices
     ("rate(${TickMinutes} minutes)", "rate(${TickMinutes} minute)", "'rate(4 minute)': must be rate(4 minutes)"),

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
 
-# More than any sum: marks what cannot be.
-_NEVER = 1 << 200
-
 
 def clairvoyant_pico(prices: PricedArrivals) -> int:
     """Return the least cost, in pico-USD, with one time to live for every request."""
@@ -49,17 +46,14 @@ def free_clairvoyant_pico(short: PricedArrivals, long: PricedArrivals) -> int:
     short_us, long_us = short.ttl_us, long.ttl_us
     for gap, plain, short_refresh, short_hit, short_miss, long_refresh, long_hit, long_miss in rows:
         cold = uncached
-        held_short = held_long = _NEVER
-        if in_short < _NEVER:
-            refreshes = (gap - 1) // short_us if gap else 0
-            held_short = in_short + refreshes * short_refresh + short_hit
-            if refreshes and in_short < cold:
-                cold = in_short
-        if in_long < _NEVER:
-            refreshes = (gap - 1) // long_us if gap else 0
-            held_long = in_long + refreshes * long_refresh + long_hit
-            if refreshes and in_long < cold:
-                cold = in_long
+        refreshes = (gap - 1) // short_us if gap else 0
+        held_short = in_short + refreshes * short_refresh + short_hit
+        if refreshes and in_short < cold:
+            cold = in_short
+        refreshes = (gap - 1) // long_us if gap else 0
+        held_long = in_long + refreshes * long_refresh + long_hit
+        if refreshes and in_long < cold:
+            cold = in_long
         uncached = cold + plain
         in_short = min(held_short, cold + short_miss)
         in_long = min(held_long, cold + long_miss)

@@ -14,9 +14,10 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.rules.decision import SCHEDULE_JITTER_SECONDS, Rule, Tick, decide
+from prompt_cache_warmer.rules.decision import decide
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.rules.replay.conduct import Conduct
+from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS, Rule, Tick
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.state import EntryState, Traffic, Warmth
 
