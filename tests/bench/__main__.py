@@ -1,5 +1,6 @@
 """Run every benchmark; a module of its own because spawned processes do not import a ``__main__``."""
 
-from tests.bench.overhead import main
+from tests.bench import overhead, replay
 
-main()
+replay.main()
+overhead.main()

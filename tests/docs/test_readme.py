@@ -127,11 +127,12 @@ def test_plan_and_replay_print_what_the_readme_shows(name: str) -> None:
 
 
 def test_the_prices_named_in_the_readme_are_the_models_own() -> None:
-    """50,000 tokens read, once and 360 times a day."""
+    """50,000 tokens read, once, at each of the day's 360 ticks, and at every fourteenth of them."""
     refresh = cost_usd("claude-sonnet-4-6", Usage(read_tokens=50_000), at=EPOCH)
     assert refresh == Decimal("0.015")
-    assert "are 0.015 USD, 5.40 a day" in README
+    assert "are 0.015 USD, so 5.40 a day with 5-minute markers (a refresh at every tick) and 0.39 with 1-hour" in README
     assert refresh * 360 == Decimal("5.40")
+    assert round(refresh * 360 / 14, 2) == Decimal("0.39")
 
 
 def test_the_metric_counts_and_their_prices_are_right() -> None:

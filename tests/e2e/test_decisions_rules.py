@@ -171,7 +171,7 @@ def test_no_prompt_and_no_key_is_in_the_output_or_in_the_table(deployment: Deplo
     quoted = f"bad text: You know {CANARY}-prompt"
     watched.cloud.api.faults.add(Fault(kind="status", status=400, model="claude-opus-4-8", message=quoted, times=None))
     answers: list[Any] = watched.ticks(2)
-    refusal = Fault(kind="status", status=401, message=quoted)
+    refusal = Fault(kind="status", status=401, message=f"invalid x-api-key {key}")
     for fault in (Fault(kind="garbage"), Fault(kind="delay", seconds=4), refusal):
         watched.cloud.api.faults.add(fault)
         answers += watched.ticks(1)

@@ -32,7 +32,7 @@ from prompt_cache_warmer.values.document import json_schema
                 "--prompts-prefix",
                 "--requests-per-day N",
                 "[default: 4; 1<=x<=60]",
-                "what is not\n  known is null",
+                "Amounts of USD",
             ],
         ),
         (

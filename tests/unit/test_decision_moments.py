@@ -237,6 +237,8 @@ def test_once_that_is_still_alive_waits_for_the_next_window() -> None:
     assert (decided.reason, decided.due_at) == (Reason.OUTLIVES_TICK, None)
     decided = decide(rule("once", windows=(OFFICE_HOURS,)), known(called=ago(1)), tick(), costs=COSTS)
     assert (decided.reason, decided.due_at) == (Reason.OUTLIVES_TICK, utc("2026-11-24T06:25"))
+    decided = decide(rule("once"), known(called=ago(1)), tick(scheduled_at=ago(2)), costs=COSTS)
+    assert (decided.reason, decided.due_at) == (Reason.CALLED_THIS_TICK, None)
     decided = decide(rule("once"), known(used=ago(1)), tick(), costs=COSTS)
     assert (decided.reason, decided.due_at) == (Reason.OUTLIVES_TICK, NOW + timedelta(seconds=59 * 60 - 300))
 

@@ -30,7 +30,7 @@ OFFICE_TERMS = replace(CLOCK, windows=OFFICE)
 
 def idle(keep: str, ttl: str, windows: tuple[Window, ...] = (), tick: float = 240.0) -> IdleCalls:
     """Count the calls of an idle week."""
-    return idle_calls(keep, ttl, windows, tick_seconds=tick, monday=MONDAY)  # type: ignore[arg-type]
+    return idle_calls(keep, ttl, windows, tick_seconds=tick, monday=MONDAY)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_in_windows_requests_come_while_they_are_open() -> None:
     saved = exp(-rate * first) / (1 - exp(-rate * spacing)) * inside / (86_400 / spacing)
     found = expected(OFFICE_TERMS, 35)[Way("1h", "always")]
     assert float(found.cost_usd) == pytest.approx(35 * 0.1 + (50 * saved * 0.1 + 5 * 2) / 7)
-    assert (found.warm_calls, found.cold_starts) == (pytest.approx((50 * saved + 5) / 7), 0.0)
+    assert (found.warm_calls, found.cold_starts) == pytest.approx(((50 * saved + 5) / 7, 0.0))
 
 
 def test_unwarmed_windows_open_with_a_cold_request() -> None:
@@ -168,7 +168,7 @@ def test_unwarmed_windows_open_with_a_cold_request() -> None:
     never, once = found[Way("1h", "never")], found[Way("1h", "once")]
     assert never.cold_starts == pytest.approx(cold)
     assert float(never.cost_usd) == pytest.approx(35 * 0.1 + cold * 1.9)
-    assert (once.cold_starts, once.warm_calls) == (pytest.approx(35 * missed), pytest.approx(5 / 7))
+    assert (once.cold_starts, once.warm_calls) == pytest.approx((35 * missed, 5 / 7))
     assert float(once.cost_usd) == pytest.approx(35 * 0.1 + 35 * missed * 1.9 + 5 / 7 * 2)
     used = found[Way("1h", "while-used")]
     assert used.cold_starts == pytest.approx(5 / 7 * comes * (1 - missed), rel=1e-3)

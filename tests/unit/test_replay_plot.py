@@ -17,7 +17,6 @@ from tests.replay_cases import SONNET, after_gaps, arrivals
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
@@ -72,21 +71,19 @@ def test_a_png_is_made(tmp_path: Path) -> None:
 def test_every_series_is_named_and_no_two_names_touch(shape: str) -> None:
     """By matplotlib's own boxes: apart from each other, and within the picture."""
     figure = drawn(SHAPES[shape])
-    canvas: FigureCanvasAgg = figure.canvas  # type: ignore[assignment] # the backend's own
-    canvas.draw()
-    renderer = canvas.get_renderer()
+    figure.canvas.draw()
     costs, colds = labels(figure)
     assert sorted(text.get_text().split()[0] for text in costs) == sorted(RULES)
     assert sorted(text.get_text().split()[0] for text in colds) == sorted(set(RULES) - {"clairvoyant"})
     for panel in (costs, colds):
-        boxes = [text.get_window_extent(renderer) for text in panel]
+        boxes = [text.get_window_extent() for text in panel]
         assert [(one, other) for one, other in combinations(boxes, 2) if one.overlaps(other)] == []
         for box in boxes:
             assert box.x0 > 0
             assert box.x1 < figure.bbox.width
             assert 0 < box.y0 < box.y1 < figure.bbox.height
-    inside = [text.get_window_extent(renderer) for text in figure.texts]
-    everything = [*inside, *(text.get_window_extent(renderer) for text in (*costs, *colds))]
+    inside = [text.get_window_extent() for text in figure.texts]
+    everything = [*inside, *(text.get_window_extent() for text in (*costs, *colds))]
     assert [(one, other) for one, other in combinations(everything, 2) if one.overlaps(other)] == []
 
 
@@ -139,10 +136,10 @@ def test_a_series_far_above_all_others_leaves_at_the_top_and_says_so() -> None:
     figure = picture(
         {**flat("uncached", 0, 100), **flat("never_5m", 0, 10), **flat("decide_1h", 0, 5)}, title="", subtitle=""
     )
-    assert figure.axes[0].get_ylim() == (0, pytest.approx(10.5))
+    assert figure.axes[0].get_ylim() == pytest.approx((0, 10.5))
     assert labels(figure)[0][0].get_text() == "uncached  100.00 USD, 20.00 x least, off the scale"
     near = picture({**flat("uncached", 0, 20), **flat("never_5m", 0, 10)}, title="", subtitle="")
-    assert near.axes[0].get_ylim() == (0, pytest.approx(21))
+    assert near.axes[0].get_ylim() == pytest.approx((0, 21))
 
 
 def test_hues_and_strokes_tell_the_rules_apart() -> None:

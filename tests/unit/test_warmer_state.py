@@ -332,6 +332,16 @@ class BrokenState(MemoryState):
         self._fail("commit")
         return await super().commit(commit)
 
+    async def settle(self, *args: Any, **kwargs: Any) -> None:
+        """Fail if told to."""
+        self._fail("settle")
+        await super().settle(*args, **kwargs)
+
+    async def save_credential(self, *args: Any, **kwargs: Any) -> bool:
+        """Fail if told to."""
+        self._fail("save_credential")
+        return await super().save_credential(*args, **kwargs)
+
     def _fail(self, operation: str) -> None:
         if operation == self.broken:
             raise StateUnavailableError(f"table state: {operation}: ThrottlingException")
@@ -359,6 +369,22 @@ async def test_what_could_not_be_kept_is_said() -> None:
     report = await house.run()
     assert report.results[0].verdict is Verdict.WRITTEN
     assert report.results[0].notices == ("what it proved could not be kept: table state: commit: ThrottlingException",)
+
+
+async def test_an_allowance_that_could_not_be_returned_is_said() -> None:
+    """It stays counted as spent, which passes no cap, and the run is reported all the same."""
+    house = House(numbered(1), store=BrokenState("settle"))
+    report = await house.run()
+    assert report.results[0].verdict is Verdict.WRITTEN
+    assert any("allowance could not be returned: table state: settle" in notice for notice in report.notices)
+
+
+async def test_a_stopped_credential_that_could_not_be_remembered_stops_this_run() -> None:
+    """The run goes on and is reported; the next one finds out again."""
+    house = House(numbered(3), store=BrokenState("save_credential"), max_concurrency=1)
+    house.messages.script = [CredentialError("401 no", http_status=401)]
+    report = await house.run()
+    assert (len(house.messages.calls), report.count(Outcome.FAILED)) == (1, 3)
 
 
 async def test_without_a_table_the_report_says_so_once() -> None:

@@ -44,6 +44,10 @@ _OWN_SPEND_LIMIT_PHRASE = "specified API usage limits"
 # exceed the context" does not. A wrong guess costs one refused request: only an answer is remembered.
 _ZERO_REFUSAL = re.compile(r"\W*max_tokens\b(?!.*context)")
 
+# A gateway may quote what it refuses, the key itself included.
+_KEY_HEADERS = ("x-api-key", "authorization")
+_KEY_BEGINNING = "sk-ant-"
+
 QUOTED_CHARACTERS = 200  # enough to say what to correct
 # A run of the request this long in an error message is a quotation of it. Every fourth window is looked
 # for, so that a run of 19 is always found and a body of 8 MiB costs a tenth of a second, not more.
@@ -92,10 +96,13 @@ def _code(error: anthropic.APIStatusError) -> str:
 
 
 def _quotation(error: anthropic.APIStatusError, call: WarmCall) -> str:
-    """Quote the API's message, unless a part of it stands in the request."""
+    """Quote the API's message, unless a part of it stands in the request or is a key."""
     message = " ".join((error.api_message or "").split())[:QUOTED_CHARACTERS]
     if not message:
         return ""
+    keys = [value for name in _KEY_HEADERS if (value := error.request.headers.get(name))]
+    if _KEY_BEGINNING in message or any(key[:ECHO_CHARACTERS] in message for key in keys):
+        return ": (the API's message quotes a key and is withheld)"
     said, sent = _squeeze(message), _squeeze(json.dumps(call.body, ensure_ascii=False))
     windows = range(0, len(said) - ECHO_CHARACTERS + 1, ECHO_STRIDE)
     if any(said[at : at + ECHO_CHARACTERS] in sent for at in windows):

@@ -161,7 +161,7 @@ class _Look:
         """Say when the entry may be warmed next if nothing happens."""
         now, occurrence = self._tick.now, self._occurrence
         opens_at = None if occurrence is None else next_opening(self._rule.windows, occurrence.closes_at)
-        if self._is_kept_once(reason):
+        if self._rule.keep == "once" and self._once() is Reason.KEPT_ONCE:
             return opens_at
         if reason in (Reason.OUTLIVES_TICK, Reason.OUTLIVES_WINDOW):
             reached_at = self._lapse - self._reach
@@ -223,10 +223,6 @@ class _Look:
 
     def _is_new_window(self, lapses_at: datetime) -> bool:
         return self._occurrence is not None and lapses_at <= self._occurrence.opens_at
-
-    def _is_kept_once(self, reason: Reason) -> bool:
-        is_once = reason is Reason.OUTLIVES_TICK and self._rule.keep == "once"
-        return (self._once() if is_once else reason) is Reason.KEPT_ONCE
 
 
 def _is_hearsay(rule: Rule, state: EntryState) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -133,9 +134,6 @@ class Batch:
             return self._refused(twins) or await self._claim_and_call(twins, target)
         except TargetUnavailableError as error:
             return failed(twins, "body-unavailable", str(error), "Nothing: the next tick reads the target again.")
-        except StateUnavailableError as error:
-            advice = "Look at the state table and the function's role; nothing is called that cannot be accounted for."
-            return failed(twins, "state-unavailable", str(error), advice)
         except RunError:
             raise
         except Exception as error:  # noqa: BLE001 - one entry never sinks another; the type is reported, never the text
@@ -143,9 +141,29 @@ class Batch:
             return failed(twins, "internal", f"unexpected {type(error).__name__} while warming", advice)
 
     async def _claim_and_call(self, twins: Twins, target: Target) -> list[EntryResult]:
-        """Claim all twins, the first that is granted with the money, then make the call and record it."""
+        """Claim all twins, make the call for those that were granted, and record it."""
         call = self._tools.caller.prepare(twins[0].entry, target)
-        worst = await self._worst(twins[0], call)
+        worst = await self._worst(twins, call)
+        claimed, results = await self._claim(twins, worst)
+        if not claimed:
+            return results
+        leader = claimed[0][0]
+        called = await self._tools.caller.warm(
+            leader.entry, call, remaining_seconds=self._remaining_seconds, is_capped=bool(leader.allowances)
+        )
+        for case, request in claimed:
+            spent = called.spent(worst) if case is leader else NOTHING
+            own = called.result if case is leader else shared(case, called.result)
+            results.append(await self._record(case, request, called, own, spent))
+        await self._record_credential(leader, called)
+        return results
+
+    async def _claim(self, twins: Twins, worst: Amount) -> tuple[list[tuple[Case, ClaimRequest]], list[EntryResult]]:
+        """Claim twins, the first that is granted with the money of the call.
+
+        Returns:
+            The claims, and the results of the entries that were not claimed.
+        """
         until = lease_end(
             self._tools.clock.now(),
             remaining_seconds=self._remaining_seconds(),
@@ -155,32 +173,27 @@ class Batch:
         results: list[EntryResult] = []
         for case in twins:
             asked = NOTHING if claimed else worst
-            answer = (refusal(case.allowances, asked) if not claimed else None) or await self._ledger.claim(
-                case, asked, until=until
-            )
+            try:
+                answer = (refusal(case.allowances, asked) if not claimed else None) or await self._ledger.claim(
+                    case, asked, until=until
+                )
+            except StateUnavailableError as error:
+                advice = "Look at the state table and the role; nothing is called that cannot be accounted for."
+                results += failed([case], "state-unavailable", str(error), advice)
+                continue
             if isinstance(answer, Reason):
                 results.append(skipped(case, answer, worst=asked))
             else:
                 claimed.append((case, answer))
-        if not claimed:
-            return results
-        leader = claimed[0][0].entry
-        called = await self._tools.caller.warm(
-            leader, call, remaining_seconds=self._remaining_seconds, is_capped=bool(claimed[0][0].allowances)
-        )
-        for case, request in claimed:
-            spent = called.spent(worst) if case.entry is leader else NOTHING
-            own = called.result if case.entry is leader else shared(case, called.result)
-            results.append(await self._record(case, request, called, own, spent))
-        await self._record_credential(claimed[0][0], called)
-        return results
+        return claimed, results
 
-    async def _worst(self, case: Case, call: WarmCall) -> Amount:
+    async def _worst(self, twins: Twins, call: WarmCall) -> Amount:
         """Say what a call may cost; without any cap its tokens are not asked for."""
+        case = twins[0]
         warmth = case.state.warmth
         if warmth is not None and warmth.cached_tokens:
             tokens = warmth.cached_tokens + warmth.other_tokens
-        elif case.allowances:
+        elif any(twin.allowances for twin in twins):
             tokens = await self._tools.caller.bounded_tokens(case.entry, call)
         else:
             tokens = case.entry.target.prefix_tokens
@@ -228,7 +241,8 @@ class Batch:
             if stops_credential(called.failure):
                 self._stopped[name] = called.failure
         if after != before.breaker:
-            await self._tools.store.save_credential(name, CredentialState(before.sequence + 1, after))
+            with suppress(StateUnavailableError):  # the next run finds out again; this one's calls are stopped anyway
+                await self._tools.store.save_credential(name, CredentialState(before.sequence + 1, after))
 
     def _refused(self, twins: Twins) -> list[EntryResult]:
         """Say why no call is started for twins now; nothing when one is."""
