@@ -27,7 +27,7 @@ from tests.fakes import MODEL
 if TYPE_CHECKING:
     from infra.local.cloud import LocalCloud
     from infra.local.messages_api.records import ReceivedRequest
-    from prompt_cache_warmer.values.state import Pause
+    from prompt_cache_warmer.values.snapshot import Pause
 
 MESSAGES = "/v1/messages"
 TICK_MINUTES = 4

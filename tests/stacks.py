@@ -11,12 +11,12 @@ from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.cli.stack import TABLE_VARIABLE, Seams
 from prompt_cache_warmer.errors import StateUnavailableError
-from prompt_cache_warmer.values.state import EntryKey, EntryState, Snapshot
+from prompt_cache_warmer.values.state import EntryKey, EntryState
 from tests.fakes import EPOCH, FakeClock
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
-    from prompt_cache_warmer.values.state import CredentialState
+    from prompt_cache_warmer.values.snapshot import CredentialState, Snapshot
 
 TABLE = "warmer-state"
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.ports import ClaimRequest, Commit
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 from prompt_cache_warmer.values.money import Amount
-from prompt_cache_warmer.values.state import UNKNOWN, Breaker, EntryKey, EntryState, Habit, Snapshot, Warmth
+from prompt_cache_warmer.values.state import UNKNOWN, Breaker, EntryKey, EntryState, Habit, Warmth
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
+    from prompt_cache_warmer.values.snapshot import Snapshot
 
 DAY = date(2026, 11, 22)
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

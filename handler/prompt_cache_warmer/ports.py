@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.money import Amount
-    from prompt_cache_warmer.values.state import Breaker, CredentialState, EntryKey, Lease, Pause, Snapshot, Warmth
+    from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause, Snapshot
+    from prompt_cache_warmer.values.state import Breaker, EntryKey, Warmth
     from prompt_cache_warmer.values.targets import Target, TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 

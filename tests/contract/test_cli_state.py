@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from infra.local.cloud import STATE_TABLE
 from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.cli.stack import TABLE_VARIABLE, Seams
-from prompt_cache_warmer.values.state import CLOSED, Breaker, CredentialState, EntryKey, Pause, Traffic
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryKey, Traffic
 from tests.fakes import EPOCH, MODEL, FakeClock
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from infra.local.aws import LocalAws
     from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
-    from prompt_cache_warmer.values.state import Snapshot
+    from prompt_cache_warmer.values.snapshot import Snapshot
 
     Run = Callable[..., Result]
 

@@ -12,7 +12,8 @@ from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.caps import Caps
-from prompt_cache_warmer.values.state import CLOSED, Breaker, CredentialState, EntryState, Pause
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryState
 from tests.state_cases import DAY, KEY, NOON, amount, asking, at, known, model, outcome, proof, snapshot, spent
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from prompt_cache_warmer.adapters.state_table import READ_ATTEMPTS, StateTable
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
-from prompt_cache_warmer.values.state import CredentialState, EntryKey, EntryState, Pause
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+from prompt_cache_warmer.values.state import EntryKey, EntryState
 from prompt_cache_warmer.wiring.aws import state_store
 from tests.dynamodb_doubles import Wire
 from tests.state_cases import DAY, KEY, NOTHING, amount, asking, at, known, model, outcome, proof, snapshot, spent

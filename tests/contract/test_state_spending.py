@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
-from prompt_cache_warmer.values.state import Breaker, CredentialState, EntryKey, Pause
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+from prompt_cache_warmer.values.state import Breaker, EntryKey
 from tests.state_cases import DAY, KEY, NOTHING, PICO, amount, at, snapshot
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
     from prompt_cache_warmer.values.money import Amount
-    from prompt_cache_warmer.values.state import Lease
+    from prompt_cache_warmer.values.snapshot import Lease
 
 TOMORROW = DAY + timedelta(days=1)
 WIDE = Caps(Decimal(100), Decimal(100), None, 10**6, 10**6, None)

@@ -11,7 +11,7 @@ import pytest
 from infra.local.cloud import SECRET
 from infra.local.messages_api import Fault
 from prompt_cache_warmer.adapters.state_items import PARTITION_KEY
-from prompt_cache_warmer.values.state import Pause
+from prompt_cache_warmer.values.snapshot import Pause
 from tests.deployments import MONDAY, TICK_MINUTES, Deployment, as_text, codes, prompt
 from tests.fakes import document
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
-from prompt_cache_warmer.values.state import CLOSED, Breaker, CredentialState, Pause, Snapshot
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause, Snapshot
+from prompt_cache_warmer.values.state import CLOSED, Breaker
 from tests.fakes import EPOCH
 from tests.stacks import TABLE, BrokenState, Stack
 

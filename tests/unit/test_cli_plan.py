@@ -102,6 +102,18 @@ def test_with_a_rate_costs_and_cold_starts_are_expected_ones(folder: Path) -> No
     ]
 
 
+def test_around_the_clock_once_is_not_warming(folder: Path) -> None:
+    """One row for both; half a request a day is written as it was given."""
+    lines = plan(folder, support(), "--requests-per-day", "0.5").stdout.splitlines()
+    assert lines[6].startswith("  0.5 requests a day ")
+    assert [line[4:24] for line in lines[7:11]] == [
+        "always              ",
+        "while-used          ",
+        "once, or not warmed ",
+        "not cached          ",
+    ]
+
+
 @pytest.mark.parametrize("arguments", [[], ["--requests-per-day", "9876543"], ["--tick-minutes", "5"]])
 def test_no_line_is_longer_than_80_columns(folder: Path, arguments: list[str]) -> None:
     """The longest name and model, dear prefixes, and sentences."""

@@ -47,6 +47,7 @@ def test_every_moment_is_a_score_of_its_own() -> None:
     """What the first requests came to is what they would have come to alone, until the next one."""
     requests = random_arrivals(40)
     found = courses(requests, SONNET, tick_seconds=240.0, tail_seconds=0.0)
+    assert found["clairvoyant"].times_s == found["uncached"].times_s
     for count in (1, 7, 39):
         first = Arrivals(requests.times_us[:count], requests.tokens[:count])
         alone = score(first, SONNET, tick_seconds=240.0)

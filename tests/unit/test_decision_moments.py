@@ -12,7 +12,8 @@ import pytest
 from prompt_cache_warmer.rules.decision import decide
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.situation import Rule, Standing
-from prompt_cache_warmer.values.state import UNKNOWN, Claim, EntryState, Pause, Traffic
+from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.state import UNKNOWN, Claim, EntryState, Traffic
 from tests.decisions import (
     COSTS,
     FIVE_MINUTES,

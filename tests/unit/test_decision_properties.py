@@ -16,7 +16,8 @@ from prompt_cache_warmer.rules.decision import Decision, decide
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.situation import FREE, Rule, Standing, Tick
 from prompt_cache_warmer.values.money import Amount
-from prompt_cache_warmer.values.state import CLOSED, UNKNOWN, Breaker, Claim, EntryState, Pause, Traffic, Warmth
+from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.state import CLOSED, UNKNOWN, Breaker, Claim, EntryState, Traffic, Warmth
 from tests.decisions import COSTS, HOUR, NOW, OFFICE_HOURS, PREFIX, TEN_MINUTES, habit
 
 if TYPE_CHECKING:

@@ -14,16 +14,8 @@ from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.pricing import PrefixCosts
-from prompt_cache_warmer.values.state import (
-    Breaker,
-    CredentialState,
-    EntryState,
-    Habit,
-    Pause,
-    Snapshot,
-    Toucher,
-    Traffic,
-)
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause, Snapshot
+from prompt_cache_warmer.values.state import Breaker, EntryState, Habit, Toucher, Traffic
 from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries
 from prompt_cache_warmer.warm.docket import Case, asked_ttl, dearest_ttl, docket
 from tests.decisions import HALF_OPEN, HOUR, NOW, OPEN, ago, tick, warmed

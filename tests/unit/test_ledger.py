@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.money import Amount
-    from prompt_cache_warmer.values.state import Lease
+    from prompt_cache_warmer.values.snapshot import Lease
 
 
 class SlowState(MemoryState):

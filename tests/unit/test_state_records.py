@@ -27,7 +27,8 @@ from prompt_cache_warmer.adapters.state_records import (
     time,
     time_of,
 )
-from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Pause, Warmth
+from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Warmth
 
 TEXTS = st.text(max_size=20)
 COUNTS = st.integers(0, 10**18)

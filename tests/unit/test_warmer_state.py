@@ -10,6 +10,7 @@ import pytest
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.errors import (
+    CallTimeoutError,
     CredentialError,
     OverloadedError,
     RejectedError,
@@ -24,7 +25,8 @@ from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING
-from prompt_cache_warmer.values.state import EntryKey, Pause
+from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.state import EntryKey
 from prompt_cache_warmer.values.usage import Usage
 from tests.fakes import EPOCH, MODEL, document
 from tests.house import House, numbered
@@ -32,7 +34,7 @@ from tests.house import House, numbered
 if TYPE_CHECKING:
     from prompt_cache_warmer.ports import ClaimAnswer, Commit
     from prompt_cache_warmer.rules.report import RunReport
-    from prompt_cache_warmer.values.state import Snapshot
+    from prompt_cache_warmer.values.snapshot import Snapshot
 
 TICK_SECONDS = 240
 HOUR = {"type": "ephemeral", "ttl": "1h"}
@@ -94,6 +96,29 @@ async def test_a_tick_that_is_delivered_twice_calls_once() -> None:
     first, again = await house.run(order), await house.run(order)
     assert (said(first), said(again)) == ("written", "called-this-tick")
     assert len(house.messages.calls) == 1
+
+
+async def test_a_failed_call_is_not_repeated_by_the_same_tick() -> None:
+    """It may be billed, so only the next tick tries again."""
+    house = House({"targets/support.json": document()})
+    house.messages.script = [CallTimeoutError("no answer within 60 s")]
+    order = tick(house)
+    house.clock.seconds += 20
+    first, again = await house.run(order), await house.run(order)
+    assert (said(first), said(again)) == ("failed", "called-this-tick")
+    house.clock.seconds = TICK_SECONDS
+    assert said(await house.run(tick(house))) == "written"
+
+
+async def test_a_request_dated_in_the_future_counts_as_now() -> None:
+    """A clock that runs a day ahead does not keep an entry from being called for a day."""
+    house = one()
+    await house.run()
+    await house.store.touch(KEY, at=house.clock.now() + timedelta(days=1))
+    house.clock.seconds += TICK_SECONDS
+    report = await house.run(tick(house))
+    assert said(report) == "outlives-tick"
+    assert report.results[0].as_json()["lapses_at"] == "2026-11-22T13:04:00+00:00"
 
 
 async def test_two_runs_at_once_call_each_of_a_thousand_entries_once() -> None:

@@ -22,7 +22,7 @@ from prompt_cache_warmer.adapters.state_table import KEYS_PER_READ
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.money import Amount
-from prompt_cache_warmer.values.state import Lease, Snapshot
+from prompt_cache_warmer.values.snapshot import Lease, Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.adapters.state_table import StateTable
     from prompt_cache_warmer.ports import ClaimRequest, Commit
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import CredentialState, EntryKey, EntryState, Pause
+    from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+    from prompt_cache_warmer.values.state import EntryKey, EntryState
 
 WORKERS = 16  # hides DynamoDB's few milliseconds behind each other; as many connections as wiring allows
 

@@ -18,20 +18,8 @@ from prompt_cache_warmer.adapters.state_items import day_of, month_of
 from prompt_cache_warmer.adapters.state_records import milliseconds, time_of
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.money import Amount
-from prompt_cache_warmer.values.state import (
-    UNKNOWN,
-    Breaker,
-    Claim,
-    CredentialState,
-    EntryKey,
-    EntryState,
-    Habit,
-    Lease,
-    Pause,
-    Snapshot,
-    Traffic,
-    Warmth,
-)
+from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause, Snapshot
+from prompt_cache_warmer.values.state import UNKNOWN, Breaker, Claim, EntryKey, EntryState, Habit, Traffic, Warmth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,7 +33,8 @@ from prompt_cache_warmer.adapters.state_records import (
     read_warmth,
     time_of,
 )
-from prompt_cache_warmer.values.state import CLOSED, CredentialState, EntryKey, EntryState, Pause, Traffic
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+from prompt_cache_warmer.values.state import CLOSED, EntryKey, EntryState, Traffic
 
 Item = Mapping[str, Value]
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Pause, Warmth
+from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Warmth
 
 Value = Mapping[str, Any]
 """One typed value, as DynamoDB's own JSON has it: ``{"S": "text"}``."""
@@ -192,6 +193,7 @@ _WARMTH = {
 _BREAKER = {
     "failures": _count,
     "unheld": _count,
+    "failed_at": _or_none(_time),
     "reason": _or_none(_text),
     "opened_at": _or_none(_time),
     "open_until": _or_none(_time),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.adapters.state_items import Item, Leftovers
     from prompt_cache_warmer.ports import ClaimRequest, Commit
-    from prompt_cache_warmer.values.state import CredentialState, EntryKey, Lease, Pause
+    from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause
+    from prompt_cache_warmer.values.state import EntryKey
 
 # As many entries as one edit of a target can put out of use; an expression holds 4 KB.
 ENTRIES_REMOVED_PER_WRITE = 16

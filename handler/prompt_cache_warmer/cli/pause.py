@@ -13,7 +13,7 @@ from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.arguments import utc_text
 from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams, table_option
 from prompt_cache_warmer.rules.report import pause_json
-from prompt_cache_warmer.values.state import Pause
+from prompt_cache_warmer.values.snapshot import Pause
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from prompt_cache_warmer.ports import StateStore
-    from prompt_cache_warmer.values.state import Pause
+    from prompt_cache_warmer.values.snapshot import Pause
 
 
 @click.command()

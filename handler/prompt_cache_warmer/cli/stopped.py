@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.cli.arguments import utc_text
 from prompt_cache_warmer.rules.entry_result import time_json
-from prompt_cache_warmer.values.state import CLOSED, Breaker, CredentialState, EntryKey
+from prompt_cache_warmer.values.snapshot import CredentialState
+from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from prompt_cache_warmer.ports import StateStore
-    from prompt_cache_warmer.values.state import Snapshot
+    from prompt_cache_warmer.values.snapshot import Snapshot
 
 # A run changes a credential's breaker once; whoever loses twice in a row should look at what is going on.
 WRITE_ATTEMPTS = 2

@@ -48,9 +48,9 @@ def stops_credential(error: WarmCallError) -> bool:
 def after_failure(breaker: Breaker, error: WarmCallError, *, at: datetime) -> Breaker:
     """Return an entry's breaker after a failed call."""
     if stops_credential(error):
-        return breaker
+        return replace(breaker, failed_at=at)
     failures = breaker.failures + 1
-    failed = replace(breaker, failures=failures)
+    failed = replace(breaker, failures=failures, failed_at=at)
     if isinstance(error, RejectedError | CredentialError) and not isinstance(error, ZeroRefusedError):
         return _opened(failed, error.code, at, REFUSED_COOL_DOWN)
     if failures >= MAX_FAILURES or breaker.is_half_open(at):

@@ -76,7 +76,7 @@ def decide(
         costs: what the prefix costs; None where no price is known.
         standing: what keeps due calls back.
     """
-    now = tick.now
+    now, state = tick.now, state.as_of(tick.now)
     if not rule.is_enabled:
         return Decision(Reason.DISABLED, tick)
     if standing.pause is not None and now < standing.pause.until:
@@ -149,7 +149,8 @@ class _Look:
     def need(self) -> Reason:
         """Say whether the entry needs a call now."""
         warmth, tick = self._state.warmth, self._tick
-        if tick.scheduled_at is not None and warmth is not None and warmth.warmed_at >= tick.scheduled_at:
+        calls = (None if warmth is None else warmth.warmed_at, self._state.breaker.failed_at)
+        if tick.scheduled_at is not None and any(at is not None and at >= tick.scheduled_at for at in calls):
             return Reason.CALLED_THIS_TICK
         if self.lapses_at is not None and tick.now < self.lapses_at - self._reach:
             return Reason.OUTLIVES_TICK

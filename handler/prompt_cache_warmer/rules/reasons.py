@@ -78,7 +78,7 @@ _SENTENCES = {
     Reason.BREAK_EVEN: "it has been idle for as many refreshes as its use so far is worth, at most until break-even",
     Reason.NO_BREAK_EVEN: "keep: while-used needs the model's price, and it is not known; use always or once",
     Reason.BREAKER_OPEN: "its last calls failed or proved pointless, so it is left alone for a while",
-    Reason.CREDENTIAL_STOPPED: "its credential's last call was refused, so all its calls wait for a while",
+    Reason.CREDENTIAL_STOPPED: "its credential was refused, so its calls wait; resume --credential lets them go",
     Reason.CREDENTIAL_ON_TRIAL: "its credential was stopped, and another entry tries it on this tick",
     Reason.CALL_CAP: "the call may cost more than the cap per call",
     Reason.TARGET_DAY_CAP: "the call may pass the target's cap for the day (UTC)",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import Pause
+    from prompt_cache_warmer.values.snapshot import Pause
 
 MAX_LISTED = 200
 CAPPED_CODES = frozenset(reason.value for reason in Reason if reason.is_capped)

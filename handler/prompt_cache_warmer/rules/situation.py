@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.values.state import CLOSED, Breaker, Pause
+from prompt_cache_warmer.values.state import CLOSED, Breaker
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.budget import Allowance
     from prompt_cache_warmer.values.document import Keep
     from prompt_cache_warmer.values.money import Amount
+    from prompt_cache_warmer.values.snapshot import Pause
     from prompt_cache_warmer.values.windows import Window
 
 # EventBridge Scheduler fires within a minute of the due time; its documentation promises no more.

@@ -1,4 +1,4 @@
-"""What is remembered of entries between runs: warmth, traffic, breaker and claim; spending and pauses.
+"""What is remembered of an entry between runs: warmth, traffic, breaker and claim.
 
 A store keeps these and changes them by conditional writes only. An entry's *life* ends when its
 target's prefix changes: what was learned of another fingerprint says nothing about this one.
@@ -6,16 +6,13 @@ target's prefix changes: what was learned of another fingerprint says nothing ab
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.values.money import NOTHING, Amount
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date, datetime
+    from datetime import datetime
     from decimal import Decimal
 
 
@@ -115,6 +112,7 @@ class Breaker:
     Attributes:
         failures: calls that failed, in a row.
         unheld: calls in a row that found cold, or left uncached, what should have been alive.
+        failed_at: when the last call that failed was made; None after one that was answered.
         reason: why it opened, as a code; None while it is closed.
         opened_at: when it opened.
         open_until: when one call is tried again (half-open).
@@ -123,6 +121,7 @@ class Breaker:
 
     failures: int = 0
     unheld: int = 0
+    failed_at: datetime | None = None
     reason: str | None = None
     opened_at: datetime | None = None
     open_until: datetime | None = None
@@ -182,6 +181,17 @@ class EntryState:
             breaker=breaker if breaker.version == version else replace(CLOSED, version=version),
         )
 
+    def as_of(self, at: datetime) -> EntryState:
+        """Return it with what clocks that run ahead have dated in the future dated at ``at``."""
+        warmth, traffic = self.warmth, self.traffic
+        if max((moment for moment in (self._warm_at, self._traffic_at) if moment is not None), default=at) <= at:
+            return self
+        if warmth is not None:
+            warmth = replace(warmth, warmed_at=min(warmth.warmed_at, at), idle_since=_earlier(warmth.idle_since, at))
+        if traffic is not None:
+            traffic = replace(traffic, last_at=min(traffic.last_at, at), resumed_at=_earlier(traffic.resumed_at, at))
+        return replace(self, warmth=warmth, traffic=traffic)
+
     @property
     def touched_at(self) -> datetime | None:
         """When its time to live was last restarted."""
@@ -222,71 +232,8 @@ class EntryState:
         return None if self.traffic is None else self.traffic.last_at
 
 
+def _earlier(moment: datetime | None, at: datetime) -> datetime | None:
+    return None if moment is None else min(moment, at)
+
+
 UNKNOWN = EntryState()
-
-
-@dataclass(frozen=True, slots=True)
-class CredentialState:
-    """What is remembered of one credential.
-
-    Attributes:
-        sequence: counts its changes; a change is made only by who has seen the last one.
-        breaker: whether all its calls are kept back.
-    """
-
-    sequence: int = 0
-    breaker: Breaker = CLOSED
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """All warming is stopped for a while.
-
-    Attributes:
-        reason: why, in the operator's words.
-        since: when it was asked for.
-        until: when it ends by itself.
-    """
-
-    reason: str
-    since: datetime
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A part of the stack's allowance that one run may spend.
-
-    Attributes:
-        day: the UTC day it is counted to; the month is the day's.
-        amount: how much; what is not spent is returned.
-        id: names it in the store, so that settling it twice counts once; empty where nothing was leased.
-    """
-
-    day: date
-    amount: Amount
-    id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of everything at the start of a run.
-
-    Attributes:
-        entries: by entry; one nobody knows is missing.
-        spent_by_target: what each target spent or reserved on the day, by name.
-        spent_today: what the whole stack spent or reserved on the day.
-        spent_this_month: what it spent or reserved in the month.
-        credentials: by name; one nobody knows is missing.
-        pause: the pause that was asked for last, over or not.
-        unreadable: what is stored and counts as unknown, because this version cannot read it; one
-            sentence each.
-    """
-
-    entries: Mapping[EntryKey, EntryState] = field(default_factory=dict)
-    spent_by_target: Mapping[str, Amount] = field(default_factory=dict)
-    spent_today: Amount = NOTHING
-    spent_this_month: Amount = NOTHING
-    credentials: Mapping[str, CredentialState] = field(default_factory=dict)
-    pause: Pause | None = None
-    unreadable: tuple[str, ...] = ()

@@ -29,7 +29,8 @@ from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS, needed_secon
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
-from prompt_cache_warmer.values.state import CLOSED, CredentialState
+from prompt_cache_warmer.values.snapshot import CredentialState
+from prompt_cache_warmer.values.state import CLOSED
 from prompt_cache_warmer.warm.docket import Case, asked_ttl, dearest_ttl
 from prompt_cache_warmer.warm.ledger import lease_end
 from prompt_cache_warmer.warm.results import amount_in_words, failed, shared, skipped

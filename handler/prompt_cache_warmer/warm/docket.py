@@ -14,7 +14,8 @@ from prompt_cache_warmer.rules.situation import Rule, Standing, Tick
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import prefix_costs
-from prompt_cache_warmer.values.state import UNKNOWN, CredentialState, EntryState, Snapshot
+from prompt_cache_warmer.values.snapshot import CredentialState, Snapshot
+from prompt_cache_warmer.values.state import UNKNOWN, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

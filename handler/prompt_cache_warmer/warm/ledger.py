@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.ports import StateStore
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import Breaker, Lease, Warmth
+    from prompt_cache_warmer.values.snapshot import Lease
+    from prompt_cache_warmer.values.state import Breaker, Warmth
     from prompt_cache_warmer.warm.docket import Case
 
 

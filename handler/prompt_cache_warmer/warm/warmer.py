@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import BodySource, Clock, Index, MetricSink, RunLog, StateStore, TargetIndex
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import EntryKey, Snapshot
+    from prompt_cache_warmer.values.snapshot import Snapshot
+    from prompt_cache_warmer.values.state import EntryKey
     from prompt_cache_warmer.warm.caller import Caller
 
 # Reasons that come and go with every call that was made.
