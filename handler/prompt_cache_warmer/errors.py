@@ -28,6 +28,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_FIRST_ERROR_STATUS = 400  # below it an answer was begun: a stream that breaks off later keeps its status of 200
+
 
 class CacheWarmerError(Exception):
     """The root of every error this package raises."""
@@ -102,7 +104,7 @@ class WarmCallError(CacheWarmerError):
     @property
     def may_be_billed(self) -> bool:
         """Whether the call may be billed all the same: only an answer with an error status says that it is not."""
-        return False
+        return self.http_status is not None and self.http_status < _FIRST_ERROR_STATUS
 
 
 class CredentialError(WarmCallError):
@@ -159,7 +161,7 @@ class UnreachableError(TransientError):
     @property
     def may_be_billed(self) -> bool:
         """Whether the call may be billed all the same: only an answer with an error status says that it is not."""
-        return self.http_status is None
+        return self.http_status is None or super().may_be_billed
 
 
 class NotConnectedError(UnreachableError):

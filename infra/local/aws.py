@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
+_CLIENTS = ("s3", "dynamodb", "secrets", "cloudwatch")
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 
@@ -72,7 +73,9 @@ class LocalAws:
         return self
 
     def reset(self) -> None:
-        """Empty the account."""
+        """Empty the account, and forget the clients: a test may have hung something on them."""
+        for name in _CLIENTS:
+            self.__dict__.pop(name, None)
         with closing(http.client.HTTPConnection(LOOPBACK, self._server.server_port)) as connection:
             connection.request("POST", "/moto-api/reset")
             connection.getresponse().read()

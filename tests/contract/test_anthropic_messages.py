@@ -216,6 +216,16 @@ async def test_an_error_message_that_quotes_the_request_is_withheld(
         await send(messages)
 
 
+async def test_an_error_message_that_quotes_a_key_is_withheld(
+    api: LocalMessagesApi, messages: AnthropicMessages
+) -> None:
+    """A gateway may echo the key it refuses, ours or another; it must not reach the log that way."""
+    for echo in (KEY, "sk-ant-somebody-elses"):
+        api.faults.add(Fault(kind="status", status=401, message=f"invalid x-api-key: {echo}"))
+        with pytest.raises(CredentialError, match="quotes a key and is withheld"):
+            await send(messages)
+
+
 async def test_an_error_without_a_message_is_told_by_its_status(
     api: LocalMessagesApi, messages: AnthropicMessages
 ) -> None:
@@ -227,10 +237,11 @@ async def test_an_error_without_a_message_is_told_by_its_status(
 
 
 async def test_no_address_is_an_unreachable_api() -> None:
-    """A refused connection says so, by the kind of error."""
+    """A refused connection says so, by the kind of error; nothing was sent, so nothing is billed."""
     async with AnthropicMessages(StaticApiKeys(KEY), base_url="http://127.0.0.1:9") as adapter:
-        with pytest.raises(UnreachableError, match="no usable answer: ConnectError"):
+        with pytest.raises(UnreachableError, match="no connection: ConnectError") as caught:
             await send(adapter)
+    assert not caught.value.may_be_billed
 
 
 async def test_the_secret_is_read_once_per_run_however_many_calls_there_are(

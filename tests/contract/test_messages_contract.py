@@ -9,6 +9,7 @@ import pytest
 from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.api_keys import StaticApiKeys
 from prompt_cache_warmer.errors import CredentialError
+from prompt_cache_warmer.rules.budget import COUNTED_TOKENS_MARGIN
 from prompt_cache_warmer.rules.request import warm_call
 from tests.fakes import MODEL, FakeMessages, document, target
 
@@ -57,6 +58,21 @@ async def test_the_streamed_form_proves_its_usage_too(messages: MessagesApi) -> 
     request = {**document()["request"], "thinking": {"type": "enabled", "budget_tokens": 1024}}
     call = warm_call(target(request=request), "claude-haiku-4-5")
     assert (await messages.send(call, timeout_seconds=10)).usage.write_5m_tokens > 0
+
+
+async def test_counting_bounds_what_the_call_then_has(messages: MessagesApi) -> None:
+    """The API's own count, raised by its margin, is at least what usage then shows; counting writes nothing."""
+    call = warm_call(target(), MODEL)
+    counted = await messages.count_tokens(call, timeout_seconds=10)
+    usage = (await messages.send(call, timeout_seconds=10)).usage
+    assert usage.read_tokens == 0
+    assert usage.input_tokens <= counted * COUNTED_TOKENS_MARGIN <= 2 * usage.input_tokens
+
+
+async def test_a_credential_nobody_has_cannot_count(messages: MessagesApi) -> None:
+    """It says so as a call would."""
+    with pytest.raises(CredentialError, match="there is no credential 'second'"):
+        await messages.count_tokens(warm_call(target(credential="second"), MODEL), timeout_seconds=10)
 
 
 async def test_a_credential_nobody_has_is_a_credential_error(messages: MessagesApi) -> None:

@@ -31,6 +31,7 @@ async def serve() -> AsyncIterator[Callable[[str, str], Awaitable[str]]]:
 
         app = web.Application()
         app.router.add_post("/v1/messages", answer)
+        app.router.add_post("/v1/messages/count_tokens", answer)
         runner = web.AppRunner(app)
         runners.append(runner)
         await runner.setup()
@@ -96,3 +97,14 @@ async def test_a_stream_that_proves_nothing_is_the_error_it_says(
             await messages.send(warm_call(target(request=STREAMED), "claude-haiku-4-5"), timeout_seconds=5)
     assert type(caught.value) is kind
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["{}", '{"input_tokens": "5"}', '{"input_tokens": -5}', '{"input_tokens": true}'])
+async def test_an_answer_without_a_count_is_an_unreachable_api(
+    serve: Callable[[str, str], Awaitable[str]], body: str
+) -> None:
+    """What is no number of tokens bounds nothing."""
+    address = await serve("application/json", body)
+    async with AnthropicMessages(StaticApiKeys("k"), base_url=address) as messages:
+        with pytest.raises(UnreachableError, match="an answer without a token count"):
+            await messages.count_tokens(warm_call(target(), MODEL), timeout_seconds=5)

@@ -86,3 +86,23 @@ def test_settings_problems_are_joined_in_one_message() -> None:
     error = SettingsError(("A is missing", "B=1: too small"))
     assert str(error) == "the environment is not valid: A is missing; B=1: too small"
     assert error.problems == ("A is missing", "B=1: too small")
+
+
+@pytest.mark.parametrize(
+    ("error", "may_be_billed"),
+    [
+        (errors.CallTimeoutError("late"), True),
+        (errors.CallTimeoutError("408", http_status=408), False),
+        (errors.UnreachableError("dropped"), True),
+        (errors.UnreachableError("200 without usage", http_status=200), True),
+        (errors.NotConnectedError("refused"), False),
+        (errors.OverloadedError("529", http_status=529), False),
+        (errors.OverloadedError("a stream that broke off", http_status=200), True),
+        (errors.RejectedError("400", http_status=400), False),
+        (errors.CredentialError("no such credential"), False),
+    ],
+    ids=str,
+)
+def test_only_an_error_status_says_that_nothing_is_billed(error: WarmCallError, *, may_be_billed: bool) -> None:
+    """What got no answer, or one that was begun, may be billed; what was never sent is not."""
+    assert error.may_be_billed is may_be_billed
