@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.values.caps import NO_CAPS
-from prompt_cache_warmer.warm.batch import RunLimits
 from prompt_cache_warmer.warm.caller import Caller
+from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 from tests.fakes import FakeClock, FakeMessages, MemoryLog, MemoryMetrics, MemoryTargets, document
 

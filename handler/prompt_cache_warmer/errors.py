@@ -16,6 +16,7 @@
         `-- TransientError           nothing: the next tick tries again
             |-- RateLimitedError     429 with a wait that may be given
             |-- OverloadedError      529 and the other 5xx
+            |-- UnexpectedCallError  a defect of prompt-cache-warmer: report it
             `-- UnreachableError     no answer: connection refused or dropped, not an API answer
                 |-- NotConnectedError    no connection at all, so nothing was sent and nothing is billed
                 `-- CallTimeoutError     none in time: raise REQUEST_TIMEOUT_SECONDS if it lasts
@@ -150,6 +151,18 @@ class OverloadedError(TransientError):
 
     code = "overloaded"
     advice = "Nothing: the API is overloaded or failing; the next tick tries again."
+
+
+class UnexpectedCallError(TransientError):
+    """Something nobody expected went wrong in a call; what it cost is not known."""
+
+    code = "internal"
+    advice = "This is a defect of prompt-cache-warmer: please report it with this line."
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the call may be billed all the same: nobody knows how far it came."""
+        return True
 
 
 class UnreachableError(TransientError):

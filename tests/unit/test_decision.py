@@ -175,6 +175,7 @@ SENTENCES = {
     Reason.TARGET_DAY_CAP: "the call may pass the target's cap for the day (UTC)",
     Reason.STACK_DAY_CAP: "the call may pass the stack's cap for the day (UTC)",
     Reason.STACK_MONTH_CAP: "the call may pass the stack's cap for the month (UTC)",
+    Reason.UNBOUNDED: "a cap applies, and nothing bounds the tokens: they lie outside the body, and were not counted",
     Reason.UNPRICED: "the model's price is not known, and where a cap in USD applies, one in tokens must hold it",
 }
 
@@ -189,8 +190,9 @@ def test_every_reason_has_its_moment(words: str) -> None:
 
 
 def test_the_table_has_every_reason() -> None:
-    """All but the one that needs a look at the other entries of the credential."""
-    assert {case.reason for case in CASES.values()} == set(Reason) - {Reason.CREDENTIAL_ON_TRIAL}
+    """All but the one that needs a look at other entries of the credential, and the one that needs the body."""
+    unseen = {Reason.CREDENTIAL_ON_TRIAL, Reason.UNBOUNDED}
+    assert {case.reason for case in CASES.values()} == set(Reason) - unseen
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -199,7 +201,7 @@ def test_a_reason_is_a_sentence(reason: Reason) -> None:
     assert reason.sentence == SENTENCES[reason]
 
 
-def test_five_reasons_make_a_call_and_five_are_caps() -> None:
+def test_five_reasons_make_a_call_and_six_are_caps() -> None:
     """Every other reason is a skip that no cap is to blame for."""
     assert {reason.value for reason in Reason if reason.is_due} == {
         "due",
@@ -214,6 +216,7 @@ def test_five_reasons_make_a_call_and_five_are_caps() -> None:
         "stack-day-cap",
         "stack-month-cap",
         "unpriced",
+        "unbounded",
     }
 
 

@@ -142,9 +142,13 @@ def lacks_room(standing: Standing) -> bool:
             return True
         if cap.tokens is not None and worst.tokens > cap.tokens:
             return True
-    in_usd = any(cap.usd is not None for cap in standing.allowances)
-    in_tokens = any(cap.tokens is not None for cap in standing.allowances)
-    return worst is not None and worst.usd is None and in_usd and not in_tokens
+    if worst is None or worst.usd is not None:
+        return False
+    in_usd = [cap.reason for cap in standing.allowances if cap.usd is not None]
+    in_tokens = [cap.reason for cap in standing.allowances if cap.tokens is not None]
+    if any(reason is not Reason.CALL_CAP for reason in in_tokens):  # a cap over time in tokens holds everything
+        return False
+    return any(reason is not Reason.CALL_CAP for reason in in_usd) or (bool(in_usd) and not in_tokens)
 
 
 @RULES

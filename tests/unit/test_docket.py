@@ -29,7 +29,7 @@ HOUR_MARK = {"type": "ephemeral", "ttl": "1h"}
 
 def summary(name: str = "support", **changes: Any) -> TargetSummary:
     """Return a target of an hour whose prefix is estimated at 20,000 tokens."""
-    block = {"type": "text", "text": "You are support. " * 2000, "cache_control": HOUR_MARK}
+    block = {"type": "text", "text": f"You are {name}. " * 2000, "cache_control": HOUR_MARK}
     found = target(**{"name": name, "request": {"system": [block]}, **changes}).summary
     return replace(found, prefix_tokens=20_000)
 
@@ -291,3 +291,21 @@ def test_without_an_interval_the_second_says_whose_turn_it_is() -> None:
         for s in range(2)
     ]
     assert sorted(turns) == [[False, True], [True, False]]
+
+
+def test_a_call_of_the_same_bytes_keeps_every_entry_of_them() -> None:
+    """The later call counts for both; what each knows of its own traffic stays its own."""
+    request = {"system": [{"type": "text", "text": "You are one. " * 2000, "cache_control": HOUR_MARK}]}
+    first, second = entry("a", request=request), entry("b", request=request)
+    known = {
+        first.key: remembered(first, warmth=warmth_of(first, warmed_at=ago(10), idle_refreshes=5)),
+        second.key: remembered(second, warmth=warmth_of(second, warmed_at=ago(58), idle_refreshes=2)),
+    }
+    cases = docket([first, second], Snapshot(entries=known), tick(), caps=NO_CAPS)
+    assert [(case.decision.reason, case.decision.lapses_at) for case in cases] == [
+        (Reason.OUTLIVES_TICK, ago(-50)),
+        (Reason.OUTLIVES_TICK, ago(-50)),
+    ]
+    assert [case.state.warmth.idle_refreshes for case in cases if case.state.warmth] == [5, 2]
+    new = docket([first, entry("c", request=request)], Snapshot(entries=known), tick(), caps=NO_CAPS)
+    assert [case.decision.reason for case in new] == [Reason.OUTLIVES_TICK, Reason.OUTLIVES_TICK]

@@ -69,6 +69,7 @@ def test_the_words_of_failures_are_stable() -> None:
         "TransientError": "transient",
         "RateLimitedError": "rate-limited",
         "OverloadedError": "overloaded",
+        "UnexpectedCallError": "internal",
         "UnreachableError": "unreachable",
         "NotConnectedError": "unreachable",
         "CallTimeoutError": "timeout",

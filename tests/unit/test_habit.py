@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prompt_cache_warmer.rules.habit import IdleGap, begun, habit_after, idle_bound
 from prompt_cache_warmer.values.pricing import PrefixCosts
@@ -86,3 +88,41 @@ def test_what_is_worth_a_refresh_gets_one(write: int, expected: int) -> None:
     """Without a single refresh no gap would ever be learned from."""
     costs = PrefixCosts(write_usd=Decimal(write), read_usd=Decimal(1), plain_usd=Decimal(1))
     assert bound(1_000, 0, costs) == expected
+
+
+@given(
+    write=st.integers(min_value=0, max_value=400),
+    read=st.integers(min_value=1, max_value=30),
+    credit=st.integers(min_value=-500, max_value=500),
+    hours=st.integers(min_value=0, max_value=60),
+    value=st.integers(min_value=0, max_value=900),
+)
+def test_the_bound_is_the_first_that_the_credit_survives(
+    write: int, read: int, credit: int, hours: int, value: int
+) -> None:
+    """Trying every bound up to break-even, one by one, finds the same."""
+    costs = PrefixCosts(write_usd=Decimal(write), read_usd=Decimal(read), plain_usd=Decimal(1))
+    miss = write + value
+    limit = max(0, (miss - read) // read)
+    first = min(limit, max(1, limit // 5) + hours)
+    safe = (each for each in range(first, limit) if credit + 2 * min((each + 2) * read, miss) - each * read - miss >= 0)
+    found = idle_bound(
+        Habit(START, Decimal(credit)),
+        costs,
+        last_traffic_at=START + hours * HOUR,
+        ttl_seconds=3_600,
+        cold_start_value_usd=Decimal(value),
+    )
+    assert found == next(safe, limit)
+
+
+def test_a_cold_start_that_is_worth_a_fortune_is_bounded_at_once() -> None:
+    """Break-even is then millions of refreshes away, and nobody counts up to it."""
+    found = idle_bound(
+        Habit(START, Decimal(0)),
+        COSTS,
+        last_traffic_at=START,
+        ttl_seconds=3_600,
+        cold_start_value_usd=Decimal(10**9),
+    )
+    assert found == 10**9 + 19 - 3

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.errors import OverloadedError
-from prompt_cache_warmer.values.caps import Caps
-from tests.fakes import FakeMessages
+from prompt_cache_warmer.rules.entry_result import Outcome
+from prompt_cache_warmer.rules.situation import Tick
+from prompt_cache_warmer.values.caps import NO_CAPS, Caps
+from prompt_cache_warmer.values.snapshot import Snapshot
+from prompt_cache_warmer.values.targets import entries
+from prompt_cache_warmer.warm.claims import twins_of
+from prompt_cache_warmer.warm.docket import docket
+from tests.fakes import EPOCH, FakeMessages, document, target
 from tests.house import House, numbered
 
 if TYPE_CHECKING:
@@ -56,3 +62,39 @@ async def test_workers_that_lease_more_at_the_same_moment_keep_within_the_cap() 
     report = await tight.run()
     assert report.cost_usd <= Decimal("0.28")
     assert report.skipped == {"stack-day-cap": 10 - len(tight.messages.calls)}
+
+
+class RecordingState(MemoryState):
+    """A state that notes what is leased."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted: list[Decimal] = []
+
+    async def lease(self, wanted: Amount, *, caps: Caps, day: date) -> Lease:
+        """Note it, then lease."""
+        self.wanted.append(wanted.known_usd)
+        return await super().lease(wanted, caps=caps, day=day)
+
+
+async def test_a_large_run_leases_a_few_times_and_each_time_as_much_as_before() -> None:
+    """Two hundred writes, four at a time: five doublings, and a kill takes at most as much again as was spent."""
+    store = RecordingState()
+    large = House(numbered(200), store=store, caps=Caps(usd_per_day=Decimal(100)), max_concurrency=4)
+    report = await large.run()
+    first, *later = store.wanted
+    assert report.count(Outcome.WARMED) == 200
+    assert len(store.wanted) <= 8
+    assert first <= 5 * max(result.cost_usd or Decimal(0) for result in report.results)
+    leased = first
+    for wanted in later:
+        assert wanted == leased
+        leased += wanted
+
+
+def test_twins_stand_in_the_same_order_in_every_run() -> None:
+    """Whatever was deferred or lapses first, so that two runs ask for the same one first."""
+    request = document()["request"]
+    found = entries(tuple(target(name=name, request=request).summary for name in "bca"))
+    ((*twins,),) = twins_of(docket(found, Snapshot(), Tick(EPOCH, 240), caps=NO_CAPS))
+    assert [case.entry.target.name for case in twins] == ["a", "b", "c"]

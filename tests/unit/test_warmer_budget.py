@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.errors import (
     CallTimeoutError,
     NotConnectedError,
     OverloadedError,
     RejectedError,
+    SecretUnreadableError,
     UnreachableError,
     WarmCallError,
 )
+from prompt_cache_warmer.rules.budget import ADDED_TOKENS
 from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.values.caps import Caps
 from tests.fakes import EPOCH, FakeMessages, document
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.money import Amount
+    from prompt_cache_warmer.values.snapshot import Lease
 
 PROMPT = "You are support. " * 2000
 WRITE_USD = Decimal("3.75") / 1_000_000
@@ -195,7 +199,7 @@ async def test_a_lost_connection_is_tried_again_only_where_no_cap_reserved_for_o
 
 
 async def test_where_the_api_does_not_count_the_bytes_are_the_bound() -> None:
-    """No token is shorter than a byte, so the body's bytes are reserved."""
+    """No token is shorter than a byte, so the body's bytes are reserved, and what the API adds to them."""
 
     class Uncounted(FakeMessages):
         async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
@@ -206,7 +210,7 @@ async def test_where_the_api_does_not_count_the_bytes_are_the_bound() -> None:
     )
     await house.run()
     body = json.dumps(house.messages.calls[0].body, ensure_ascii=False).encode()
-    assert (await spent_by(house, "support")).tokens == len(body) + 1
+    assert (await spent_by(house, "support")).tokens == len(body) + ADDED_TOKENS + 1
 
 
 async def test_a_stream_is_reserved_with_all_the_output_it_may_generate() -> None:
@@ -299,3 +303,119 @@ async def test_the_money_of_a_call_nobody_saw_the_end_of_stays_spent() -> None:
         await run
     spent = await spent_today(house)
     assert spent == replace(spent, tokens=counted(house.messages.calls[0]) + 1)
+
+
+OUTSIDE = {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}}
+
+
+def with_document(**changes: Any) -> dict[str, Any]:
+    """Return a target whose prefix refers to a document that is not in it."""
+    content = [OUTSIDE, {"type": "text", "text": PROMPT, "cache_control": {"type": "ephemeral"}}]
+    return document(request={"messages": [{"role": "user", "content": content}]}, **changes)
+
+
+async def test_what_lies_outside_the_body_is_refused_under_a_cap_where_nobody_counts_it() -> None:
+    """Its bytes say nothing of a document that the API fetches, so nothing bounds the call."""
+
+    class Uncounted(FakeMessages):
+        async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
+            raise RejectedError(f"404 for {call.model} within {timeout_seconds} s", http_status=404)
+
+    house = House({"targets/support.json": with_document(max_usd_per_day="9")}, messages=Uncounted())
+    assert codes(await house.run()) == ["unbounded"]
+    assert house.messages.calls == []
+    free = House({"targets/support.json": with_document()}, messages=Uncounted())
+    assert codes(await free.run()) == [None]
+
+
+async def test_what_lies_outside_the_body_is_counted_before_every_call() -> None:
+    """The document may be another one tomorrow, so the last usage bounds nothing."""
+    house = House({"targets/support.json": with_document(max_usd_per_day="9")})
+    for _ in range(3):
+        await house.run()
+        house.clock.seconds += 240
+    assert (len(house.messages.calls), len(house.messages.counted)) == (3, 3)
+
+
+async def test_a_runs_own_reservations_starve_no_entry() -> None:
+    """A worst case is a write, a refresh a twelfth of it: twenty refreshes fit where two writes would."""
+    house = House(numbered(20), caps=Caps(usd_per_day=Decimal(2)))
+    first = await house.run()
+    left = Decimal("0.075")
+    capped = House(
+        house.documents,
+        messages=house.messages,
+        store=house.store,
+        caps=Caps(usd_per_day=first.cost_usd + left),
+        clock=house.clock,
+    )
+    house.clock.seconds += 240
+    report = await capped.run()
+    assert (report.count(Outcome.WARMED), report.skipped) == (20, {})
+    assert report.cost_usd <= left
+
+
+async def test_the_models_of_a_target_wait_for_each_others_reservations() -> None:
+    """Its cap has no room for three writes at once, but for one after the other's refresh."""
+    models = ["claude-sonnet-4-6", "claude-haiku-4-5", "claude-sonnet-4-5"]
+    house = House({"targets/support.json": document(models=models, max_usd_per_day="0.2")})
+    first = await house.run()
+    house.targets.documents["targets/support.json"] = document(
+        models=models, max_usd_per_day=f"{first.cost_usd + Decimal('0.05'):f}"
+    )
+    house.clock.seconds += 240
+    assert codes(await house.run()) == [None, None, None]
+
+
+async def test_a_run_that_is_killed_takes_no_more_with_it_than_it_had_in_flight() -> None:
+    """Of a day's dollar the leases of one call at a time are gone, not all of it."""
+    house = House(numbered(50), caps=Caps(usd_per_day=Decimal(1)), max_concurrency=1)
+    killed = KilledState(house.store)
+    dying = House(numbered(50), caps=Caps(usd_per_day=Decimal(1)), max_concurrency=1, store=killed)
+    run = asyncio.create_task(dying.run())
+
+    def kill(_: WarmCall) -> None:
+        if len(dying.messages.calls) > 1:
+            run.cancel()
+
+    dying.messages.hook = kill
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert (await spent_today(house)).known_usd < Decimal("0.15")
+    assert (await house.run()).count(Outcome.WARMED) > 20
+
+
+class KilledState(MemoryState):
+    """A store whose run never lives to settle."""
+
+    def __init__(self, store: Any) -> None:
+        super().__init__()
+        self.__dict__.update(store.__dict__)
+
+    async def settle(self, lease: Lease, *, spent: Amount) -> None:
+        """Do nothing: the process is gone."""
+
+
+async def test_a_run_that_cannot_go_on_returns_what_it_reserved() -> None:
+    """Nothing is sent where the secret cannot be read, so nothing is spent."""
+    house = House(numbered(3), caps=Caps(usd_per_day=Decimal(1)))
+    house.messages.script = [SecretUnreadableError("no secret")] * 3
+    with pytest.raises(SecretUnreadableError):
+        await house.run()
+    assert (await spent_today(house)).known_usd == 0
+
+
+async def test_a_call_that_cannot_end_in_time_is_deferred_also_after_counting() -> None:
+    """Counting took the time the call would have needed."""
+    house = House(numbered(1), caps=Caps(usd_per_day=Decimal(1)))
+
+    class Slow(FakeMessages):
+        async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
+            house.clock.seconds += 55
+            return await super().count_tokens(call, timeout_seconds=timeout_seconds)
+
+    slow = House(
+        house.documents, messages=Slow(), store=house.store, caps=Caps(usd_per_day=Decimal(1)), clock=house.clock
+    )
+    report = await slow.run(seconds=110)
+    assert (codes(report), slow.messages.calls) == (["deadline"], [])

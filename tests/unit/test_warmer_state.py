@@ -110,15 +110,16 @@ async def test_a_failed_call_is_not_repeated_by_the_same_tick() -> None:
     assert said(await house.run(tick(house))) == "written"
 
 
-async def test_a_request_dated_in_the_future_counts_as_now() -> None:
-    """A clock that runs a day ahead does not keep an entry from being called for a day."""
+@pytest.mark.parametrize(("ahead", "lapses_at"), [({"days": 1}, "13:00"), ({"seconds": 270}, "13:04")])
+async def test_a_request_dated_in_the_future_keeps_no_entry_alive(ahead: dict[str, int], lapses_at: str) -> None:
+    """Half a minute ahead of the run it counts as now, as clocks are; a day ahead it is not believed."""
     house = one()
     await house.run()
-    await house.store.touch(KEY, at=house.clock.now() + timedelta(days=1))
+    await house.store.touch(KEY, at=house.clock.now() + timedelta(**ahead))
     house.clock.seconds += TICK_SECONDS
     report = await house.run(tick(house))
     assert said(report) == "outlives-tick"
-    assert report.results[0].as_json()["lapses_at"] == "2026-11-22T13:04:00+00:00"
+    assert report.results[0].as_json()["lapses_at"] == f"2026-11-22T{lapses_at}:00+00:00"
 
 
 async def test_two_runs_at_once_call_each_of_a_thousand_entries_once() -> None:
@@ -133,6 +134,18 @@ async def test_two_runs_at_once_call_each_of_a_thousand_entries_once() -> None:
     codes = {str(result.code) for report in (first, second) for result in report.results if result.verdict is None}
     assert codes <= {"claimed", "called-this-tick"}
     assert first.count(Outcome.FAILED) == second.count(Outcome.FAILED) == 0
+
+
+async def test_two_runs_at_once_call_twins_once_whoever_is_first() -> None:
+    """The first one of equal bytes decides: who finds it claimed leaves all of them to the other run."""
+    request = hourly()["request"]
+    documents: dict[str, object] = {f"targets/{name}.json": document(name, request=request) for name in "abcdefgh"}
+    for delays in range(6):
+        house = House(documents, store=Hesitant(delays))
+        others = [House(documents, messages=house.messages, clock=house.clock, store=house.store) for _ in range(3)]
+        order = tick(house)
+        await asyncio.gather(*(each.run(order) for each in (house, *others)))
+        assert len(house.messages.calls) == 1
 
 
 async def test_a_claim_of_a_run_that_died_ends_by_itself() -> None:
@@ -333,6 +346,22 @@ async def test_only_a_changed_reason_is_logged() -> None:
     await house.store.pause(Pause("x", since=EPOCH, until=EPOCH + timedelta(days=1)))
     await ticks(house, 3)
     assert [result.code for result in house.log.results] == ["paused"]
+
+
+class Hesitant(MemoryState):
+    """A memory store whose claims take turns that differ from run to run."""
+
+    def __init__(self, turns: int) -> None:
+        super().__init__()
+        self.turns = turns
+        self.count = 0
+
+    async def claim(self, request: ClaimRequest) -> ClaimAnswer:
+        """Let others go first, a number of times that changes with every claim."""
+        self.count += 1
+        for _ in range((self.count * 7 + self.turns) % 5):
+            await asyncio.sleep(0)
+        return await super().claim(request)
 
 
 class BrokenState(MemoryState):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # What the API counts ahead of a call is an estimate; its documentation says so, a tenth covers it.
 COUNTED_TOKENS_MARGIN = Decimal("1.1")
+# What the API adds to a body by itself: the instructions for tools and for structured output, with room to spare.
+ADDED_TOKENS = 2_000
 _ENDLESS = Decimal("Infinity")
 
 

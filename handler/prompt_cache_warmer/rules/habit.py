@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import ROUND_CEILING, ROUND_FLOOR
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.bound import break_even
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 # What an entry is kept beyond the time it has been in use, as a part of break-even: a smaller part
 # misses the first returns of sparse traffic, a larger one pays for sessions that have ended.
 NEWCOMERS_PART = 5
+# Twice the two refreshes, one of them the hit, that the clairvoyant makes beyond a bound.
+_REFRESHES_FORESEEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,19 @@ def idle_bound(
     limit = break_even(costs, cold_start_value_usd=cold_start_value_usd)
     in_use = (last_traffic_at - habit.used_since) // timedelta(seconds=ttl_seconds)
     bound = min(limit, max(1, limit // NEWCOMERS_PART) + in_use)
-    miss = costs.write_usd + cold_start_value_usd
-    while bound < limit:
+    miss, read = costs.write_usd + cold_start_value_usd, costs.read_usd
+
+    def survives(bound: int) -> bool:
         # The worst gap ends just after the lapse: one more refresh would have held the entry.
-        foreseen = min((bound + 2) * costs.read_usd, miss)
-        if habit.credit_usd + 2 * foreseen - bound * costs.read_usd - miss >= 0:
-            break
-        bound += 1
-    return bound
+        return habit.credit_usd + 2 * min((bound + 2) * read, miss) - bound * read - miss >= 0
+
+    if bound == limit or survives(bound):
+        return bound
+    # What is left rises with the bound while the clairvoyant would refresh, and falls from where it would miss.
+    rising = int(((miss - habit.credit_usd) / read - _REFRESHES_FORESEEN).to_integral_value(ROUND_CEILING))
+    turning = int((miss / read - 2).to_integral_value(ROUND_FLOOR))
+    tried = sorted({each for each in (rising, turning, turning + 1) if bound < each < limit})
+    return next(filter(survives, tried), limit)
 
 
 def _needed(gap: IdleGap, ttl_seconds: float) -> int:

@@ -102,7 +102,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "EntriesFailed",
         Unit.COUNT,
         Scope.ENTRY,
-        "due entries that were not warmed: their call failed, or their credential was stopped",
+        "due entries that were not warmed: their call failed, or their credential was stopped in this run",
     ),
     Metric(
         "EntriesLapsed",

@@ -95,7 +95,7 @@ def _time(event: Mapping[str, Any], field: str) -> str | None:
     if value is not None:
         try:
             _moment(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise EventError(
                 f"the event's {field}={shown(value)} is not allowed; allowed: a time such as '2026-11-22T12:00:00Z'"
             ) from None

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     STACK_DAY_CAP = "stack-day-cap"
     STACK_MONTH_CAP = "stack-month-cap"
     UNPRICED = "unpriced"
+    UNBOUNDED = "unbounded"
 
     @property
     def is_due(self) -> bool:
@@ -53,7 +54,14 @@ class Reason(StrEnum):
 
 _DUE = frozenset({Reason.DUE, Reason.COLD, Reason.LAPSED, Reason.WINDOW_OPENED, Reason.REQUESTED})
 _CAPPED = frozenset(
-    {Reason.CALL_CAP, Reason.TARGET_DAY_CAP, Reason.STACK_DAY_CAP, Reason.STACK_MONTH_CAP, Reason.UNPRICED}
+    {
+        Reason.CALL_CAP,
+        Reason.TARGET_DAY_CAP,
+        Reason.STACK_DAY_CAP,
+        Reason.STACK_MONTH_CAP,
+        Reason.UNPRICED,
+        Reason.UNBOUNDED,
+    }
 )
 
 _SENTENCES = {
@@ -84,5 +92,6 @@ _SENTENCES = {
     Reason.TARGET_DAY_CAP: "the call may pass the target's cap for the day (UTC)",
     Reason.STACK_DAY_CAP: "the call may pass the stack's cap for the day (UTC)",
     Reason.STACK_MONTH_CAP: "the call may pass the stack's cap for the month (UTC)",
+    Reason.UNBOUNDED: "a cap applies, and nothing bounds the tokens: they lie outside the body, and were not counted",
     Reason.UNPRICED: "the model's price is not known, and where a cap in USD applies, one in tokens must hold it",
 }

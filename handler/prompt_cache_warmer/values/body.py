@@ -32,6 +32,28 @@ NESTING_FIELDS = ("content", "source")
 UNMARKABLE_TYPES = frozenset({"thinking", "redacted_thinking", "fallback", "mcp_tool_listing"})
 
 
+# Content the API fetches or was given before: what it holds, and how large it is, does not stand in the body.
+_OUTSIDE_SOURCES = frozenset({"url", "file"})
+
+
+def has_outside_content(body: Mapping[str, Any]) -> bool:
+    """Tell whether a body refers to content that is not in it, so that its size says nothing of the tokens."""
+    if body.get("mcp_servers"):
+        return True
+    return any(_refers_outside(body.get(field)) for field in ("system", "messages"))
+
+
+def _refers_outside(value: object) -> bool:
+    if isinstance(value, list):
+        return any(map(_refers_outside, value))
+    if not isinstance(value, dict):
+        return False
+    source = value.get("source")
+    if isinstance(source, dict) and source.get("type") in _OUTSIDE_SOURCES:
+        return True
+    return any(_refers_outside(value.get(field)) for field in NESTING_FIELDS)
+
+
 class Tier(IntEnum):
     """The three parts of a prefix, in the order the API renders them."""
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
 
+# Clocks of machines in one cloud are seconds apart at most.
+MAX_CLOCK_SKEW = timedelta(minutes=1)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class EntryKey:
     """Which entry a state belongs to.
@@ -182,8 +186,17 @@ class EntryState:
         )
 
     def as_of(self, at: datetime) -> EntryState:
-        """Return it with what clocks that run ahead have dated in the future dated at ``at``."""
+        """Return it as it can be believed at a time: a clock may be a little ahead, what is beyond that is unknown."""
         warmth, traffic = self.warmth, self.traffic
+        latest = at + MAX_CLOCK_SKEW
+        if warmth is not None and warmth.warmed_at > latest:
+            warmth = None
+        if traffic is not None and traffic.last_at > latest:
+            known_at = traffic.resumed_at
+            is_known = known_at is not None and known_at <= latest
+            traffic = replace(traffic, last_at=known_at or at) if is_known else None
+        if (warmth, traffic) != (self.warmth, self.traffic):
+            return replace(self, warmth=warmth, traffic=traffic).as_of(at)
         if max((moment for moment in (self._warm_at, self._traffic_at) if moment is not None), default=at) <= at:
             return self
         if warmth is not None:

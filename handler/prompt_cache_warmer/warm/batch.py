@@ -8,9 +8,8 @@ allows makes the call, and all of them are claimed for it.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ from prompt_cache_warmer.rules.breaker import (
     credential_after_failure,
     stops_credential,
 )
-from prompt_cache_warmer.rules.budget import refusal, worst_case
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, time_json
 from prompt_cache_warmer.rules.life import warmth_after
 from prompt_cache_warmer.rules.reasons import Reason
@@ -31,57 +29,19 @@ from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.snapshot import CredentialState
 from prompt_cache_warmer.values.state import CLOSED
-from prompt_cache_warmer.warm.docket import Case, asked_ttl, dearest_ttl
-from prompt_cache_warmer.warm.ledger import lease_end
+from prompt_cache_warmer.warm.claims import Claims, RunLimits, Tools, Twins
+from prompt_cache_warmer.warm.docket import Case, asked_ttl
 from prompt_cache_warmer.warm.results import amount_in_words, failed, shared, skipped
 from prompt_cache_warmer.warm.room import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from prompt_cache_warmer.ports import BodySource, ClaimRequest, Clock, RunLog, StateStore
-    from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.ports import ClaimRequest
     from prompt_cache_warmer.values.state import Breaker, Warmth
     from prompt_cache_warmer.values.targets import Target
-    from prompt_cache_warmer.warm.caller import Called, Caller
+    from prompt_cache_warmer.warm.caller import Called
     from prompt_cache_warmer.warm.ledger import Ledger
-
-Twins = tuple[Case, ...]
-"""Cases whose warm call is the same bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunLimits:
-    """What bounds a run.
-
-    Attributes:
-        max_concurrency: how many calls are in flight at once.
-        max_inflight_bytes: how many bytes of bodies are in memory at once.
-        request_timeout_seconds: how long one call may take; none starts with less left.
-    """
-
-    max_concurrency: int
-    max_inflight_bytes: int
-    request_timeout_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What the workers work with.
-
-    Attributes:
-        bodies: fetches a target's body when its turn comes.
-        caller: makes the calls.
-        store: remembers credentials.
-        log: writes one line per entry.
-        clock: the time.
-    """
-
-    bodies: BodySource
-    caller: Caller
-    store: StateStore
-    log: RunLog
-    clock: Clock
 
 
 class Batch:
@@ -101,6 +61,7 @@ class Batch:
         self._ledger = ledger
         self._limits = limits
         self._remaining_seconds = remaining_seconds
+        self._claims = Claims(tools, ledger, limits=limits, remaining_seconds=remaining_seconds, refused=self._refused)
         self._room = Room(limits.max_inflight_bytes)
         self._stopped: dict[str, WarmCallError] = {}
         self._results: list[EntryResult] = []
@@ -144,68 +105,30 @@ class Batch:
     async def _claim_and_call(self, twins: Twins, target: Target) -> list[EntryResult]:
         """Claim all twins, make the call for those that were granted, and record it."""
         call = self._tools.caller.prepare(twins[0].entry, target)
-        worst = await self._worst(twins, call)
-        claimed, results = await self._claim(twins, worst)
+        worst = await self._claims.worst(twins, call)
+        if worst is None:
+            return [skipped(case, Reason.UNBOUNDED) for case in twins]
+        if refused := self._refused(twins):  # counting took its time
+            return refused
+        claimed, results = await self._claims.claim(twins, worst)
         if not claimed:
             return results
         leader = claimed[0][0]
-        called = await self._tools.caller.warm(
-            leader.entry, call, remaining_seconds=self._remaining_seconds, is_capped=bool(leader.allowances)
-        )
+        try:
+            called = await self._tools.caller.warm(
+                leader.entry, call, remaining_seconds=self._remaining_seconds, is_capped=bool(leader.allowances)
+            )
+        except RunError:  # nothing was sent: what was reserved for it goes back
+            for case, request in claimed:
+                with suppress(StateUnavailableError):
+                    await self._ledger.commit(request, spent=NOTHING, warmth=None, breaker=case.state.breaker)
+            raise
         for case, request in claimed:
             spent = called.spent(worst) if case is leader else NOTHING
             own = called.result if case is leader else shared(case, called.result)
             results.append(await self._record(case, request, called, own, spent))
         await self._record_credential(leader, called)
         return results
-
-    async def _claim(self, twins: Twins, worst: Amount) -> tuple[list[tuple[Case, ClaimRequest]], list[EntryResult]]:
-        """Claim twins, the first that is granted with the money of the call.
-
-        Returns:
-            The claims, and the results of the entries that were not claimed.
-        """
-        until = lease_end(
-            self._tools.clock.now(),
-            remaining_seconds=self._remaining_seconds(),
-            request_timeout_seconds=self._limits.request_timeout_seconds,
-        )
-        claimed: list[tuple[Case, ClaimRequest]] = []
-        results: list[EntryResult] = []
-        for case in twins:
-            asked = NOTHING if claimed else worst
-            try:
-                answer = (refusal(case.allowances, asked) if not claimed else None) or await self._ledger.claim(
-                    case, asked, until=until
-                )
-            except StateUnavailableError as error:
-                advice = "Look at the state table and the role; nothing is called that cannot be accounted for."
-                results += failed([case], "state-unavailable", str(error), advice)
-                continue
-            if isinstance(answer, Reason):
-                results.append(skipped(case, answer, worst=asked))
-            else:
-                claimed.append((case, answer))
-        return claimed, results
-
-    async def _worst(self, twins: Twins, call: WarmCall) -> Amount:
-        """Say what a call may cost; without any cap its tokens are not asked for."""
-        case = twins[0]
-        warmth = case.state.warmth
-        if warmth is not None and warmth.cached_tokens:
-            tokens = warmth.cached_tokens + warmth.other_tokens
-        elif any(twin.allowances for twin in twins):
-            tokens = await self._tools.caller.bounded_tokens(case.entry, call)
-        else:
-            tokens = case.entry.target.prefix_tokens
-        return worst_case(
-            case.entry.model,
-            tokens=tokens,
-            output_tokens=max(1, int(call.body["max_tokens"])),
-            ttl=dearest_ttl(case.entry),
-            speed=call.body.get("speed"),
-            at=self._tools.clock.now(),
-        )
 
     async def _record(
         self, case: Case, request: ClaimRequest, called: Called, result: EntryResult, spent: Amount
@@ -264,14 +187,6 @@ class Batch:
             EntryResult(case.entry, Outcome.DEFERRED, reason, code="deadline", advice=advice, decision=case.decision)
             for case in twins
         ]
-
-
-def twins_of(cases: Iterable[Case]) -> list[Twins]:
-    """Group the cases whose warm call is the same bytes, in the order their first one came."""
-    groups: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
-    for case in cases:
-        groups[case.entry.model, case.entry.credential, case.entry.target.call_digest].append(case)
-    return [tuple(group) for group in groups.values()]
 
 
 def _after(case: Case, called: Called) -> tuple[Warmth | None, Breaker]:

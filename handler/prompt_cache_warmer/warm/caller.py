@@ -6,12 +6,13 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.errors import WarmCallError, ZeroRefusedError
-from prompt_cache_warmer.rules.budget import COUNTED_TOKENS_MARGIN
+from prompt_cache_warmer.errors import RunError, UnexpectedCallError, WarmCallError, ZeroRefusedError
+from prompt_cache_warmer.rules.budget import ADDED_TOKENS, COUNTED_TOKENS_MARGIN
 from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
 from prompt_cache_warmer.rules.request import Form, WarmCall, warm_call, with_one_token
 from prompt_cache_warmer.rules.retry import needed_seconds, wait_before_retry_seconds
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
+from prompt_cache_warmer.values.body import has_outside_content
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.ports import Answer, Clock, MessagesApi
     from prompt_cache_warmer.values.targets import Entry, Target
+
+
+# Counting takes the API a fraction of a second; a run has better uses for its time than waiting for it.
+COUNT_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -97,18 +102,24 @@ class Caller:
         """Build the call for an entry."""
         return warm_call(target, entry.model, zero_refused=(entry.model, entry.credential) in self._zero_refused)
 
-    async def bounded_tokens(self, entry: Entry, call: WarmCall) -> int:
+    async def bounded_tokens(self, entry: Entry, call: WarmCall, *, remaining_seconds: float) -> int | None:
         """Bound how many input tokens a call has, before anything is spent.
 
-        By the API's own count, asked for once per prefix and model and raised by its margin of error; by the
-        body's bytes where it cannot be had, because no token is shorter than a byte.
+        By the API's own count, asked for once per prefix and model and raised by its margin of error. Where it
+        cannot be had, by the body's bytes, because no token is shorter than a byte, and what the API adds.
+
+        Returns:
+            The bound, or None where there is none: the body refers to content that is not in it.
         """
         key = (entry.target.call_digest, entry.model)
-        if key not in self._counted:
+        is_lasting = not has_outside_content(call.body)  # what lies outside may be another tomorrow
+        if key not in self._counted or not is_lasting:
+            timeout_seconds = min(COUNT_TIMEOUT_SECONDS, self._timeout_seconds, max(1.0, remaining_seconds))
             try:
-                counted = await self._messages.count_tokens(call, timeout_seconds=self._timeout_seconds)
+                counted = await self._messages.count_tokens(call, timeout_seconds=timeout_seconds)
             except WarmCallError:
-                return len(json.dumps(call.body, ensure_ascii=False).encode())
+                body_bytes = len(json.dumps(call.body, ensure_ascii=False).encode())
+                return body_bytes + ADDED_TOKENS if is_lasting else None
             self._counted[key] = int(counted * COUNTED_TOKENS_MARGIN) + 1
         return self._counted[key]
 
@@ -127,8 +138,12 @@ class Caller:
         sent = _Sent(call, self._clock.now())
         try:
             answer = await self._send(sent, remaining_seconds, is_capped=is_capped)
-        except WarmCallError as error:
+        except RunError:
+            raise
+        except Exception as unexpected:  # noqa: BLE001 - one entry never sinks another; its type is told, never its text
+            error = _expected(unexpected)
             result = self._failed(entry, sent, error)
+            sent.unanswered += error is not unexpected
             return Called(result, sent.started_at, sent.latency_seconds, unanswered=sent.unanswered, failure=error)
         if sent.call.form is Form.ONE:  # only an answer proves that one token is what was wanted
             self._zero_refused.add((entry.model, entry.credential))
@@ -183,6 +198,11 @@ class Caller:
                 http_status=error.http_status,
             ),
         )
+
+
+def _expected(error: Exception) -> WarmCallError:
+    """Return an error of a call as one of ours; what nobody expected is a defect, and the call may be billed."""
+    return error if isinstance(error, WarmCallError) else UnexpectedCallError(f"unexpected {type(error).__name__}")
 
 
 def _answered(entry: Entry, sent: _Sent, answer: Answer) -> EntryResult:

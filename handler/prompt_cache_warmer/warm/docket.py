@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.state import Warmth
     from prompt_cache_warmer.values.targets import Entry
 
 _UNKNOWN_CREDENTIAL = CredentialState()
@@ -63,7 +64,9 @@ def docket(entries: Iterable[Entry], snapshot: Snapshot, tick: Tick, *, caps: Ca
         tick: the moment.
         caps: the stack's caps.
     """
-    cases = [_case(entry, snapshot, tick, caps) for entry in entries]
+    lives = [(entry, _life(entry, snapshot)) for entry in entries]
+    last = _last_calls(lives)
+    cases = [_case(entry, _warmed(state, last.get(_bytes_of(entry))), snapshot, tick, caps) for entry, state in lives]
     return _one_trial_per_credential(cases)
 
 
@@ -77,12 +80,42 @@ def dearest_ttl(entry: Entry) -> Ttl:
     return max(entry.target.ttls, key=TTL_SECONDS.__getitem__, default="5m")
 
 
-def _case(entry: Entry, snapshot: Snapshot, tick: Tick, caps: Caps) -> Case:
+def _life(entry: Entry, snapshot: Snapshot) -> EntryState:
+    target = entry.target
+    return snapshot.entries.get(entry.key, UNKNOWN).life(
+        fingerprint=target.prefix_digest, asked_ttl_seconds=TTL_SECONDS[asked_ttl(entry)], version=target.version
+    )
+
+
+def _bytes_of(entry: Entry) -> tuple[str, str, str]:
+    """Name what entries share whose warm calls are the same bytes."""
+    return entry.model, entry.credential, entry.target.call_digest
+
+
+def _last_calls(lives: Iterable[tuple[Entry, EntryState]]) -> dict[tuple[str, str, str], Warmth]:
+    """Find the last call of all entries with the same bytes: it was for each of them."""
+    last: dict[tuple[str, str, str], Warmth] = {}
+    for entry, state in lives:
+        key = _bytes_of(entry)
+        if state.warmth is not None and (key not in last or last[key].warmed_at < state.warmth.warmed_at):
+            last[key] = state.warmth
+    return last
+
+
+def _warmed(state: EntryState, last: Warmth | None) -> EntryState:
+    """Return an entry's state with the last call of another entry of the same bytes, if that was later."""
+    own = state.warmth
+    if last is None or (own is not None and own.warmed_at >= last.warmed_at):
+        return state
+    idle = (0, None, None) if own is None else (own.idle_refreshes, own.idle_since, own.habit)
+    idle_refreshes, idle_since, habit = idle
+    warmth = replace(last, idle_refreshes=idle_refreshes, idle_since=idle_since, habit=habit)
+    return replace(state, warmth=warmth)
+
+
+def _case(entry: Entry, state: EntryState, snapshot: Snapshot, tick: Tick, caps: Caps) -> Case:
     target = entry.target
     ttl = asked_ttl(entry)
-    state = snapshot.entries.get(entry.key, UNKNOWN).life(
-        fingerprint=target.prefix_digest, asked_ttl_seconds=TTL_SECONDS[ttl], version=target.version
-    )
     credential = snapshot.credentials.get(entry.credential, _UNKNOWN_CREDENTIAL)
     spent = Spent(snapshot.spent_by_target.get(target.name, NOTHING), snapshot.spent_today, snapshot.spent_this_month)
     found = allowances(target.caps, caps, spent)

@@ -12,13 +12,14 @@ from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
 from prompt_cache_warmer.rules.plan import planned
 from prompt_cache_warmer.rules.reasons import Reason
-from prompt_cache_warmer.rules.report import RunReport, RunStanding
+from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
 from prompt_cache_warmer.rules.situation import Tick
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown
 from prompt_cache_warmer.values.targets import TargetSummary, entries
-from prompt_cache_warmer.warm.batch import Batch, RunLimits, Tools, twins_of
+from prompt_cache_warmer.warm.batch import Batch
+from prompt_cache_warmer.warm.claims import RunLimits, Tools, Twins, twins_of
 from prompt_cache_warmer.warm.docket import Case, docket
 from prompt_cache_warmer.warm.ledger import Ledger
 from prompt_cache_warmer.warm.results import skipped
@@ -161,7 +162,7 @@ class Warmer:
 
     def _standing(self, snapshot: Snapshot, now: datetime, *, spent: Amount, troubles: list[str]) -> RunStanding:
         """Say what held for the whole run."""
-        pause = snapshot.pause
+        pause, more = snapshot.pause, len(troubles) - MAX_LISTED
         return RunStanding(
             pause=pause if pause is not None and now < pause.until else None,
             spent_today=snapshot.spent_today + spent,
@@ -171,8 +172,17 @@ class Warmer:
                 name for name, state in sorted(snapshot.credentials.items()) if state.breaker.is_open(now)
             ),
             is_durable=self._policy.is_durable,
-            troubles=tuple(troubles),
+            troubles=(*troubles[:MAX_LISTED], *([f"and {more} more like these"] if more > 0 else [])),
         )
+
+    def _in_flight(self, ordered: list[Twins]) -> Amount:
+        """Say what the calls that can be under way at once may cost together; without any cap nothing is leased."""
+        if self._policy.caps == NO_CAPS:
+            return NOTHING
+        worst = sorted(
+            (twins[0].expected_worst for twins in ordered), key=lambda one: (one.known_usd, one.tokens), reverse=True
+        )
+        return sum(worst[: self._policy.limits.max_concurrency], NOTHING)
 
     def _log_changes(self, cases: Iterable[Case]) -> None:
         """Log entries that are not called for another reason than at their last run; to be alive is no news."""
@@ -194,10 +204,7 @@ class Warmer:
         turns = {key: turn for turn, key in enumerate(self._deferred)}
         ordered = twins_of(sorted(due, key=lambda case: (turns.get(case.entry.key, len(turns)), _urgency(case, now))))
         ledger = Ledger(self._store, owner=uuid4().hex, caps=self._policy.caps, day=now.date())
-        if self._policy.caps != NO_CAPS:
-            await ledger.open(sum((twins[0].expected_worst for twins in ordered), NOTHING))
-        else:
-            await ledger.open(NOTHING)
+        await ledger.open(self._in_flight(ordered))
         batch = Batch(self._tools, ledger, limits=self._policy.limits, remaining_seconds=remaining_seconds)
         troubles: list[str] = []
         try:

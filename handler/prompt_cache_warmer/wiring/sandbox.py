@@ -19,8 +19,8 @@ from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
-from prompt_cache_warmer.warm.batch import RunLimits
 from prompt_cache_warmer.warm.caller import Caller
+from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 from prompt_cache_warmer.wiring.aws import aws_config, state_store
 
