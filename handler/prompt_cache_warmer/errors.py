@@ -7,6 +7,8 @@
     |   |-- TargetsUnreadableError   the bucket could not be listed
     |   |-- SecretUnreadableError    the secret could not be read, or holds no key
     |   `-- StateUnavailableError    the state table could not be read or written: look at the table and the role
+    |-- ArrivalsError                correct the file of recorded requests
+    |-- UnpricedError                name a model with a known price
     |-- TargetUnavailableError       one target's body could not be fetched: the next tick tries again
     `-- WarmCallError                one warm call failed
         |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
@@ -66,6 +68,14 @@ class SecretUnreadableError(RunError):
 
 class StateUnavailableError(RunError):
     """The state table could not be read or written; without it nothing may be spent under a cap."""
+
+
+class ArrivalsError(CacheWarmerError):
+    """Recorded requests are not usable: the message names the line, the value and what is allowed."""
+
+
+class UnpricedError(CacheWarmerError):
+    """A model has no known price, so nothing can be compared."""
 
 
 class TargetUnavailableError(CacheWarmerError):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from prompt_cache_warmer.errors import UnpricedError
 from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, advise, advise_by_day
-from prompt_cache_warmer.rules.replay.priced import Tariff, UnpricedError
+from prompt_cache_warmer.rules.replay.priced import Tariff
 from prompt_cache_warmer.values.pricing import PrefixCosts
 from tests.replay_cases import AT, SONNET, after_gaps
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from prompt_cache_warmer.adapters import arrivals_csv
 from prompt_cache_warmer.adapters.arrivals_csv import read_arrivals_csv
-from prompt_cache_warmer.rules.replay.arrivals import ArrivalsError
+from prompt_cache_warmer.errors import ArrivalsError
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.replay.arrivals import Arrivals

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from prompt_cache_warmer.rules.course import MARKS, courses
 from prompt_cache_warmer.rules.replay.arrivals import Arrivals
+from prompt_cache_warmer.rules.replay.course import MARKS, courses
 from prompt_cache_warmer.rules.replay.score import score
 from tests.replay_cases import SONNET, TOKENS, after_gaps, arrivals
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prompt_cache_warmer.cli.label_places import places
 from prompt_cache_warmer.cli.replay_plot import LABEL, draw, picture
-from prompt_cache_warmer.rules.course import Course, courses
+from prompt_cache_warmer.rules.replay.course import Course, courses
 from tests.replay_cases import SONNET, after_gaps, arrivals
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from prompt_cache_warmer.errors import UnpricedError
 from prompt_cache_warmer.rules.replay.arrivals import Arrivals
-from prompt_cache_warmer.rules.replay.priced import Tariff, UnpricedError
+from prompt_cache_warmer.rules.replay.priced import Tariff
 from prompt_cache_warmer.rules.replay.score import score
 from prompt_cache_warmer.values.pricing import prefix_costs
 from tests.replay_cases import AT, SONNET, after_gaps, arrivals, priced_at

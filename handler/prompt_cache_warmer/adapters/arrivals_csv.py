@@ -18,13 +18,8 @@ from itertools import chain, islice
 from operator import itemgetter, le
 from typing import TYPE_CHECKING, BinaryIO
 
-from prompt_cache_warmer.rules.replay.arrivals import (
-    MAX_TIME_SECONDS,
-    MAX_TOKENS,
-    MICROSECONDS,
-    Arrivals,
-    ArrivalsError,
-)
+from prompt_cache_warmer.errors import ArrivalsError
+from prompt_cache_warmer.rules.replay.arrivals import MAX_TIME_SECONDS, MAX_TOKENS, MICROSECONDS, Arrivals
 from prompt_cache_warmer.values.problems import nearest, shown
 
 if TYPE_CHECKING:

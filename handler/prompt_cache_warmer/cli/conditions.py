@@ -11,8 +11,9 @@ import click
 from prompt_cache_warmer.adapters.arrivals_csv import DEFAULT_PREFIX_TOKENS
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.stack import Seams
+from prompt_cache_warmer.errors import UnpricedError
 from prompt_cache_warmer.rules.replay.arrivals import MAX_TOKENS, MICROSECONDS
-from prompt_cache_warmer.rules.replay.priced import Tariff, UnpricedError
+from prompt_cache_warmer.rules.replay.priced import Tariff
 from prompt_cache_warmer.rules.replay.score import Score, score
 from prompt_cache_warmer.settings import Settings
 

@@ -14,8 +14,8 @@ from prompt_cache_warmer.cli.conditions import takes_conditions
 from prompt_cache_warmer.cli.replay_plot import PLOT_SUFFIX, draw, require_matplotlib
 from prompt_cache_warmer.cli.replay_table import LEGEND, replay_table
 from prompt_cache_warmer.cli.stack import json_option
-from prompt_cache_warmer.rules.course import courses
-from prompt_cache_warmer.rules.replay.arrivals import ArrivalsError
+from prompt_cache_warmer.errors import ArrivalsError
+from prompt_cache_warmer.rules.replay.course import courses
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.cli.conditions import Conditions

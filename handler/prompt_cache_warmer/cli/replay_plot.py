@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from prompt_cache_warmer.rules.course import Course
+    from prompt_cache_warmer.rules.replay.course import Course
 
 PLOT_SUFFIX = ".png"
 LABEL = "label"  # the id of every series' name in the picture

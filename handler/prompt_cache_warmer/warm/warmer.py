@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from prompt_cache_warmer.errors import StateUnavailableError
+from prompt_cache_warmer.rules.dry_run import planned
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
-from prompt_cache_warmer.rules.plan import planned
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
 from prompt_cache_warmer.rules.situation import Tick

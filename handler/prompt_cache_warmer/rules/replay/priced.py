@@ -10,7 +10,7 @@ from itertools import chain, islice
 from operator import sub
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.errors import CacheWarmerError
+from prompt_cache_warmer.errors import UnpricedError
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import pico_usd
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.rules.replay.arrivals import Arrivals
     from prompt_cache_warmer.values.body import Ttl
-
-
-class UnpricedError(CacheWarmerError):
-    """A model has no known price, so nothing can be compared."""
 
 
 @dataclass(frozen=True, slots=True)

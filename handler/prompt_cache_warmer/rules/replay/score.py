@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.rules.advice import advise_by_day
 from prompt_cache_warmer.rules.bound import break_even
 from prompt_cache_warmer.rules.replay.clairvoyant import clairvoyant_pico, free_clairvoyant_pico
-from prompt_cache_warmer.rules.replay.conduct import Outcome, settle, settle_uncached
+from prompt_cache_warmer.rules.replay.conduct import Conduct, Outcome, settle, settle_uncached
 from prompt_cache_warmer.rules.replay.ours import Timing, while_used
 from prompt_cache_warmer.rules.replay.priced import Tariff, priced
 from prompt_cache_warmer.rules.replay.rivals import never, ping_always, ping_bounded, ping_skipping
@@ -17,10 +17,17 @@ from prompt_cache_warmer.values.money import usd_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from prompt_cache_warmer.rules.replay.arrivals import Arrivals
     from prompt_cache_warmer.rules.replay.priced import PricedArrivals
     from prompt_cache_warmer.values.body import Ttl
+
+RULES = (
+    *("decide_1h", "decide_5m", "advised", "never_1h", "never_5m"),
+    *("ping_5m_always", "ping_5m_skipping", "ping_5m_bounded", "uncached"),
+)
+"""The names of all rules, ours first."""
 
 _DAY = timedelta(days=1)
 # Sums of whole pico-USD are exact; a ratio needs no more digits than a reader compares.
@@ -79,6 +86,23 @@ class Score:
         }
 
 
+def conducts(
+    prices: Mapping[Ttl, PricedArrivals], timing: Timing, *, cold_start_value_usd: Decimal
+) -> dict[str, tuple[Conduct, PricedArrivals]]:
+    """Return what each rule does on the same requests, by name, and the prices it is settled at."""
+    short, long, end_us = prices["5m"], prices["1h"], timing.end_us
+    bound = break_even(short.costs[short.tokens[0]], cold_start_value_usd=cold_start_value_usd)
+    return {
+        "decide_1h": (while_used(long, timing, cold_start_value_usd=cold_start_value_usd), long),
+        "decide_5m": (while_used(short, timing, cold_start_value_usd=cold_start_value_usd), short),
+        "never_1h": (never(long), long),
+        "never_5m": (never(short), short),
+        "ping_5m_always": (ping_always(short, end_us=end_us), short),
+        "ping_5m_skipping": (ping_skipping(short, end_us=end_us), short),
+        "ping_5m_bounded": (ping_bounded(short, bound=bound, end_us=end_us), short),
+    }
+
+
 def score(arrivals: Arrivals, tariff: Tariff, *, tick_seconds: float, tail_seconds: float = 0.0) -> Score:
     """Replay arrivals under every rule.
 
@@ -94,28 +118,18 @@ def score(arrivals: Arrivals, tariff: Tariff, *, tick_seconds: float, tail_secon
     prices: dict[Ttl, PricedArrivals] = {ttl: priced(arrivals, tariff, ttl) for ttl in ("5m", "1h")}
     short, long = prices["5m"], prices["1h"]
     timing = Timing.of(long, tick_seconds=tick_seconds, tail_seconds=tail_seconds)
-    value_usd = tariff.cold_start_value_usd
-    bound = break_even(short.costs[short.tokens[0]], cold_start_value_usd=value_usd)
-    uncached = settle_uncached(long)
-    ours = {ttl: settle(while_used(of, timing, cold_start_value_usd=value_usd), of) for ttl, of in prices.items()}
+    found = conducts(prices, timing, cold_start_value_usd=tariff.cold_start_value_usd)
+    rules = {name: settle(conduct, of) for name, (conduct, of) in found.items()}
+    rules["uncached"] = settle_uncached(long)
     advised = advise_by_day(arrivals.first(_DAY.total_seconds()), tariff, tick_seconds=tick_seconds)
+    rules["advised"] = rules["uncached" if advised is None else f"decide_{advised}"]
     return Score(
         requests=len(arrivals),
         days=(timing.end_us - arrivals.times_us[0]) / (_DAY / timedelta(microseconds=1)),
         clairvoyant_pico=free_clairvoyant_pico(short, long),
         clairvoyant_1h_pico=clairvoyant_pico(long),
         clairvoyant_5m_pico=clairvoyant_pico(short),
-        rules={
-            "decide_1h": ours["1h"],
-            "decide_5m": ours["5m"],
-            "advised": uncached if advised is None else ours[advised],
-            "never_1h": settle(never(long), long),
-            "never_5m": settle(never(short), short),
-            "ping_5m_always": settle(ping_always(short, end_us=timing.end_us), short),
-            "ping_5m_skipping": settle(ping_skipping(short, end_us=timing.end_us), short),
-            "ping_5m_bounded": settle(ping_bounded(short, bound=bound, end_us=timing.end_us), short),
-            "uncached": uncached,
-        },
+        rules={name: rules[name] for name in RULES},
         advised="none" if advised is None else advised,
     )
 

@@ -13,13 +13,12 @@ from operator import not_
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.advice import advise_by_day
-from prompt_cache_warmer.rules.bound import break_even
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
 from prompt_cache_warmer.rules.replay.clairvoyant import free_clairvoyant_pico
-from prompt_cache_warmer.rules.replay.conduct import Conduct, settle, settle_uncached
-from prompt_cache_warmer.rules.replay.ours import Timing, while_used
+from prompt_cache_warmer.rules.replay.conduct import settle, settle_uncached
+from prompt_cache_warmer.rules.replay.ours import Timing
 from prompt_cache_warmer.rules.replay.priced import PricedArrivals, priced
-from prompt_cache_warmer.rules.replay.rivals import never, ping_always, ping_bounded, ping_skipping
+from prompt_cache_warmer.rules.replay.score import conducts
 from prompt_cache_warmer.values.money import usd_of
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.replay.arrivals import Arrivals
     from prompt_cache_warmer.rules.replay.conduct import Outcome
     from prompt_cache_warmer.rules.replay.priced import Tariff
+    from prompt_cache_warmer.values.body import Ttl
 
 # Cold starts closer together than this part of the time are one mark; more than a picture has columns.
 MARKS = 1_200
@@ -62,22 +62,14 @@ def courses(arrivals: Arrivals, tariff: Tariff, *, tick_seconds: float, tail_sec
     Raises:
         UnpricedError: for a model without a known price.
     """
-    short, long = priced(arrivals, tariff, "5m"), priced(arrivals, tariff, "1h")
+    prices: dict[Ttl, PricedArrivals] = {ttl: priced(arrivals, tariff, ttl) for ttl in ("5m", "1h")}
+    short, long = prices["5m"], prices["1h"]
     timing = Timing.of(long, tick_seconds=tick_seconds, tail_seconds=tail_seconds)
-    value_usd, end_us = tariff.cold_start_value_usd, timing.end_us
-    bound = break_even(short.costs[short.tokens[0]], cold_start_value_usd=value_usd)
-    conducts: dict[str, tuple[Conduct, PricedArrivals]] = {
-        "decide_1h": (while_used(long, timing, cold_start_value_usd=value_usd), long),
-        "decide_5m": (while_used(short, timing, cold_start_value_usd=value_usd), short),
-        "never_1h": (never(long), long),
-        "never_5m": (never(short), short),
-        "ping_5m_always": (ping_always(short, end_us=end_us), short),
-        "ping_5m_skipping": (ping_skipping(short, end_us=end_us), short),
-        "ping_5m_bounded": (ping_bounded(short, bound=bound, end_us=end_us), short),
-    }
+    end_us = timing.end_us
+    conducted = conducts(prices, timing, cold_start_value_usd=tariff.cold_start_value_usd)
     found = {
-        name: _course(settle(conduct, prices), compress(prices.times_us, map(not_, conduct.hits)), end_us)
-        for name, (conduct, prices) in conducts.items()
+        name: _course(settle(conduct, of), compress(of.times_us, map(not_, conduct.hits)), end_us)
+        for name, (conduct, of) in conducted.items()
     }
     found["uncached"] = _course(settle_uncached(long), long.times_us, end_us)
     advised = advise_by_day(arrivals.first(_DAY_SECONDS), tariff, tick_seconds=tick_seconds)
