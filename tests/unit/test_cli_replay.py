@@ -69,7 +69,7 @@ def test_three_requests_cost_what_the_hand_adds_up(folder: Path) -> None:
     assert (found["arrivals"], found["advised"]) == (3, "1h")
     assert rules["never_1h"]["vs_clairvoyant"] == 1.782609
     assert rules["never_1h"]["cold_start_share"] == 0.666667
-    assert rules["ping_5m_always"]["warm_calls_per_day"] == 16.0
+    assert rules["ping_5m_always"]["warm_calls_per_day"] is None
 
 
 def test_the_table_has_the_cheapest_first_and_a_sentence_below(folder: Path) -> None:
@@ -81,19 +81,19 @@ def test_the_table_has_the_cheapest_first_and_a_sentence_below(folder: Path) -> 
         "three.csv\n"
         "  3 requests in 1.1 hours, prefix of 100,000 tokens, claude-sonnet-4-6, ticks\n"
         "  every 240 s\n"
-        "  rule                           USD   x least       cold    share calls a day\n"
-        "> decide_1h                   0.6900     1.000          1    33.3%         1.0\n"
-        "> advised                     0.6900     1.000          1    33.3%         1.0\n"
+        "  rule                           USD   x least       cold    share  warm calls\n"
+        "> decide_1h                   0.6900     1.000          1    33.3%           1\n"
+        "> advised                     0.6900     1.000          1    33.3%           1\n"
         "  clairvoyant                 0.6900     1.000\n"
         "  clairvoyant_1h              0.6900     1.000\n"
         "  clairvoyant_5m              0.7800     1.130\n"
-        "  never_5m                    0.7800     1.130          2    66.7%         0.0\n"
-        "> decide_5m                   0.8400     1.217          2    66.7%         2.0\n"
-        "  uncached                    0.9000     1.304          3   100.0%         0.0\n"
-        "  ping_5m_always              0.9150     1.326          1    33.3%        16.0\n"
-        "  ping_5m_bounded             1.1100     1.609          2    66.7%        11.0\n"
-        "  never_1h                    1.2300     1.783          2    66.7%         0.0\n"
-        "  ping_5m_skipping            1.2300     1.783          1    33.3%        15.0\n"
+        "  never_5m                    0.7800     1.130          2    66.7%           0\n"
+        "> decide_5m                   0.8400     1.217          2    66.7%           2\n"
+        "  uncached                    0.9000     1.304          3   100.0%           0\n"
+        "  ping_5m_always              0.9150     1.326          1    33.3%          16\n"
+        "  ping_5m_bounded             1.1100     1.609          2    66.7%          11\n"
+        "  never_1h                    1.2300     1.783          2    66.7%           0\n"
+        "  ping_5m_skipping            1.2300     1.783          1    33.3%          15\n"
         "  -> As its first day advises (ttl 1h) this service costs 0.69 USD, 1.00 times\n"
         "  the least anybody could have paid, with 1 cold start. The best of the others,\n"
         "  never_5m, costs 1.13 times the least, with 2 cold starts.\n"
@@ -125,7 +125,8 @@ def test_one_time_to_live_shows_its_own_rules(
     rows = [
         line[2:].split()[0] for line in replay("three.csv", *SIZE, "--ttl", ttl).stdout.splitlines()[4:] if "%" in line
     ]
-    assert sorted(rows) == sorted(rules)
+    hidden = {"advised"} - {"advised" for shown in rules if shown == "decide_1h"}  # the first day advises an hour
+    assert sorted(rows) == sorted(set(rules) - hidden)
 
 
 def test_a_rival_that_costs_less_is_named(folder: Path) -> None:
@@ -237,8 +238,8 @@ def test_a_files_name_is_plain_text(folder: Path) -> None:
         (["--model", "gpt-9"], "'--model': the price of 'gpt-9' is not known; name a model that genai-prices knows"),
         (["--prefix-tokens", "0"], "'--prefix-tokens': 0 is not in the range 1<=x<=100000000."),
         (["--ttl", "1d"], "'--ttl': '1d' is not one of '5m', '1h', 'both'."),
-        (["--tick-seconds", "-1"], "'--tick-seconds': '-1' is not allowed; allowed: 0 to 31,622,400 seconds"),
-        (["--tick-seconds", "nan"], "'--tick-seconds': 'nan' is not allowed; allowed: 0 to 31,622,400 seconds"),
+        (["--tick-seconds", "-1"], "'--tick-seconds': '-1' is not allowed; allowed: 0, or 1 to 31,622,400 seconds"),
+        (["--tick-seconds", "nan"], "'--tick-seconds': 'nan' is not allowed; allowed: 0, or 1 to 31,622,400 seconds"),
         (["--end-seconds", "1e9"], "'--end-seconds': '1e9' is not allowed; allowed: 0 to 31,622,400 seconds"),
         (["--end-seconds", "a day"], "'--end-seconds': 'a day' is not allowed; allowed: 0 to 31,622,400 seconds"),
         (

@@ -82,6 +82,14 @@ def seconds(value: str) -> float:
     return number
 
 
+def tick_seconds(value: str) -> float:
+    """Read the interval of ticks: 0, or at least a second."""
+    number = _number(value)
+    if number is None or not (number == 0 or 1 <= number <= MAX_SECONDS):
+        raise _refused(value, f"0, or 1 to {MAX_SECONDS:,} seconds")
+    return number
+
+
 def usd(value: str) -> Decimal:
     """Read an amount of USD, exactly as it is written."""
     try:

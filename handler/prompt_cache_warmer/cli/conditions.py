@@ -119,7 +119,7 @@ def takes_conditions(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--tick-seconds",
-        type=arguments.seconds,
+        type=arguments.tick_seconds,
         default=f"{DEFAULT_TICK_SECONDS:g}",
         show_default=True,
         metavar="S",

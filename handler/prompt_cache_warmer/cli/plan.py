@@ -66,7 +66,7 @@ def plan(
     FILE may be a folder. Exits with 1 if a document is invalid; the others are planned all the same.
 
     --json prints one object: "entries", each with "prices" per time to live, "ways" (its costs a day; where
-    "is_bound" is true, the most its warm calls cost), "pays_from_requests_per_day" and "recommendation";
+    "is_bound" is true, the most its warm calls cost), "pays_from_requests_per_day", "notes" and "recommendation";
     "invalid" and "problems" as check prints them. Amounts of USD and prefix-prices are strings, because they
     are exact; counts and rates are numbers; what is not known is null.
     """

@@ -31,12 +31,15 @@ _DAY_PLACES = {1_000: 4, 1_000_000: 2}  # below so many USD; none beyond
 _ROUND_FROM = 100  # rates above it have no need of a decimal
 _THOUSANDS_FROM = 100_000
 _NOW = ">"
-_NONE = "-"
+_NEVER = "never"
 _LEGEND = (
     "> is what the target says. A prefix-price is the prefix once, as plain input. Tokens are estimates, "
     "prices today's, requests come at random."
 )
-_BOUND_LEGEND = " Without --requests-per-day costs are those of the warm calls alone, and the most they can be."
+_BOUND_LEGEND = (
+    " Without --requests-per-day costs are those of the warm calls alone, and the most they can be. "
+    "Each new prefix costs one write (a miss) on top; around the clock that is all that once calls for."
+)
 
 
 def plan_table(prospects: Sequence[Prospect], requests_per_day: float | None) -> Group:
@@ -56,9 +59,9 @@ def _entry(prospect: Prospect, requests_per_day: float | None) -> Iterator[Text]
     facts.append(f"open {prospect.hours.hours_per_day:.1f} hours a day" if target.windows else "around the clock")
     if target.cold_start_value_usd:
         facts.append(f"a cold start counts {target.cold_start_value_usd} USD")
-    if not target.enabled:
-        facts.append("enabled: false")
     yield _wrapped(", ".join(facts), indent=_INDENT)
+    for note in prospect.notes:
+        yield _wrapped(note, indent=_INDENT)
     if prospect.ways:
         yield from _prices(prospect)
         yield from _days(prospect, requests_per_day)
@@ -111,19 +114,19 @@ def _figures(forecast: Forecast, mark: str, *, is_bound: bool) -> str:
 
 def _pays(prospect: Prospect) -> Iterator[Text]:
     pays = [prospect.pays[ttl] for ttl in TTLS]
-    yield Text(f"{'':{_INDENT}}always pays, at requests a day", style="bold")
-    yield _row("  than not warming", [_stretch(one) for one in pays])
-    yield _row("  than not caching", [_from(one.than_not_caching) for one in pays])
+    yield Text(f"{'':{_INDENT}}requests a day for which always pays", style="bold")
+    yield _row("  vs. not warming", [_stretch(one) for one in pays], left=True)
+    yield _row("  vs. not caching", [_from(one.than_not_caching) for one in pays], left=True)
 
 
 def _stretch(pays: PaysFrom) -> str:
     if pays.than_not_warming is None or pays.until is None:
         return _from(pays.than_not_warming)
-    return f"{_rate(pays.than_not_warming)} to {_rate(pays.until)}"
+    return f"{_from(pays.than_not_warming)} to {_rate(pays.until)}"
 
 
 def _from(rate: float | None) -> str:
-    return _NONE if rate is None else f"from {_rate(rate)}"
+    return _NEVER if rate is None else f"from {_rate(rate)}"
 
 
 def _row(label: str, cells: Sequence[str], *, style: str = "", left: bool = False) -> Text:

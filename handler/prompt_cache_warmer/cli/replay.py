@@ -65,7 +65,8 @@ def replay(
     ping_5m_always pings every 4 minutes, ping_5m_skipping leaves out the ping after a request,
     ping_5m_bounded pings until break-even, uncached sends no markers. The clairvoyant is the cheapest
     that anybody could have paid who knew every request beforehand. Ticks are multiples of the interval,
-    counted from 0 seconds.
+    counted from 0 seconds; one at the very moment of a request does nothing, so times that are rounded to whole
+    ticks flatter every rule that pings. The clairvoyant writes nothing ahead of a request.
 
     --json prints one object: "conditions", "errors" by file, and "files" by file, each with "arrivals",
     "clairvoyant", "clairvoyant_1h" and "clairvoyant_5m" ("cost_usd"), "advised" and "rules" by name
@@ -87,7 +88,12 @@ def replay(
             Console().print(replay_table(name, arrivals, scores[name], conditions), soft_wrap=True)
         if image is not None:
             drawn = image if len(names) == 1 else image.with_stem(f"{image.stem}-{number}")
-            _draw(drawn, name, arrivals, conditions)
+            try:
+                _draw(drawn, name, arrivals, conditions)
+            except OSError as error:
+                errors[name] = f"not drawn in {drawn}: {error.strerror or type(error).__name__}"
+                click.echo(f"{name}: {errors[name]}", err=True)
+                continue
             click.echo(f"{name}: drawn in {drawn}", err=True)
     if as_json:
         files = {name: _as_json(score, conditions) for name, score in scores.items()}

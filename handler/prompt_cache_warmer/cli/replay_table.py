@@ -43,7 +43,7 @@ class _Row:
     ratio: float
     cold_starts: int | None = None
     share: float | None = None
-    calls_per_day: float | None = None
+    calls: str = ""
 
     @property
     def usd(self) -> Decimal:
@@ -53,14 +53,20 @@ class _Row:
 def replay_table(name: str, arrivals: Arrivals, score: Score, conditions: Conditions) -> Group:
     """Lay out what every rule would have cost on one file."""
     rows = sorted(_rows(score, conditions), key=lambda row: (row.cost_pico, row.name not in OURS))
+    calls = "warm calls" if score.days < 1 else "calls a day"
     return Group(
         Text(_plain(name), style="bold"),
         Text(_filled(conditions.in_words(arrivals))),
-        Text(_line("", "rule", "USD", "x least", "cold", "share", "calls a day"), style="bold"),
+        Text(_line("", "rule", "USD", "x least", "cold", "share", calls), style="bold"),
         *map(_drawn, rows),
         Text(_filled(f"-> {_sentence(score, rows)}"), style="green"),
         Text(),
     )
+
+
+def _own(score: Score) -> str:
+    """Name the rule that the first day advises."""
+    return "uncached" if score.advised == "none" else f"decide_{score.advised}"
 
 
 def _rows(score: Score, conditions: Conditions) -> Iterator[_Row]:
@@ -74,14 +80,16 @@ def _rows(score: Score, conditions: Conditions) -> Iterator[_Row]:
         if conditions.shows(name):
             yield _Row(name, cost_pico, cost_pico / least if least else 1.0)
     for name, outcome in score.rules.items():
-        if conditions.shows(name):
+        is_shown = conditions.shows(_own(score) if name == "advised" else name)
+        if is_shown:
+            per_day = score.warm_calls_per_day(name)
             yield _Row(
                 name,
                 outcome.cost_pico,
                 score.vs_clairvoyant(name),
                 cold_starts=outcome.cold_starts,
                 share=outcome.cold_starts / outcome.requests,
-                calls_per_day=score.warm_calls_per_day(name),
+                calls=f"{outcome.warm_calls:,}" if per_day is None else f"{per_day:,.1f}",
             )
 
 
@@ -89,9 +97,8 @@ def _drawn(row: _Row) -> Text:
     is_ours = row.name in OURS
     cold = "" if row.cold_starts is None else f"{row.cold_starts:,}"
     share = "" if row.share is None else f"{row.share:.1%}"
-    calls = "" if row.calls_per_day is None else f"{row.calls_per_day:,.1f}"
     usd, ratio = f"{row.usd:,.{_USD_PLACES}f}", f"{row.ratio:.{_RATIO_PLACES}f}"
-    return Text(_line(">" if is_ours else "", row.name, usd, ratio, cold, share, calls), "bold" if is_ours else "")
+    return Text(_line(">" if is_ours else "", row.name, usd, ratio, cold, share, row.calls), "bold" if is_ours else "")
 
 
 def _line(mark: str, name: str, *cells: str) -> str:
@@ -101,15 +108,21 @@ def _line(mark: str, name: str, *cells: str) -> str:
 
 
 def _sentence(score: Score, rows: list[_Row]) -> str:
-    """Say how ours did: as the first day advised it, and beside the best of the others."""
+    """Say how the choice of the first day did, and beside it the best of what else could have been chosen."""
     by_name = {row.name: row for row in rows}
-    advised = by_name["advised"]
-    rival = next(row for row in rows if row.name not in OURS and row.cold_starts is not None)
+    own = _own(score)
+    words = f"As its first day advises ({_ADVISED_WORDS[score.advised]})"
+    if own not in by_name:  # the other time to live was asked for
+        own = next(name for name in OURS if name in by_name)
+        words = f"With {own}"
+    chosen = by_name[own]
+    subject = "leaving out the cache" if own == "uncached" else "this service"
     ours = (
-        f"As its first day advises ({_ADVISED_WORDS[score.advised]}) this service costs {advised.usd:,.2f} USD, "
-        f"{advised.ratio:.2f} times the least anybody could have paid, with {_cold(advised)}."
+        f"{words} {subject} costs {chosen.usd:,.2f} USD, "
+        f"{chosen.ratio:.2f} times the least anybody could have paid, with {_cold(chosen)}."
     )
-    if rival.cost_pico < advised.cost_pico:
+    rival = next(row for row in rows if row.name not in (own, "advised") and row.cold_starts is not None)
+    if rival.cost_pico < chosen.cost_pico:
         return f"{ours} {rival.name} costs less here: {rival.ratio:.2f} times the least, with {_cold(rival)}."
     return f"{ours} The best of the others, {rival.name}, costs {rival.ratio:.2f} times the least, with {_cold(rival)}."
 

@@ -2,7 +2,8 @@
 
 From a rate the requests are taken to come at random (Poisson): nothing is known but the rate, random
 arrivals are the ones without a pattern, and even spacing would promise savings that hang on a minute
-more or less. Real traffic comes in bursts and is cheaper to keep than this says.
+more or less. Real traffic comes in bursts and is cheaper to keep than this says. What ``while-used`` does
+with them is not computed but replayed (``random_use``).
 
 From a day of arrivals the day is repeated: what the next such day costs under each time to live, with
 the service's own ``decide``. A day is weak evidence, and the mistakes are not alike. 1-hour entries
@@ -18,6 +19,7 @@ from math import exp, expm1
 from typing import TYPE_CHECKING, Literal
 
 from prompt_cache_warmer.rules.bound import break_even
+from prompt_cache_warmer.rules.random_use import Use, random_use
 from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS, Arrivals
 from prompt_cache_warmer.rules.replay.conduct import settle
 from prompt_cache_warmer.rules.replay.ours import Timing, while_used
@@ -40,6 +42,8 @@ _CLEARLY_CHEAPER = Decimal("0.8")
 _MIN_REQUESTS_FOR_5M = 12
 # One request proves no rhythm at all.
 _MIN_REQUESTS_FOR_NONE = 2
+# Random requests are cheaper uncached up to 2.7 a day on most models; on a day with more, 1 hour may be right.
+_MAX_REQUESTS_FOR_NONE = 3
 # Costs so close are alike; real traffic has nights and bursts, and while-used is the rule that follows it.
 _AS_GOOD = Decimal("1.01")
 
@@ -105,25 +109,46 @@ def advise(
         tick_seconds: the interval of the ticks; 0 for exact timers.
         cold_start_value_usd: what one avoided cold start is worth; counted into the costs.
     """
+    forecasts = forecast(requests_per_day, costs, tick_seconds=tick_seconds, cold_start_value_usd=cold_start_value_usd)
+    least_usd = min(forecast.cost_usd for forecast in forecasts.values())
+    good = [choice for choice, forecast in forecasts.items() if forecast.cost_usd <= _AS_GOOD * least_usd]
+    best = min(good, key=lambda choice: (choice.keep != "while-used", forecasts[choice].cost_usd))
+    return Advice(best, forecasts)
+
+
+def forecast(
+    requests_per_day: float,
+    costs: Mapping[Ttl, PrefixCosts],
+    *,
+    tick_seconds: float,
+    cold_start_value_usd: Decimal,
+    keeps: tuple[Keeping, ...] = ("while-used", "always", "never"),
+) -> dict[Choice, Forecast]:
+    """Return what each choice is expected to cost on a day.
+
+    Args:
+        requests_per_day: how many requests, which come at random; more than 0.
+        costs: what the prefix costs under each time to live.
+        tick_seconds: the interval of the ticks; 0 for exact timers.
+        cold_start_value_usd: what one avoided cold start is worth; counted into the costs.
+        keeps: the keeping rules that are asked for; ``while-used`` is replayed, which takes a moment.
+    """
     some = next(iter(costs.values()))
     plain_usd = Decimal(requests_per_day) * (some.plain_usd + cold_start_value_usd)
     forecasts = {NO_CACHING: Forecast(plain_usd, warm_calls=0.0, cold_starts=requests_per_day)}
     for ttl, prices in costs.items():
         miss_usd = prices.write_usd + cold_start_value_usd
-        limit = break_even(prices, cold_start_value_usd=cold_start_value_usd)
-        bounds: dict[Keeping, int | None] = {"while-used": limit, "always": None, "never": 0}
-        for keep, bound in bounds.items():
-            warm_calls, cold_share = _idle(requests_per_day, TTL_SECONDS[ttl], tick_seconds, bound)
-            usd_per_request = Decimal(warm_calls + 1 - cold_share) * prices.read_usd + Decimal(cold_share) * miss_usd
+        for keep in keeps:
+            use = _use(keep, requests_per_day, prices, ttl, tick_seconds, cold_start_value_usd)
+            usd_per_request = (
+                Decimal(use.warm_calls + 1 - use.cold_share) * prices.read_usd + Decimal(use.cold_share) * miss_usd
+            )
             forecasts[Choice(ttl, keep)] = Forecast(
                 cost_usd=Decimal(requests_per_day) * usd_per_request,
-                warm_calls=requests_per_day * warm_calls,
-                cold_starts=requests_per_day * cold_share,
+                warm_calls=requests_per_day * use.warm_calls,
+                cold_starts=requests_per_day * use.cold_share,
             )
-    least_usd = min(forecast.cost_usd for forecast in forecasts.values())
-    good = [choice for choice, forecast in forecasts.items() if forecast.cost_usd <= _AS_GOOD * least_usd]
-    best = min(good, key=lambda choice: (choice.keep != "while-used", forecasts[choice].cost_usd))
-    return Advice(best, forecasts)
+    return forecasts
 
 
 def advise_by_day(day: Arrivals, tariff: Tariff, *, tick_seconds: float) -> Ttl | None:
@@ -143,15 +168,29 @@ def advise_by_day(day: Arrivals, tariff: Tariff, *, tick_seconds: float) -> Ttl 
         kept_pico[ttl] = settle(conduct, prices).cost_pico - prices.miss_pico[0]
         plain_pico = sum(prices.plain_pico[:count])
     gaps = (later - earlier for earlier, later in zip(day.times_us, day.times_us[1:], strict=False))
-    is_sparse = count >= _MIN_REQUESTS_FOR_NONE and all(gap > _HOUR_US for gap in gaps)
+    is_sparse = _MIN_REQUESTS_FOR_NONE <= count <= _MAX_REQUESTS_FOR_NONE and all(gap > _HOUR_US for gap in gaps)
     if is_sparse and plain_pico < min(kept_pico.values()):
         return None
     is_5m_clear = count >= _MIN_REQUESTS_FOR_5M and kept_pico["5m"] < _CLEARLY_CHEAPER * kept_pico["1h"]
     return "5m" if is_5m_clear else "1h"
 
 
-def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound: int | None) -> tuple[float, float]:
-    """Return the warm calls per request and the share of cold starts, for gaps that are random.
+def _use(
+    keep: Keeping, requests_per_day: float, prices: PrefixCosts, ttl: Ttl, tick_seconds: float, value_usd: Decimal
+) -> Use:
+    """Return what a keeping rule comes to for one request."""
+    if keep == "never":
+        return Use(0.0, exp(-requests_per_day * TTL_SECONDS[ttl] / _DAY_SECONDS))
+    if keep == "always":
+        return _idle(requests_per_day, TTL_SECONDS[ttl], tick_seconds, None)
+    found = random_use(requests_per_day, prices, ttl, tick_seconds=tick_seconds, cold_start_value_usd=value_usd)
+    # Too many calls in each gap to replay them: a rare request whose cold start is very dear. The bound is the most.
+    limit = break_even(prices, cold_start_value_usd=value_usd)
+    return _idle(requests_per_day, TTL_SECONDS[ttl], tick_seconds, limit) if found is None else found
+
+
+def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound: int | None) -> Use:
+    """Return what up to so many refreshes in every gap come to, for gaps that are random.
 
     Args:
         requests_per_day: the rate.
@@ -166,8 +205,6 @@ def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound:
     spacing = max(1, -(-lead // tick_seconds)) * tick_seconds if tick_seconds else lead
     endless = exp(-rate * first) / -expm1(-rate * spacing)
     if bound is None:
-        return endless, 0.0
-    if not bound:
-        return 0.0, exp(-rate * ttl_seconds)
+        return Use(endless, 0.0)
     warm_calls = endless * -expm1(-rate * spacing * bound)
-    return warm_calls, exp(-rate * (first + (bound - 1) * spacing + ttl_seconds))
+    return Use(warm_calls, exp(-rate * (first + (bound - 1) * spacing + ttl_seconds)))

@@ -3,7 +3,9 @@
 The figures are those of ``advice``; this adds what windows change. Requests are taken to come while a
 window is open, and evenly over it. Where windows close, every opening costs a write: the warm call's
 with ``always`` and ``once``, the first request's with the others. How many idle calls there are is
-counted by the service's own ``decide`` (``idle_week``).
+counted by the service's own ``decide`` (``idle_week``), and what ``while-used`` does is replayed with it
+(``random_use``). Inside windows that replay is approximate: it is the one of the same traffic around the
+clock, by the part of the time that is open, so what closing takes from the entry's time in use is left out.
 
 Without a rate of requests only the warm calls are known, and only their most: traffic restarts the time
 to live and saves calls.
@@ -17,7 +19,7 @@ from functools import lru_cache
 from math import exp
 from typing import TYPE_CHECKING, Literal
 
-from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, Forecast, advise
+from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, Forecast, forecast
 from prompt_cache_warmer.rules.idle_week import IdleCalls, OpenHours, idle_calls, open_hours
 from prompt_cache_warmer.values.body import TTL_SECONDS, Ttl
 from prompt_cache_warmer.values.pricing import PrefixCosts
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from prompt_cache_warmer.rules.advice import Keeping
     from prompt_cache_warmer.values.windows import Window
 
 TTLS: tuple[Ttl, ...] = ("5m", "1h")
@@ -132,24 +135,32 @@ def expected(terms: Terms, requests_per_day: float) -> dict[Way, Forecast]:
         terms: what the figures depend on.
         requests_per_day: how many there are on an average day, all inside the windows; more than 0.
     """
+    return _expected(terms, requests_per_day, ("while-used", "always", "never"))
+
+
+def _expected(terms: Terms, requests_per_day: float, keeps: tuple[Keeping, ...]) -> dict[Way, Forecast]:
     hours = terms.hours
     if not hours.share:
         return {}
     inside = requests_per_day / hours.share
-    forecasts = advise(
+    forecasts = forecast(
         inside,
         {ttl: terms.costs(ttl) for ttl in TTLS},
         tick_seconds=terms.tick_seconds,
         cold_start_value_usd=terms.cold_start_value_usd,
-    ).forecasts
+        keeps=keeps,
+    )
     found = {UNCACHED: _scaled(forecasts[NO_CACHING], hours.share)}
     for ttl in TTLS:
         unwarmed = _scaled(forecasts[Choice(ttl, "never")], hours.share)
         found[Way(ttl, "never")] = _opened_cold(unwarmed, terms, ttl, inside)
         found[Way(ttl, "once")] = _with_calls(unwarmed, terms.idle("once", ttl), terms.costs(ttl))
-        if terms.can_hold(ttl):
+        if not terms.can_hold(ttl):
+            continue
+        if "while-used" in keeps:
             used = _scaled(forecasts[Choice(ttl, "while-used")], hours.share)
             found[Way(ttl, "while-used")] = _opened_cold(used, terms, ttl, inside)
+        if "always" in keeps:
             found[Way(ttl, "always")] = _held(forecasts[Choice(ttl, "always")], terms, ttl, requests_per_day)
     return found
 
@@ -170,7 +181,7 @@ def pays_from(terms: Terms, ttl: Ttl) -> PaysFrom:
 @lru_cache(maxsize=_KNOWN_BREAK_EVENS)
 def _pays_from(terms: Terms, ttl: Ttl) -> PaysFrom:
     def saved(than: Way, rate: float) -> bool:
-        costs = expected(terms, rate)
+        costs = _expected(terms, rate, ("always", "never"))
         return costs[Way(ttl, "always")].cost_usd < costs[than].cost_usd
 
     begins, ends = _stretch(lambda rate: saved(Way(ttl, "never"), rate))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.idle_week import OpenHours, monday_before, open_hours
@@ -12,16 +12,17 @@ from prompt_cache_warmer.values.limits import minimum_prefix
 from prompt_cache_warmer.values.pricing import PrefixCosts, prefix_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from decimal import Decimal
 
     from prompt_cache_warmer.rules.advice import Forecast
     from prompt_cache_warmer.values.body import Ttl
-    from prompt_cache_warmer.values.targets import Entry
+    from prompt_cache_warmer.values.targets import Entry, TargetSummary
 
 _RATE_DIGITS = 6
 _USD_DIGITS = 12  # what the state table counts in
+_WRITE_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Prospect:
         ways: what each way to keep it costs on a day; empty where nothing can be said.
         is_bound: whether those are the most that warm calls come to, for want of a rate of requests.
         pays: from how many requests a day ``always`` pays under each time to live; empty as ``ways`` is.
+        notes: what keeps it from being called at all, and how its price is approximated.
         recommendation: what to do.
     """
 
@@ -46,6 +48,7 @@ class Prospect:
     ways: Mapping[Way, Forecast]
     is_bound: bool
     pays: Mapping[Ttl, PaysFrom]
+    notes: tuple[str, ...]
     recommendation: Recommendation
 
     def as_json(self) -> dict[str, Any]:
@@ -82,6 +85,7 @@ class Prospect:
                 }
                 for ttl, pays in self.pays.items()
             },
+            "notes": list(self.notes),
             "recommendation": {
                 "ttl": None if way is None else way.ttl,
                 "keep": None if way is None else way.keep,
@@ -118,13 +122,16 @@ def prospect(entry: Entry, ttl: Ttl, requests_per_day: float | None, *, tick_sec
     is_bound = requests_per_day is None
     minimum = minimum_prefix(model)
     why_not = None
-    if len(costs) < len(TTLS):
-        costs, why_not = {}, f"the price of {model!r} is not known, so nothing can be said of its costs"
-    elif minimum is not None and target.prefix_tokens < minimum.tokens:
+    if minimum is not None and target.prefix_tokens < minimum.tokens:
         caches = f"{model} caches nothing below {minimum.tokens:,} tokens"
         why_not = f"{caches}: make the prefix longer, or set enabled: false"
+    elif len(costs) < len(TTLS):
+        costs, why_not = {}, f"the price of {model!r} is not known, so nothing can be said of its costs"
+    blocks = tuple(_blocks(entry, found["1h" if "1h" in target.ttls else "5m"]))
+    notes = (*blocks, *_approximations(target, ttl))
     if why_not is not None:
-        return Prospect(entry, way, hours, costs, {}, is_bound, {}, Recommendation(None, why_not))
+        recommendation = _past_blocks(Recommendation(None, why_not), entry, blocks)
+        return Prospect(entry, way, hours, costs, {}, is_bound, {}, notes, recommendation)
     terms = Terms(costs["5m"], costs["1h"], target.windows, target.cold_start_value_usd, tick_seconds, monday)
     return Prospect(
         entry,
@@ -134,8 +141,48 @@ def prospect(entry: Entry, ttl: Ttl, requests_per_day: float | None, *, tick_sec
         ways=at_most(terms) if requests_per_day is None else expected(terms, requests_per_day),
         is_bound=is_bound,
         pays={known: pays_from(terms, known) for known in TTLS},
-        recommendation=recommend(terms, way, requests_per_day),
+        notes=notes,
+        recommendation=_past_blocks(recommend(terms, way, requests_per_day), entry, blocks),
     )
+
+
+def _blocks(entry: Entry, costs: PrefixCosts | None) -> Iterator[str]:
+    """Say what keeps an entry from ever being called: nobody enabled it, or a cap has no room for one write."""
+    target, caps = entry.target, entry.target.caps
+    if not target.enabled:
+        yield "disabled: nothing is called"
+    in_usd = {"max_usd_per_day": caps.usd_per_day, "max_usd_per_call": caps.usd_per_call}
+    for name, usd in in_usd.items():
+        if usd is None:
+            continue
+        if not usd:
+            yield f"its {name} of 0 allows no call: it is never written"
+        elif costs is not None and usd < costs.write_usd:
+            write = _text(costs.write_usd, _WRITE_DIGITS)
+            yield f"its {name} of {_text(usd)} USD is below one write ({write}): it is never written"
+    in_tokens = {"max_tokens_per_day": caps.tokens_per_day, "max_tokens_per_call": caps.tokens_per_call}
+    for name, tokens in in_tokens.items():
+        if tokens is not None and (not tokens or tokens < target.prefix_tokens):
+            about = f"about {target.prefix_tokens:,} tokens"
+            yield f"its {name} of {tokens:,} is below one write ({about}): it is never written"
+
+
+def _approximations(target: TargetSummary, ttl: Ttl) -> Iterator[str]:
+    if len(set(target.ttls)) > 1:
+        yield f"markers of {' and '.join(dict.fromkeys(target.ttls))}: priced as if all of it had ttl {ttl}"
+
+
+def _past_blocks(recommendation: Recommendation, entry: Entry, blocks: tuple[str, ...]) -> Recommendation:
+    """Say what is recommended for an entry that is not called: what holds once it were."""
+    if not blocks:
+        return recommendation
+    way = recommendation.way
+    is_not_to_be_warmed = way is not None and way.keep == "never"
+    if is_not_to_be_warmed:
+        return replace(recommendation, sentence=f"it need not be called: {recommendation.sentence}")
+    if not entry.target.enabled:
+        return replace(recommendation, sentence=f"once it is enabled: {recommendation.sentence}")
+    return replace(recommendation, sentence=f"raise its cap or set enabled: false; then: {recommendation.sentence}")
 
 
 def _text(amount: Decimal, digits: int = _USD_DIGITS) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Who would change a request's markers for less? Real traffic differs from random arrivals by more.
 _CLEARLY_CHEAPER = Decimal("0.95")
+_WITH_A_RATE = "; pass --requests-per-day to learn whether warming pays at all"
 _ONE_PLACE_FROM = 1  # below it, prefix-prices are told to two places
 
 
@@ -75,14 +76,15 @@ def prefix_prices(amount: Decimal) -> str:
 def _by_bound(terms: Terms, now: Way) -> Recommendation:
     """Compare what the warm calls of the same keeping rule come to at most; a rate would say more."""
     if now.keep not in ("always", "while-used"):
-        sentence = f"how many requests a day there are decides whether keep: {now.keep} is the cheapest"
+        sentence = f"pass --requests-per-day: that number decides whether keep: {now.keep} is the cheapest"
         return Recommendation(None, sentence, is_bound=True)
     bounds = {way: cost for way, cost in _prefix_prices(terms, at_most(terms)).items() if way.keep == now.keep}
     way = _least_change(bounds, now)
     if way == now:
         sentence = f"leave ttl {now.ttl} as it is: {prefix_prices(bounds[now])} a day at most"
-        return Recommendation(way, sentence, is_bound=True)
-    return Recommendation(way, f"{_in_words(way, now)}: {_from_to(bounds[now], bounds[way])} at most", is_bound=True)
+    else:
+        sentence = f"{_in_words(way, now)}: {_from_to(bounds[now], bounds[way])} at most"
+    return Recommendation(way, sentence + _WITH_A_RATE, is_bound=True)
 
 
 def _prefix_prices(terms: Terms, forecasts: Mapping[Way, Forecast]) -> dict[Way, Decimal]:

@@ -60,9 +60,9 @@ class Score:
         """Return what a rule cost as a multiple of the clairvoyant that is free to choose."""
         return _ratio(self.rules[name].cost_pico, self.clairvoyant_pico)
 
-    def warm_calls_per_day(self, name: str) -> float:
-        """Return how many warm calls a rule made on a day; all of them where it was less than a day."""
-        return self.rules[name].warm_calls / max(self.days, 1.0)
+    def warm_calls_per_day(self, name: str) -> float | None:
+        """Return how many warm calls a rule made on a day; None where it was less than a day."""
+        return None if self.days < 1 else round(self.rules[name].warm_calls / self.days, _RATIO_DIGITS)
 
     def as_json(self) -> dict[str, Any]:
         """Return the score as JSON."""
@@ -79,7 +79,7 @@ class Score:
                     "cold_starts": outcome.cold_starts,
                     "cold_start_share": _ratio(outcome.cold_starts, outcome.requests),
                     "warm_calls": outcome.warm_calls,
-                    "warm_calls_per_day": round(self.warm_calls_per_day(name), _RATIO_DIGITS),
+                    "warm_calls_per_day": self.warm_calls_per_day(name),
                 }
                 for name, outcome in self.rules.items()
             },
