@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import exp
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from prompt_cache_warmer.errors import UnpricedError
 from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, advise, advise_by_day
 from prompt_cache_warmer.rules.replay.priced import Tariff
+from prompt_cache_warmer.rules.replay.score import score
 from prompt_cache_warmer.values.pricing import PrefixCosts
 from tests.replay_cases import AT, SONNET, after_gaps
 
@@ -66,12 +68,34 @@ def test_kept_always_every_request_is_a_hit() -> None:
     assert cost(24, Choice("1h", "always")) == pytest.approx(24 * (0.1 + 0.1 / (exp(1) - 1)))
 
 
-def test_kept_while_used_is_between_the_two() -> None:
-    """Nineteen refreshes at most: at three a day a gap is longer than 20 hours with a share of e to the -2.5."""
-    refreshes = sum(exp(-lapse / 8) for lapse in range(1, 20))
-    missed = exp(-20 / 8)
-    expected = 3 * (0.1 * refreshes + 2 * missed + 0.1 * (1 - missed))
-    assert cost(3, Choice("1h", "while-used")) == pytest.approx(expected)
+@pytest.mark.parametrize("ttl", ["5m", "1h"])
+@pytest.mark.parametrize("rate", [5, 20, 100])
+def test_kept_while_used_is_what_the_services_own_rule_does(rate: int, ttl: Ttl) -> None:
+    """Within 5 percent of a replay of other random arrivals."""
+    random, count = Random(77), 10_000
+    arrivals = after_gaps(*(random.expovariate(rate / 86_400) for _ in range(count)))
+    replayed = score(arrivals, SONNET, tick_seconds=240.0).rules[f"decide_{ttl}"]
+    tokens = arrivals.tokens[0]
+    costs = {ttl: SONNET.costs(tokens, ttl)}
+    found = advise(rate, costs, tick_seconds=240.0).forecasts[Choice(ttl, "while-used")]
+    assert float(found.cost_usd) / rate == pytest.approx(float(replayed.cost_usd) / count, rel=0.05)
+    assert found.cold_starts / rate == pytest.approx(replayed.cold_starts / count, rel=0.05, abs=0.01)
+    assert found.warm_calls / rate == pytest.approx(replayed.warm_calls / count, rel=0.05, abs=0.01)
+
+
+def test_without_a_price_for_reading_nothing_is_kept_while_used() -> None:
+    """No refresh pays where none has a price; it is as if nobody warmed."""
+    free = {"1h": PrefixCosts(write_usd=Decimal(2), read_usd=Decimal(0), plain_usd=Decimal(1))}
+    found = advise(24, free, tick_seconds=240.0).forecasts  # type: ignore[arg-type]
+    assert found[Choice("1h", "while-used")] == found[Choice("1h", "never")]
+
+
+def test_too_many_calls_to_replay_are_bounded_by_break_even() -> None:
+    """One request in a hundred days whose cold start is worth ten thousand prefixes: kept through all but every gap."""
+    found = advise(0.01, COSTS, tick_seconds=240.0, cold_start_value_usd=Decimal(10_000)).forecasts
+    used, always = found[Choice("5m", "while-used")], found[Choice("5m", "always")]
+    assert used.warm_calls == pytest.approx(always.warm_calls, rel=0.1)
+    assert used.warm_calls < always.warm_calls
 
 
 def test_ticks_refresh_sooner_than_exact_timers() -> None:

@@ -62,15 +62,17 @@ def test_without_a_rate_the_table_has_the_most_that_warm_calls_cost(folder: Path
         "    always                  > 10.8000     360              0.7714    25.7\n"
         "    while-used                10.8000     360              0.7714    25.7\n"
         "    once                       0.0000     0.0              0.0000     0.0\n"
-        "  always pays, at requests a day\n"
-        "    than not warming    35.4 to 1,152                1.4 to 1,437\n"
-        "    than not caching        from 40.0                    from 2.7\n"
-        "  -> switch to ttl 1h: 36.0 -> 2.6 prefix-prices a day at most\n"
+        "  requests a day for which always pays\n"
+        "    vs. not warming     from 35.4 to 1,152          from 1.4 to 1,437\n"
+        "    vs. not caching     from 40.0                   from 2.7\n"
+        "  -> switch to ttl 1h: 36.0 -> 2.6 prefix-prices a day at most; pass\n"
+        "  --requests-per-day to learn whether warming pays at all\n"
         "\n"
         "> is what the target says. A prefix-price is the prefix once, as plain input.\n"
         "Tokens are estimates, prices today's, requests come at random. Without\n"
         "--requests-per-day costs are those of the warm calls alone, and the most they\n"
-        "can be.\n"
+        "can be. Each new prefix costs one write (a miss) on top; around the clock that\n"
+        "is all that once calls for.\n"
     )
 
 
@@ -81,7 +83,8 @@ def test_with_a_rate_costs_and_cold_starts_are_expected_ones(folder: Path) -> No
     assert result.stdout.splitlines() == [
         "support on claude-sonnet-4-6",
         "  about 100,000 tokens, ttl 5m, keep: while-used, open 7.1 hours a day, a cold",
-        "  start counts 0.05 USD, enabled: false",
+        "  start counts 0.05 USD",
+        "  disabled: nothing is called",
         "  USD for the prefix           ttl 5m                      ttl 1h",
         "    miss (write)             0.375000                    0.600000",
         "    hit, refresh (read)      0.030000                    0.030000",
@@ -92,10 +95,11 @@ def test_with_a_rate_costs_and_cold_starts_are_expected_ones(folder: Path) -> No
         "    once                      18.4840     0.7    0.5      18.4286     0.7    0.0",
         "    not warmed                18.4980     0.0    1.3      18.4429     0.0    0.7",
         "    not cached               210.0000     0.0    600",
-        "  always pays, at requests a day",
-        "    than not warming       9.7 to 365                    from 1.1",
-        "    than not caching        from 10.8                    from 1.9",
-        "  -> leave it as it is: 64.6 prefix-prices a day, and nothing is clearly cheaper",
+        "  requests a day for which always pays",
+        "    vs. not warming     from 9.7 to 365             from 1.1",
+        "    vs. not caching     from 10.8                   from 1.9",
+        "  -> if it is enabled: leave it as it is: 64.6 prefix-prices a day, and nothing",
+        "  is clearly cheaper",
         "",
         "> is what the target says. A prefix-price is the prefix once, as plain input.",
         "Tokens are estimates, prices today's, requests come at random.",
@@ -128,7 +132,7 @@ def test_ticks_that_cannot_hold_are_said_in_the_row(folder: Path) -> None:
     """Every five minutes is too late for five minutes."""
     lines = plan(folder, support(), "--tick-minutes", "5").stdout.splitlines()
     assert "    always              > ticks too far apart              0.7855    26.2" in lines
-    assert "    than not warming                -                1.4 to 1,233" in lines
+    assert "    vs. not warming     never                       from 1.4 to 1,233" in lines
     assert "  -> ticks every 5 minutes cannot hold ttl 5m: switch to ttl 1h, or tick more" in lines
 
 
@@ -161,6 +165,63 @@ def test_a_prefix_below_the_models_minimum_is_told_off(folder: Path) -> None:
     assert (entry["prices"]["5m"]["plain_usd"], entry["ways"]) == ("0.003", [])
 
 
+def test_a_prefix_of_a_few_bytes_is_below_the_minimum_too(folder: Path) -> None:
+    """It rounds to no tokens, which cost nothing: that is no unknown price."""
+    tiny = support(request={"system": [text("a", cache_control=FIVE_MINUTES)]})
+    assert plan(folder, tiny).stdout.splitlines()[2].startswith("  -> claude-sonnet-4-6 caches nothing below 1,024")
+
+
+@pytest.mark.parametrize(
+    ("changes", "note", "begins"),
+    [
+        ({"enabled": False}, "disabled: nothing is called", "if it is enabled: switch to ttl 1h"),
+        (
+            {"max_usd_per_day": "0.01"},
+            "its max_usd_per_day of 0.01 USD is below one write (0.375): it is never written",
+            "if its cap is raised: switch to ttl 1h",
+        ),
+        (
+            {"max_usd_per_call": "0", "enabled": False},
+            "its max_usd_per_call of 0 allows no call: it is never written",
+            "if it is enabled and its cap is raised: switch to ttl 1h",
+        ),
+        (
+            {"max_tokens_per_day": 5_000},
+            "its max_tokens_per_day of 5,000 is below one write (about 100,000 tokens): it is never written",
+            "if its cap is raised: switch to ttl 1h",
+        ),
+    ],
+)
+def test_what_is_never_called_is_said(folder: Path, changes: dict[str, Any], note: str, begins: str) -> None:
+    """The recommendation names what must change first."""
+    (entry,) = planned(folder, support(**changes), "--requests-per-day", "35")["entries"]
+    assert entry["notes"][-1] == note
+    assert entry["recommendation"]["sentence"].startswith(begins)
+
+
+def test_a_cap_with_room_for_a_write_is_no_note(folder: Path) -> None:
+    """The write of 5 minutes costs 0.375, that of an hour 0.6."""
+    (entry,) = planned(folder, support(max_usd_per_day="0.375", max_tokens_per_call=110_000))["entries"]
+    assert entry["notes"] == []
+    (entry,) = planned(folder, support(marker=ONE_HOUR, max_usd_per_day="0.375"))["entries"]
+    assert len(entry["notes"]) == 1
+
+
+def test_what_pays_best_uncalled_is_left_uncalled(folder: Path) -> None:
+    """Half a request a day is cheapest without any cache."""
+    (entry,) = planned(folder, support(enabled=False), "--requests-per-day", "0.5")["entries"]
+    assert entry["recommendation"]["sentence"].startswith("it need not be called: take cache_control out")
+
+
+def test_a_disabled_short_prefix_is_not_told_to_be_disabled(folder: Path) -> None:
+    """It is."""
+    short = support(request={"system": [text("word" * 1_000, cache_control=FIVE_MINUTES)]}, enabled=False)
+    assert plan(folder, short).stdout.splitlines()[2:-1] == [
+        "  disabled: nothing is called",
+        "  -> claude-sonnet-4-6 caches nothing below 1,024 tokens: make the prefix longer",
+    ]
+
+
 def test_json_has_the_prices_and_every_way(folder: Path) -> None:
     """Amounts are strings, what is not known is null; without a rate the costs are bounds."""
     found = planned(folder, support(marker=ONE_HOUR))
@@ -191,7 +252,8 @@ def test_json_has_the_prices_and_every_way(folder: Path) -> None:
     assert entry["recommendation"] == {
         "ttl": "1h",
         "keep": "always",
-        "sentence": "leave ttl 1h as it is: 2.6 prefix-prices a day at most",
+        "sentence": "leave ttl 1h as it is: 2.6 prefix-prices a day at most; "
+        "pass --requests-per-day to learn whether warming pays at all",
     }
     head = ("source", "target", "model", "enabled", "keep", "ttl", "prefix_tokens_estimate", "cold_start_value_usd")
     assert [entry[name] for name in head] == ["a.json", "support", SONNET, True, "always", "1h", 100_000, "0"]
@@ -217,7 +279,8 @@ def test_json_with_a_rate_has_expected_values(folder: Path) -> None:
 def test_mixed_markers_live_as_long_as_the_shortest(folder: Path) -> None:
     """The whole of the prefix lives no longer."""
     mixed = {"system": [text(WORTH, cache_control=ONE_HOUR), text(WORTH, cache_control=FIVE_MINUTES)]}
-    assert planned(folder, support(request=mixed))["entries"][0]["ttl"] == "5m"
+    (entry,) = planned(folder, support(request=mixed))["entries"]
+    assert (entry["ttl"], entry["notes"]) == ("5m", ["markers of 1h and 5m: priced as if all of it had ttl 5m"])
 
 
 def test_invalid_documents_are_said_as_check_says_them(folder: Path) -> None:

@@ -100,6 +100,7 @@ def test_settings_problems_are_joined_in_one_message() -> None:
         (errors.OverloadedError("529", http_status=529), False),
         (errors.OverloadedError("a stream that broke off", http_status=200), True),
         (errors.RejectedError("400", http_status=400), False),
+        (errors.UnexpectedCallError("unexpected KeyError"), True),
         (errors.CredentialError("no such credential"), False),
     ],
     ids=str,

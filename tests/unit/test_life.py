@@ -198,3 +198,35 @@ def test_traffic_resumes_with_the_first_request_after_a_call() -> None:
     assert traffic.since(at) == replace(traffic, resumed_at=None)
     unresumed = Traffic(at)
     assert unresumed.since(at - timedelta(minutes=1)).resumed_at == at
+
+
+@pytest.mark.parametrize(
+    ("warmed", "used", "expected"),
+    [
+        (timedelta(0), timedelta(0), (NOW, NOW)),
+        (timedelta(seconds=30), timedelta(seconds=30), (NOW, NOW)),
+        (timedelta(hours=1), timedelta(minutes=-5), (None, NOW - timedelta(minutes=5))),
+        (timedelta(minutes=-5), timedelta(hours=1), (NOW - timedelta(minutes=5), None)),
+        (timedelta(hours=1), timedelta(hours=1), (None, None)),
+        (None, timedelta(seconds=30), (None, NOW)),
+        (timedelta(seconds=30), None, (NOW, None)),
+    ],
+)
+def test_what_is_dated_in_the_future_is_believed_for_a_minute(
+    warmed: timedelta | None, used: timedelta | None, expected: tuple[datetime | None, datetime | None]
+) -> None:
+    """Clocks are a little apart; what lies further ahead than they can be is unknown."""
+    state = EntryState(
+        warmth=None if warmed is None else Warmth("f", 3_600, NOW + warmed, 3_600, "written"),
+        traffic=None if used is None else Traffic(NOW + used),
+    ).as_of(NOW)
+    found = (state.warmth and state.warmth.warmed_at, state.traffic and state.traffic.last_at)
+    assert found == expected
+
+
+def test_traffic_that_resumed_in_the_past_is_known_by_that() -> None:
+    """A later report with a wrong date hides nothing that was known before it."""
+    traffic = Traffic(NOW + timedelta(days=1), resumed_at=NOW - timedelta(minutes=9))
+    found = EntryState(traffic=traffic).as_of(NOW).traffic
+    assert found is not None
+    assert (found.last_at, found.resumed_at) == (NOW - timedelta(minutes=9),) * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -60,6 +61,17 @@ def test_the_three_events_are_understood(event: object, order: Order) -> None:
         ({"dry_run": "true"}, "the event's dry_run='true' is not allowed; allowed: true, false"),
         ({"dry_run": None}, "the event's dry_run=null is not allowed; allowed: true, false"),
         ({"dry_run": 1}, "the event's dry_run=1 is not allowed; allowed: true, false"),
+        (
+            {"scheduled_time": "tomorrow"},
+            "the event's scheduled_time='tomorrow' is not allowed; allowed: a time such as '2026-11-22T12:00:00Z'",
+        ),
+        (
+            {"scheduled_time": "0001-01-01T00:00:00+10:00"},
+            (
+                "the event's scheduled_time='0001-01-01T00:00:00+10:00' is not allowed; "
+                "allowed: a time such as '2026-11-22T12:00:00Z'"
+            ),
+        ),
         ({"targets": "a"}, "the event's targets='a' is not allowed; allowed: a list of target names"),
         ({"targets": []}, "the event's targets=a list of 0 is not allowed; allowed: a list of target names"),
         ({"targets": ["a", 5]}, "the event's targets=a list of 2 is not allowed; allowed: a list of target names"),
@@ -78,3 +90,13 @@ def test_an_envelope_of_something_else_is_refused() -> None:
     """An event this version does not act on must not start a whole run that spends money."""
     with pytest.raises(EventError, match="detail-type='Object Created' is not allowed; allowed: 'Scheduled Event'"):
         Order.from_event({"detail-type": "Object Created", "detail": {"dry_run": True}})
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"), [("2026-11-22T12:00:00Z", 12), ("2026-11-22T12:00:00+02:00", 10), ("2026-11-22T12:00:00", 12)]
+)
+def test_the_ticks_due_time_is_utc(text: str, hour: int) -> None:
+    """Another offset is converted, and a time without one is taken for UTC, as the schedule writes it."""
+    at = Order.from_event({"scheduled_time": text}).scheduled_at
+    assert at is not None
+    assert (at.hour, at.utcoffset()) == (hour, timedelta(0))

@@ -17,6 +17,7 @@ SHORT = PrefixCosts(write_usd=Decimal("1.25"), read_usd=Decimal("0.1"), plain_us
 LONG = replace(SHORT, write_usd=Decimal(2))
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 CLOCK = Terms(SHORT, LONG, (), Decimal(0), tick_seconds=240.0, monday=MONDAY)
+WITH_A_RATE = "; pass --requests-per-day to learn whether warming pays at all"
 AS_CHEAP = "; keep: while-used is as cheap and stops when traffic does, if traffic is reported"
 
 
@@ -28,18 +29,17 @@ def said(keep: str, ttl: str, rate: float | None, terms: Terms = CLOCK) -> str:
 def test_without_a_rate_the_times_to_live_are_compared_at_their_most() -> None:
     """360 refreshes at a tenth against one every 56 minutes."""
     found = recommend(CLOCK, Way("5m", "always"), None)
-    assert found == Recommendation(
-        Way("1h", "always"), "switch to ttl 1h: 36.0 -> 2.6 prefix-prices a day at most", is_bound=True
-    )
-    assert said("while-used", "5m", None) == "switch to ttl 1h: 36.0 -> 2.6 prefix-prices a day at most"
-    assert said("always", "1h", None) == "leave ttl 1h as it is: 2.6 prefix-prices a day at most"
+    switch = "switch to ttl 1h: 36.0 -> 2.6 prefix-prices a day at most" + WITH_A_RATE
+    assert found == Recommendation(Way("1h", "always"), switch, is_bound=True)
+    assert said("while-used", "5m", None) == switch
+    assert said("always", "1h", None) == "leave ttl 1h as it is: 2.6 prefix-prices a day at most" + WITH_A_RATE
 
 
 def test_without_a_rate_once_cannot_be_judged() -> None:
     """It is right for who has few requests, and nobody said."""
     found = recommend(CLOCK, Way("5m", "once"), None)
     assert found == Recommendation(
-        None, "how many requests a day there are decides whether keep: once is the cheapest", is_bound=True
+        None, "pass --requests-per-day: that number decides whether keep: once is the cheapest", is_bound=True
     )
 
 

@@ -419,3 +419,28 @@ async def test_a_call_that_cannot_end_in_time_is_deferred_also_after_counting() 
     )
     report = await slow.run(seconds=110)
     assert (codes(report), slow.messages.calls) == (["deadline"], [])
+
+
+async def test_waiting_for_room_ends_with_the_runs_time() -> None:
+    """An entry whose turn has not come when no call may start any more is deferred, not capped."""
+    left = Decimal("0.04")
+    house = House(numbered(3), caps=Caps(usd_per_day=left))
+
+    def slow(_: WarmCall) -> None:
+        house.clock.seconds += 60
+
+    house.messages.hook = slow
+    report = await house.run(seconds=110)
+    assert sorted(str(code) for code in codes(report)) == ["None", "deadline", "deadline"]
+
+
+async def test_a_broken_call_is_counted_and_opens_the_breaker_at_the_fifth_time() -> None:
+    """What nobody expected may be billed, and is not repeated at every tick for ever."""
+    house = House({"targets/support.json": document(max_usd_per_day="9")})
+    house.messages.script = [KeyError("surprise")] * 9
+    for _ in range(6):
+        await house.run()
+        house.clock.seconds += 240
+    assert len(house.messages.calls) == 5
+    assert (await spent_by(house, "support")).known_usd > 0
+    assert codes(await house.run()) == ["breaker-open"]

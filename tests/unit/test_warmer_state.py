@@ -441,6 +441,24 @@ async def test_a_stopped_credential_that_could_not_be_remembered_stops_this_run(
     assert (len(house.messages.calls), report.count(Outcome.FAILED)) == (1, 3)
 
 
+async def test_a_body_that_breaks_its_reader_is_its_own_failure() -> None:
+    """Whatever nobody foresaw is told by its type, and the other entries go on."""
+    house = House(numbered(2), max_concurrency=1)
+    surprises = iter([KeyError("a prompt"), None])
+
+    def surprise() -> None:
+        if (error := next(surprises)) is not None:
+            raise error
+
+    house.targets.before_fetch = surprise
+    report = await house.run()
+    assert [(result.code, result.verdict) for result in report.results] == [
+        ("internal", Verdict.FAILED),
+        (None, Verdict.WRITTEN),
+    ]
+    assert "a prompt" not in report.results[0].reason
+
+
 async def test_without_a_table_the_report_says_so_once() -> None:
     """What memory knows is lost with the sandbox, and so are its caps."""
     report = (await one().run()).as_json()

@@ -121,17 +121,16 @@ def prospect(entry: Entry, ttl: Ttl, requests_per_day: float | None, *, tick_sec
     hours = open_hours(target.windows, monday=monday)
     is_bound = requests_per_day is None
     minimum = minimum_prefix(model)
+    blocks = tuple(_blocks(entry, found["1h" if "1h" in target.ttls else "5m"]))
     why_not = None
     if minimum is not None and target.prefix_tokens < minimum.tokens:
         caches = f"{model} caches nothing below {minimum.tokens:,} tokens"
-        why_not = f"{caches}: make the prefix longer, or set enabled: false"
+        why_not = f"{caches}: make the prefix longer" + ("" if blocks else ", or set enabled: false")
     elif len(costs) < len(TTLS):
         costs, why_not = {}, f"the price of {model!r} is not known, so nothing can be said of its costs"
-    blocks = tuple(_blocks(entry, found["1h" if "1h" in target.ttls else "5m"]))
     notes = (*blocks, *_approximations(target, ttl))
     if why_not is not None:
-        recommendation = _past_blocks(Recommendation(None, why_not), entry, blocks)
-        return Prospect(entry, way, hours, costs, {}, is_bound, {}, notes, recommendation)
+        return Prospect(entry, way, hours, costs, {}, is_bound, {}, notes, Recommendation(None, why_not))
     terms = Terms(costs["5m"], costs["1h"], target.windows, target.cold_start_value_usd, tick_seconds, monday)
     return Prospect(
         entry,
@@ -173,16 +172,15 @@ def _approximations(target: TargetSummary, ttl: Ttl) -> Iterator[str]:
 
 
 def _past_blocks(recommendation: Recommendation, entry: Entry, blocks: tuple[str, ...]) -> Recommendation:
-    """Say what is recommended for an entry that is not called: what holds once it were."""
+    """Say what is recommended for an entry that is never called: what holds if it is."""
     if not blocks:
         return recommendation
-    way = recommendation.way
-    is_not_to_be_warmed = way is not None and way.keep == "never"
-    if is_not_to_be_warmed:
+    if recommendation.way is not None and recommendation.way.keep == "never":
         return replace(recommendation, sentence=f"it need not be called: {recommendation.sentence}")
-    if not entry.target.enabled:
-        return replace(recommendation, sentence=f"once it is enabled: {recommendation.sentence}")
-    return replace(recommendation, sentence=f"raise its cap or set enabled: false; then: {recommendation.sentence}")
+    is_capped = len(blocks) > int(not entry.target.enabled)
+    changes = {"it is enabled": not entry.target.enabled, "its cap is raised": is_capped}
+    condition = " and ".join(change for change, is_needed in changes.items() if is_needed)
+    return replace(recommendation, sentence=f"if {condition}: {recommendation.sentence}")
 
 
 def _text(amount: Decimal, digits: int = _USD_DIGITS) -> str:

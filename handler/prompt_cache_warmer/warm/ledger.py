@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ class Ledger:
         self._open = NOTHING
         self._under_way: Counter[str] = Counter()
         self._returned = asyncio.Condition()
+        self._returns = 0
         self._is_exhausted = False
         self.spent = NOTHING
 
@@ -81,12 +83,14 @@ class Ledger:
         """
         target = case.entry.target.name
         while True:
+            returns = self._returns  # noted first, so that one that comes while the store is asked is not missed
             answer = await self._claim_once(case, worst, until=until())
             is_own_doing = self._under_way.total() if answer in _STACK_CAPS else self._under_way[target]
             if answer not in (*_STACK_CAPS, Reason.TARGET_DAY_CAP) or not is_own_doing:
                 return answer
-            async with self._returned:
-                await self._returned.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS), self._returned:
+                    await self._returned.wait_for(lambda: self._returns != returns)  # noqa: B023 - awaited in its turn
             if not is_in_time():
                 return None
 
@@ -103,6 +107,7 @@ class Ledger:
             return await self._store.commit(Commit(request, spent=spent, warmth=warmth, breaker=breaker))
         finally:
             self._under_way[request.key.target] -= 1
+            self._returns += 1
             async with self._returned:
                 self._returned.notify_all()
 
@@ -174,6 +179,8 @@ def lease_end(now: datetime, *, remaining_seconds: float, request_timeout_second
     return now + timedelta(seconds=min(remaining_seconds, longest_seconds))
 
 
+# Nobody waits for a return that never comes: the run's time is looked at this often.
+_LOOK_AGAIN_SECONDS = 5.0
 _STACK_CAPS = (Reason.STACK_DAY_CAP, Reason.STACK_MONTH_CAP)
 # A request, its retry with the wait before it, and once more with one token where 0 is refused.
 _REQUESTS_PER_CLAIM = 4
