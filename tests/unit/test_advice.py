@@ -72,7 +72,7 @@ def test_kept_always_every_request_is_a_hit() -> None:
 @pytest.mark.parametrize("rate", [5, 20, 100])
 def test_kept_while_used_is_what_the_services_own_rule_does(rate: int, ttl: Ttl) -> None:
     """Within 5 percent of a replay of other random arrivals."""
-    random, count = Random(77), 10_000
+    random, count = Random(77), 10_000  # noqa: S311
     arrivals = after_gaps(*(random.expovariate(rate / 86_400) for _ in range(count)))
     replayed = score(arrivals, SONNET, tick_seconds=240.0).rules[f"decide_{ttl}"]
     tokens = arrivals.tokens[0]
@@ -99,16 +99,16 @@ def test_too_many_calls_to_replay_are_bounded_by_break_even() -> None:
 
 
 def test_ticks_refresh_sooner_than_exact_timers() -> None:
-    """Five minutes are refreshed at every tick: the first after 2 minutes on average, then every 4."""
-    rate = 24 / 86_400
-    refreshes = exp(-rate * 120) / (1 - exp(-rate * 240))
-    assert cost(24, Choice("5m", "always"), tick=240) == pytest.approx(24 * (0.1 + 0.1 * refreshes))
+    """Five minutes are refreshed at every tick, 360 times a day, however many requests come between."""
+    assert cost(24, Choice("5m", "always"), tick=240) == pytest.approx(24 * 0.1 + 360 * 0.1)
+    assert cost(5_000, Choice("5m", "always"), tick=240) == pytest.approx(5_000 * 0.1 + 360 * 0.1)
 
 
 def test_an_hours_entry_is_refreshed_every_56_minutes_on_ticks() -> None:
-    """Due from 55 minutes on; a tick comes 2 minutes later on average, and the ones after it lie on ticks."""
+    """Due from 55 minutes on; a tick comes within 4 minutes of that, and the ones after it lie on ticks."""
     rate = 24 / 86_400
-    refreshes = exp(-rate * (3_300 + 120)) / (1 - exp(-rate * 3_360))
+    reached = sum(exp(-rate * (3_300 + 240 * (part + 0.5) / 1_000)) for part in range(1_000)) / 1_000
+    refreshes = reached / (1 - exp(-rate * 3_360))
     assert cost(24, Choice("1h", "always"), tick=240) == pytest.approx(24 * (0.1 + 0.1 * refreshes))
 
 

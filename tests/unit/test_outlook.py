@@ -150,9 +150,10 @@ def test_without_traffic_the_expected_is_the_most() -> None:
 def test_in_windows_requests_come_while_they_are_open() -> None:
     """35 a day are 117.6 for each day's length of open time; every request is a hit when it is kept always."""
     inside = 35 * 168 / 50
-    first, spacing = 3_300 + 120, 3_360
+    due, tick, spacing = 3_300, 240, 3_360
     rate = inside / 86_400
-    saved = exp(-rate * first) / (1 - exp(-rate * spacing)) * inside / (86_400 / spacing)
+    reached = exp(-rate * due) * (1 - exp(-rate * tick)) / (rate * tick)
+    saved = reached / (1 - exp(-rate * spacing)) * inside / (86_400 / spacing)
     found = expected(OFFICE_TERMS, 35)[Way("1h", "always")]
     assert float(found.cost_usd) == pytest.approx(35 * 0.1 + (50 * saved * 0.1 + 5 * 2) / 7)
     assert (found.warm_calls, found.cold_starts) == pytest.approx(((50 * saved + 5) / 7, 0.0))

@@ -200,11 +200,12 @@ def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound:
     """
     rate = requests_per_day / _DAY_SECONDS
     lead = max(0.0, ttl_seconds - tick_seconds - SCHEDULE_JITTER_SECONDS) if tick_seconds else float(ttl_seconds)
-    # A tick comes half an interval after the moment from which it is due; refreshes then lie on ticks.
-    first = lead + tick_seconds / 2
+    # The first tick comes anywhere in the interval behind the moment from which it is due; refreshes then lie on ticks.
+    ticks = rate * tick_seconds
+    reaches_first = exp(-rate * lead) * (-expm1(-ticks) / ticks if ticks else 1.0)
     spacing = max(1, -(-lead // tick_seconds)) * tick_seconds if tick_seconds else lead
-    endless = exp(-rate * first) / -expm1(-rate * spacing)
+    endless = reaches_first / -expm1(-rate * spacing)
     if bound is None:
         return Use(endless, 0.0)
     warm_calls = endless * -expm1(-rate * spacing * bound)
-    return Use(warm_calls, exp(-rate * (first + (bound - 1) * spacing + ttl_seconds)))
+    return Use(warm_calls, reaches_first * exp(-rate * ((bound - 1) * spacing + ttl_seconds)))

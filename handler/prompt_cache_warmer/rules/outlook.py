@@ -39,7 +39,7 @@ KEPT: tuple[Kept, ...] = ("always", "while-used", "once", "never")
 _DAY_SECONDS = 86_400
 # Break-evens are looked for between one request in a hundred days and more than one a second.
 _RATES = tuple(10 ** (step / 8) for step in range(-16, 41))
-_HALVINGS = 40  # of one step: beyond what a float can tell apart
+_HALVINGS = 20  # of one step: to a millionth, finer than anybody counts requests
 _RATIO_DIGITS = 9  # prices of one model differ by rounding only, and break-evens are looked for once for each
 _KNOWN_BREAK_EVENS = 1_024
 
