@@ -20,7 +20,6 @@ from prompt_cache_warmer.errors import (
     ZeroRefusedError,
 )
 from prompt_cache_warmer.rules.breaker import (
-    BREAKER_CODES,
     CANNOT_BE_HELD,
     NEVER_CACHED,
     after_answer,
@@ -191,4 +190,4 @@ def test_every_answer_ends_a_row_of_failures(verdict: Verdict) -> None:
 
 def test_the_codes_of_pointless_calls_are_two() -> None:
     """Reports and alarms know them by these words."""
-    assert BREAKER_CODES == (CANNOT_BE_HELD, NEVER_CACHED) == ("cannot-be-held", "never-cached")
+    assert (CANNOT_BE_HELD, NEVER_CACHED) == ("cannot-be-held", "never-cached")

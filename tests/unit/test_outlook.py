@@ -9,7 +9,7 @@ from math import exp
 
 import pytest
 
-from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, advise
+from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, forecast
 from prompt_cache_warmer.rules.idle_week import IdleCalls, OpenHours, idle_calls, monday_before, open_hours
 from prompt_cache_warmer.rules.outlook import TTLS, UNCACHED, PaysFrom, Terms, Way, at_most, expected, pays_from
 from prompt_cache_warmer.values.pricing import PrefixCosts
@@ -126,7 +126,7 @@ def test_at_most_in_windows_counts_the_openings_writes() -> None:
 @pytest.mark.parametrize("rate", [0.5, 3.0, 35.0, 1_000.0])
 def test_around_the_clock_the_figures_are_those_of_the_advice(rate: float) -> None:
     """The same seven choices at the same costs; once is not warming."""
-    advised = advise(rate, {"5m": SHORT, "1h": LONG}, tick_seconds=240.0).forecasts
+    advised = forecast(rate, {"5m": SHORT, "1h": LONG}, tick_seconds=240.0)
     found = expected(CLOCK, rate)
     pairs = {UNCACHED: NO_CACHING}
     for ttl in TTLS:

@@ -44,8 +44,6 @@ _MIN_REQUESTS_FOR_5M = 12
 _MIN_REQUESTS_FOR_NONE = 2
 # Random requests are cheaper uncached up to 2.7 a day on most models; on a day with more, 1 hour may be right.
 _MAX_REQUESTS_FOR_NONE = 3
-# Costs so close are alike; real traffic has nights and bursts, and while-used is the rule that follows it.
-_AS_GOOD = Decimal("1.01")
 
 Keeping = Literal["always", "while-used", "never"]
 
@@ -81,47 +79,12 @@ class Forecast:
     cold_starts: float
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Which choice is advised, and what each is expected to cost on a day.
-
-    Attributes:
-        choice: the cheapest one; ``while-used`` where that is as good.
-        forecasts: all of them.
-    """
-
-    choice: Choice
-    forecasts: Mapping[Choice, Forecast]
-
-
-def advise(
-    requests_per_day: float,
-    costs: Mapping[Ttl, PrefixCosts],
-    *,
-    tick_seconds: float,
-    cold_start_value_usd: Decimal = Decimal(0),
-) -> Advice:
-    """Advise from a rate of requests that come at random.
-
-    Args:
-        requests_per_day: how many; more than 0.
-        costs: what the prefix costs under each time to live.
-        tick_seconds: the interval of the ticks; 0 for exact timers.
-        cold_start_value_usd: what one avoided cold start is worth; counted into the costs.
-    """
-    forecasts = forecast(requests_per_day, costs, tick_seconds=tick_seconds, cold_start_value_usd=cold_start_value_usd)
-    least_usd = min(forecast.cost_usd for forecast in forecasts.values())
-    good = [choice for choice, forecast in forecasts.items() if forecast.cost_usd <= _AS_GOOD * least_usd]
-    best = min(good, key=lambda choice: (choice.keep != "while-used", forecasts[choice].cost_usd))
-    return Advice(best, forecasts)
-
-
 def forecast(
     requests_per_day: float,
     costs: Mapping[Ttl, PrefixCosts],
     *,
     tick_seconds: float,
-    cold_start_value_usd: Decimal,
+    cold_start_value_usd: Decimal = Decimal(0),
     keeps: tuple[Keeping, ...] = ("while-used", "always", "never"),
 ) -> dict[Choice, Forecast]:
     """Return what each choice is expected to cost on a day.

@@ -33,7 +33,6 @@ REFUSED_COOL_DOWN = timedelta(hours=1)
 
 CANNOT_BE_HELD = "cannot-be-held"
 NEVER_CACHED = "never-cached"
-BREAKER_CODES = (CANNOT_BE_HELD, NEVER_CACHED)
 
 _UNAUTHORIZED = 401
 
