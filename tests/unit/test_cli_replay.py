@@ -297,3 +297,12 @@ def test_without_matplotlib_the_picture_is_refused_and_the_rest_works(
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: matplotlib is not installed; --plot needs: pip install '.[cli,plot]'\n"
     assert replay("three.csv").exit_code == 0
+
+
+def test_a_picture_that_cannot_be_written_is_told_and_the_figures_are_printed(folder: Path) -> None:
+    """The place is named on standard error, the JSON is whole, and the exit code says that something is missing."""
+    (folder / "out.png").symlink_to(folder / "nowhere" / "out.png")
+    result = replay("three.csv", *SIZE, "--json", "--plot", "out.png")
+    assert result.exit_code == 1
+    assert "three.csv: not drawn in out.png: No such file or directory" in result.stderr
+    assert json.loads(result.stdout)["files"]["three.csv"]["arrivals"] == 3
