@@ -63,7 +63,7 @@ def test_kept_always_every_request_is_a_hit() -> None:
 @pytest.mark.parametrize("rate", [5, 20, 100])
 def test_kept_while_used_is_what_the_services_own_rule_does(rate: int, ttl: Ttl) -> None:
     """Within 5 percent of a replay of other random arrivals."""
-    random, count = Random(77), 10_000  # noqa: S311
+    random, count = Random(77), 10_000  # noqa: S311 - a repeatable sample
     arrivals = after_gaps(*(random.expovariate(rate / 86_400) for _ in range(count)))
     replayed = score(arrivals, SONNET, tick_seconds=240.0).rules[f"decide_{ttl}"]
     tokens = arrivals.tokens[0]
@@ -77,7 +77,7 @@ def test_kept_while_used_is_what_the_services_own_rule_does(rate: int, ttl: Ttl)
 def test_without_a_price_for_reading_nothing_is_kept_while_used() -> None:
     """No refresh pays where none has a price; it is as if nobody warmed."""
     free = {"1h": PrefixCosts(write_usd=Decimal(2), read_usd=Decimal(0), plain_usd=Decimal(1))}
-    found = forecast(24, free, tick_seconds=240.0)  # type: ignore[arg-type]
+    found = forecast(24, free, tick_seconds=240.0)  # type: ignore[arg-type] # a plain dict
     assert found[Choice("1h", "while-used")] == found[Choice("1h", "never")]
 
 

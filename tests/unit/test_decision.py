@@ -209,7 +209,7 @@ def test_a_decision_is_a_frozen_record_of_its_figures() -> None:
     assert decided.is_due
     assert hash(decided) == hash(case.decided())
     with pytest.raises(FrozenInstanceError):
-        decided.reason = Reason.COLD  # type: ignore[misc]
+        decided.reason = Reason.COLD  # type: ignore[misc] # the point of the test
 
 
 @pytest.mark.parametrize(

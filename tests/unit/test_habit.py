@@ -50,7 +50,7 @@ def test_a_new_entry_has_its_write_for_credit() -> None:
         (50, 19, False, 20 + 2 * 20 - 39),  # the clairvoyant lets it lapse at once
     ],
 )
-def test_a_gap_moves_the_credit(hours: float, refreshes: int, alive: bool, credit: int) -> None:  # noqa: FBT001
+def test_a_gap_moves_the_credit(hours: float, refreshes: int, alive: bool, credit: int) -> None:  # noqa: FBT001 - a column of the table
     """Twice the clairvoyant's price, less what was paid."""
     assert after(begun(START, COSTS), hours, refreshes, alive=alive).credit_usd == credit
 

@@ -208,8 +208,8 @@ def test_windows_that_never_open_have_no_figures() -> None:
 @pytest.mark.parametrize("terms", [CLOCK, OFFICE_TERMS])
 def test_at_the_break_even_both_cost_the_same(ttl: str, terms: Terms) -> None:
     """A little more traffic and always is the cheaper one; beyond the end it is not any more."""
-    found = pays_from(terms, ttl)  # type: ignore[arg-type]
-    always, never = Way(ttl, "always"), Way(ttl, "never")  # type: ignore[arg-type]
+    found = pays_from(terms, ttl)  # type: ignore[arg-type] # a column of the table
+    always, never = Way(ttl, "always"), Way(ttl, "never")  # type: ignore[arg-type] # as above
 
     def saved(rate: float, than: Way) -> Decimal:
         costs = expected(terms, rate)

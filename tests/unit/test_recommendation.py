@@ -23,7 +23,7 @@ AS_CHEAP = "; keep: while-used is as cheap and stops when traffic does, if traff
 
 def said(keep: str, ttl: str, rate: float | None, terms: Terms = CLOCK) -> str:
     """Return the sentence."""
-    return recommend(terms, Way(ttl, keep), rate).sentence  # type: ignore[arg-type]
+    return recommend(terms, Way(ttl, keep), rate).sentence  # type: ignore[arg-type] # a column of the table
 
 
 def test_without_a_rate_the_times_to_live_are_compared_at_their_most() -> None:

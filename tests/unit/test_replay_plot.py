@@ -124,7 +124,7 @@ def test_time_is_told_in_what_fits(last_s: float, unit: str, last: float) -> Non
     figure = drawn(arrivals(0, last_s))
     costs, colds = figure.axes
     assert colds.get_xlabel() == f"time since t_s = 0 ({unit})"
-    assert costs.lines[0].get_xdata()[-1] == pytest.approx(last)  # type: ignore[index]
+    assert costs.lines[0].get_xdata()[-1] == pytest.approx(last)  # type: ignore[index] # loose types
 
 
 def test_a_series_far_above_all_others_leaves_at_the_top_and_says_so() -> None:
@@ -167,7 +167,7 @@ def test_every_cold_start_is_a_mark() -> None:
     )
     colds = figure.axes[1]
     marks = {
-        text.get_text().split()[0]: len(rows.get_segments())  # type: ignore[attr-defined]
+        text.get_text().split()[0]: len(rows.get_segments())  # type: ignore[attr-defined] # loose types
         for text, rows in zip(labels(figure)[1], colds.collections, strict=True)
     }
     assert (marks["never_5m"], marks["decide_1h"], marks["uncached"]) == (3, 1, 3)

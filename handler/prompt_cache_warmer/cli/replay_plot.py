@@ -124,7 +124,7 @@ def draw(image: Path, courses: Mapping[str, Course], *, title: str, subtitle: st
 def picture(courses: Mapping[str, Course], *, title: str, subtitle: str) -> Figure:
     """Draw a replay; as ``draw`` does, into no file."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - see the module's docstring
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)

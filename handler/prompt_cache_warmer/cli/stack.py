@@ -35,7 +35,7 @@ def open_table(table: str) -> StateStore:
     try:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see the module's docstring
 
-        from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415
+        from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; this command needs: pip install '.[aws,cli]'"
         raise click.ClickException(message) from error

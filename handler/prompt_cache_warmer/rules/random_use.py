@@ -88,7 +88,7 @@ class _OnePrice(Tariff):
 
     prefix: PrefixCosts
 
-    def costs(self, tokens: int, ttl: Ttl) -> PrefixCosts:  # noqa: ARG002
+    def costs(self, tokens: int, ttl: Ttl) -> PrefixCosts:  # noqa: ARG002 - as a tariff has it
         return self.prefix
 
 
@@ -105,5 +105,5 @@ def _sample(rate: float, count: int) -> list[int]:
     """Return moments, in microseconds, whose gaps lie evenly over those of a rate."""
     mean_us = _DAY_SECONDS * MICROSECONDS / rate
     gaps = [round(-mean_us * log1p(-(place + 0.5) / count)) for place in range(count)]
-    Random(_SEED).shuffle(gaps)  # noqa: S311
+    Random(_SEED).shuffle(gaps)  # noqa: S311 - a repeatable sample
     return list(accumulate(gaps, initial=0))
