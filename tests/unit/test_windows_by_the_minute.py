@@ -134,9 +134,11 @@ def test_windows_are_what_a_clock_on_the_wall_says(data: st.DataObject) -> None:
         )
     assert occurrence_at(windows, at) == expected
 
+    # The clock's own end cuts spans off that reach beyond it, so its last two days say nothing of openings.
+    horizon = len(clock.shown) - 2 * MINUTES_A_DAY
     upcoming = is_open.find(b"\0\1", minute) + 1
-    if upcoming > 0:
-        assert next_opening(windows, at) == clock.begins + timedelta(minutes=upcoming)
+    later = next_opening(windows, at)
+    if 0 < upcoming < horizon:
+        assert later == clock.begins + timedelta(minutes=upcoming)
     else:
-        later = next_opening(windows, at)
-        assert later is None or later >= clock.begins + timedelta(minutes=len(clock.shown))
+        assert later is None or later >= clock.begins + timedelta(minutes=horizon)
