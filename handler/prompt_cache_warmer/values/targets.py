@@ -109,6 +109,11 @@ class Entry:
         return self.target.credential
 
     @property
+    def call_key(self) -> tuple[str, str, str]:
+        """What it shares with every entry whose warm call is the same bytes."""
+        return self.model, self.target.credential, self.target.call_digest
+
+    @property
     def key(self) -> EntryKey:
         """What its state is kept under."""
         return EntryKey(self.target.name, self.target.credential, self.model)

@@ -16,7 +16,7 @@ from prompt_cache_warmer.rules.budget import refusal, worst_case
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.values.body import has_outside_content
 from prompt_cache_warmer.values.money import NOTHING
-from prompt_cache_warmer.warm.docket import Case, dearest_ttl
+from prompt_cache_warmer.warm.docket import Case, dearest_ttl, known_tokens
 from prompt_cache_warmer.warm.ledger import lease_end
 from prompt_cache_warmer.warm.results import failed, skipped
 
@@ -138,11 +138,10 @@ class Claims:
     async def worst(self, twins: Twins, call: WarmCall) -> Amount | None:
         """Say what a call may cost, None where nothing bounds it; without any cap its tokens are not asked for."""
         case = twins[0]
-        warmth = case.state.warmth
-        tokens: int | None = case.entry.target.prefix_tokens
-        if warmth is not None and warmth.cached_tokens and not has_outside_content(call.body):
-            tokens = warmth.cached_tokens + warmth.other_tokens
-        elif any(twin.allowances for twin in twins):
+        tokens = None if has_outside_content(call.body) else known_tokens(case.state)
+        if tokens is None and not any(twin.allowances for twin in twins):
+            tokens = case.entry.target.prefix_tokens
+        elif tokens is None:
             tokens = await self._tools.caller.bounded_tokens(
                 case.entry, call, remaining_seconds=self._remaining_seconds()
             )
@@ -165,5 +164,5 @@ def twins_of(cases: Iterable[Case]) -> list[Twins]:
     """
     groups: dict[tuple[str, str, str], list[Case]] = defaultdict(list)
     for case in cases:
-        groups[case.entry.model, case.entry.credential, case.entry.target.call_digest].append(case)
+        groups[case.entry.call_key].append(case)
     return [tuple(sorted(group, key=lambda case: case.entry.key)) for group in groups.values()]

@@ -51,7 +51,7 @@ class Case:
     @property
     def expected_worst(self) -> Amount:
         """What its call may cost, by what is known or estimated before its body is read."""
-        tokens = _known_tokens(self.state) or self.entry.target.prefix_tokens
+        tokens = known_tokens(self.state) or self.entry.target.prefix_tokens
         return _worst(self.entry, tokens=tokens, at=self.decision.tick.now)
 
 
@@ -66,7 +66,7 @@ def docket(entries: Iterable[Entry], snapshot: Snapshot, tick: Tick, *, caps: Ca
     """
     lives = [(entry, _life(entry, snapshot)) for entry in entries]
     last = _last_calls(lives)
-    cases = [_case(entry, _warmed(state, last.get(_bytes_of(entry))), snapshot, tick, caps) for entry, state in lives]
+    cases = [_case(entry, _warmed(state, last.get(entry.call_key)), snapshot, tick, caps) for entry, state in lives]
     return _one_trial_per_credential(cases)
 
 
@@ -87,16 +87,11 @@ def _life(entry: Entry, snapshot: Snapshot) -> EntryState:
     )
 
 
-def _bytes_of(entry: Entry) -> tuple[str, str, str]:
-    """Name what entries share whose warm calls are the same bytes."""
-    return entry.model, entry.credential, entry.target.call_digest
-
-
 def _last_calls(lives: Iterable[tuple[Entry, EntryState]]) -> dict[tuple[str, str, str], Warmth]:
     """Find the last call of all entries with the same bytes: it was for each of them."""
     last: dict[tuple[str, str, str], Warmth] = {}
     for entry, state in lives:
-        key = _bytes_of(entry)
+        key = entry.call_key
         if state.warmth is not None and (key not in last or last[key].warmed_at < state.warmth.warmed_at):
             last[key] = state.warmth
     return last
@@ -144,13 +139,13 @@ def _case(entry: Entry, state: EntryState, snapshot: Snapshot, tick: Tick, caps:
 
 def _known_worst(entry: Entry, state: EntryState, tick: Tick, *, is_priced: bool) -> Amount | None:
     """Price the entry's next call by the tokens of its last one; None where only the price is known."""
-    tokens = _known_tokens(state)
+    tokens = known_tokens(state)
     if tokens is None:
         return None if is_priced else Amount(usd=None)
     return _worst(entry, tokens=tokens, at=tick.now)
 
 
-def _known_tokens(state: EntryState) -> int | None:
+def known_tokens(state: EntryState) -> int | None:
     """Count the tokens of an entry's last call, None where there was none that left something cached."""
     warmth = state.warmth
     return warmth.cached_tokens + warmth.other_tokens if warmth is not None and warmth.cached_tokens else None
