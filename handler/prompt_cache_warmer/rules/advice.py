@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 from prompt_cache_warmer.rules.bound import break_even
 from prompt_cache_warmer.rules.random_use import Use, random_use
-from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS, Arrivals
+from prompt_cache_warmer.rules.replay.arrivals import DAY_SECONDS, MICROSECONDS, Arrivals
 from prompt_cache_warmer.rules.replay.conduct import settle
 from prompt_cache_warmer.rules.replay.ours import Timing, while_used
 from prompt_cache_warmer.rules.replay.priced import priced
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.pricing import PrefixCosts
 
-_DAY_SECONDS = 86_400
 _HOUR_US = 3_600 * MICROSECONDS
 # 5-minute entries lose far more than they can gain when traffic changes, so they must be clearly cheaper,
 # on a day with enough requests to be taken for a rhythm.
@@ -121,7 +120,7 @@ def advise_by_day(day: Arrivals, tariff: Tariff, *, tick_seconds: float) -> Ttl 
         UnpricedError: for a model without a known price.
     """
     count = len(day)
-    repeated = Arrivals([*day.times_us, day.times_us[0] + _DAY_SECONDS * MICROSECONDS], [*day.tokens, day.tokens[0]])
+    repeated = Arrivals([*day.times_us, day.times_us[0] + DAY_SECONDS * MICROSECONDS], [*day.tokens, day.tokens[0]])
     kept_pico: dict[Ttl, int] = {}
     plain_pico = 0
     for ttl in ("1h", "5m"):
@@ -143,7 +142,7 @@ def _use(
 ) -> Use:
     """Return what a keeping rule comes to for one request."""
     if keep == "never":
-        return Use(0.0, exp(-requests_per_day * TTL_SECONDS[ttl] / _DAY_SECONDS))
+        return Use(0.0, exp(-requests_per_day * TTL_SECONDS[ttl] / DAY_SECONDS))
     if keep == "always":
         return _idle(requests_per_day, TTL_SECONDS[ttl], tick_seconds, None)
     found = random_use(requests_per_day, prices, ttl, tick_seconds=tick_seconds, cold_start_value_usd=value_usd)
@@ -161,7 +160,7 @@ def _idle(requests_per_day: float, ttl_seconds: int, tick_seconds: float, bound:
         tick_seconds: the interval of the ticks; 0 for exact timers.
         bound: how many refreshes there may be in a gap; None for any number.
     """
-    rate = requests_per_day / _DAY_SECONDS
+    rate = requests_per_day / DAY_SECONDS
     lead = max(0.0, ttl_seconds - tick_seconds - SCHEDULE_JITTER_SECONDS) if tick_seconds else float(ttl_seconds)
     # The first tick comes anywhere in the interval behind the moment from which it is due; refreshes then lie on ticks.
     ticks = rate * tick_seconds

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Literal
 
 from prompt_cache_warmer.rules.advice import NO_CACHING, Choice, Forecast, forecast
 from prompt_cache_warmer.rules.idle_week import IdleCalls, OpenHours, idle_calls, open_hours
+from prompt_cache_warmer.rules.replay.arrivals import DAY_SECONDS
 from prompt_cache_warmer.values.body import TTL_SECONDS, Ttl
 from prompt_cache_warmer.values.pricing import PrefixCosts
 
@@ -36,7 +37,6 @@ TTLS: tuple[Ttl, ...] = ("5m", "1h")
 Kept = Literal["always", "while-used", "once", "never"]
 KEPT: tuple[Kept, ...] = ("always", "while-used", "once", "never")
 
-_DAY_SECONDS = 86_400
 # Break-evens are looked for between one request in a hundred days and more than one a second.
 _RATES = tuple(10 ** (step / 8) for step in range(-16, 41))
 _HALVINGS = 20  # of one step: to a millionth, finer than anybody counts requests
@@ -252,7 +252,7 @@ def _opened_cold(forecast: Forecast, terms: Terms, ttl: Ttl, inside: float) -> F
     lapsed = terms.idle("once", ttl).writes  # once writes at an opening exactly where the entry has lapsed
     open_days = hours.share * 7 / hours.openings
     is_used = 1 - exp(-inside * open_days)
-    was_alive = 1 - exp(-inside * TTL_SECONDS[ttl] / _DAY_SECONDS)
+    was_alive = 1 - exp(-inside * TTL_SECONDS[ttl] / DAY_SECONDS)
     more = lapsed * is_used * was_alive
     missed_usd = costs.write_usd + terms.cold_start_value_usd - costs.read_usd
     return replace(

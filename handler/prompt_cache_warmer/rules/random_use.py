@@ -16,7 +16,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.bound import break_even
-from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS, Arrivals
+from prompt_cache_warmer.rules.replay.arrivals import DAY_SECONDS, MICROSECONDS, Arrivals
 from prompt_cache_warmer.rules.replay.conduct import settle
 from prompt_cache_warmer.rules.replay.ours import Timing, while_used
 from prompt_cache_warmer.rules.replay.priced import Tariff, priced
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.values.body import Ttl
 
-_DAY_SECONDS = 86_400
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)  # the prices are given
 _SEED = 5
 _MOST_GAPS = 3_000
@@ -67,10 +66,10 @@ def random_use(
     limit = break_even(costs, cold_start_value_usd=cold_start_value_usd)
     unit = costs.read_usd
     if not limit:
-        return Use(0.0, exp(-requests_per_day * TTL_SECONDS[ttl] / _DAY_SECONDS))
+        return Use(0.0, exp(-requests_per_day * TTL_SECONDS[ttl] / DAY_SECONDS))
     # No gap has more calls than break-even, nor more than fit into it.
     spacing = max(1.0, tick_seconds, TTL_SECONDS[ttl] - 2 * tick_seconds)
-    calls = min(limit, _DAY_SECONDS / requests_per_day / spacing)
+    calls = min(limit, DAY_SECONDS / requests_per_day / spacing)
     gaps = min(_MOST_GAPS, round(_MOST_CALLS / max(calls, 1e-9)))
     if gaps < _FEWEST_GAPS:
         return None
@@ -103,7 +102,7 @@ def _replayed(rate: float, prefix: PrefixCosts, ttl: Ttl, tick_seconds: float, v
 
 def _sample(rate: float, count: int) -> list[int]:
     """Return moments, in microseconds, whose gaps lie evenly over those of a rate."""
-    mean_us = _DAY_SECONDS * MICROSECONDS / rate
+    mean_us = DAY_SECONDS * MICROSECONDS / rate
     gaps = [round(-mean_us * log1p(-(place + 0.5) / count)) for place in range(count)]
     Random(_SEED).shuffle(gaps)  # noqa: S311 - a repeatable sample
     return list(accumulate(gaps, initial=0))

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MICROSECONDS = 1_000_000
+DAY_SECONDS = 86_400
 # A century; later times are taken for a mistake in the unit, and dates behind them would not exist.
-MAX_TIME_SECONDS = 100 * 366 * 86_400
+MAX_TIME_SECONDS = 100 * 366 * DAY_SECONDS
 # More input than any model takes; beyond it the sums would leave 64 bits.
 MAX_TOKENS = 100_000_000
 

@@ -13,7 +13,7 @@ from operator import not_
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.advice import advise_by_day
-from prompt_cache_warmer.rules.replay.arrivals import MICROSECONDS
+from prompt_cache_warmer.rules.replay.arrivals import DAY_SECONDS, MICROSECONDS
 from prompt_cache_warmer.rules.replay.clairvoyant import free_clairvoyant_pico
 from prompt_cache_warmer.rules.replay.conduct import settle, settle_uncached
 from prompt_cache_warmer.rules.replay.ours import Timing
@@ -34,7 +34,6 @@ MARKS = 1_200
 # Each point of the clairvoyant is a replay of its own, so there are fewer of them the more requests there are.
 _CLAIRVOYANT_WORK = 10_000_000
 _CLAIRVOYANT_POINTS = (12, 200)  # at least, at most
-_DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def courses(arrivals: Arrivals, tariff: Tariff, *, tick_seconds: float, tail_sec
         for name, (conduct, of) in conducted.items()
     }
     found["uncached"] = _course(settle_uncached(long), long.times_us, end_us)
-    advised = advise_by_day(arrivals.first(_DAY_SECONDS), tariff, tick_seconds=tick_seconds)
+    advised = advise_by_day(arrivals.first(DAY_SECONDS), tariff, tick_seconds=tick_seconds)
     found["advised"] = found["uncached" if advised is None else f"decide_{advised}"]
     return {"clairvoyant": _clairvoyant(short, long, end_us), **found}
 
