@@ -1,6 +1,13 @@
 """Every error this package raises, as a tree whose branches answer "what should the operator do?".
 
     CacheWarmerError
+    |-- ArgumentError                correct the call: the message names the argument, the value and what is allowed
+    |   |-- ArgumentValueError       a value that is not allowed; also a ValueError
+    |   `-- ArgumentTypeError        a value of the wrong type; also a TypeError
+    |-- OverBudgetError              raise the budget or ask for less; nothing was called, counted or cut
+    |   |-- CostCapError             a call may cost more than its cap
+    |   |-- PoolExhaustedError       a pool has no room for what was asked
+    |   `-- MessagesTooLongError     what must be kept of the messages does not fit
     |-- SettingsError                fix the function's environment
     |-- RunError                     the run as a whole could not happen: look at the bucket, the secret or the table
     |   |-- EventError               correct the event the function was invoked with
@@ -29,13 +36,88 @@ or a request body.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 _FIRST_ERROR_STATUS = 400  # below it an answer was begun: a stream that breaks off later keeps its status of 200
 
 
 class CacheWarmerError(Exception):
     """The root of every error this package raises."""
+
+
+class ArgumentError(CacheWarmerError):
+    """An argument of a public function is not usable; nothing was done.
+
+    Attributes:
+        argument: the argument's name, with the place inside it: ``system_prompt[1].text``.
+    """
+
+    def __init__(self, argument: str, message: str) -> None:
+        super().__init__(f"{argument}: {message}")
+        self.argument = argument
+
+
+class ArgumentValueError(ArgumentError, ValueError):
+    """An argument has a value that is not allowed."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument has the wrong type."""
+
+
+class OverBudgetError(CacheWarmerError):
+    """What was asked for does not fit into a budget, so nothing was done."""
+
+
+class CostCapError(OverBudgetError):
+    """A call may cost more than its cap.
+
+    Attributes:
+        estimate_usd: what it may cost.
+        cap_usd: what it may cost at most.
+        model: the model it would be made on.
+    """
+
+    def __init__(self, *, estimate_usd: Decimal, cap_usd: Decimal, model: str) -> None:
+        super().__init__(f"a call on {model} may cost {estimate_usd:f} USD; the cap is {cap_usd:f} USD")
+        self.estimate_usd = estimate_usd
+        self.cap_usd = cap_usd
+        self.model = model
+
+
+class PoolExhaustedError(OverBudgetError):
+    """A pool has no room for what was asked.
+
+    Attributes:
+        cap: the cap's name.
+        limit: its value.
+        taken: what is used and reserved under it.
+        wanted: what was asked for on top.
+    """
+
+    def __init__(self, *, cap: str, limit: Decimal | int, taken: Decimal | int, wanted: Decimal | int) -> None:
+        super().__init__(f"{cap} is {limit:,}; {taken:,} are taken and {wanted:,} more do not fit")
+        self.cap = cap
+        self.limit = limit
+        self.taken = taken
+        self.wanted = wanted
+
+
+class MessagesTooLongError(OverBudgetError):
+    """What must be kept of the messages has more tokens than the budget.
+
+    Attributes:
+        budget_tokens: what there is room for.
+        needed_tokens: what must be kept.
+    """
+
+    def __init__(self, *, budget_tokens: int, needed_tokens: int) -> None:
+        super().__init__(f"what must be kept has {needed_tokens:,} tokens; the budget is {budget_tokens:,}")
+        self.budget_tokens = budget_tokens
+        self.needed_tokens = needed_tokens
 
 
 class SettingsError(CacheWarmerError):
