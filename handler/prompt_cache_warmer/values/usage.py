@@ -21,6 +21,7 @@ class Usage:
         write_1h_tokens: input written to the cache for 1 hour.
         output_tokens: what the call generated.
         is_split: whether the API said which of the written tokens live how long.
+        is_reported: whether the answer carried a usage at all; without one nothing is proved.
         speed: the inference speed the API reports, None where it reports none; it changes the price.
     """
 
@@ -30,6 +31,7 @@ class Usage:
     write_1h_tokens: int = 0
     output_tokens: int = 0
     is_split: bool = True
+    is_reported: bool = True
     speed: str | None = None
 
     @property
