@@ -22,6 +22,7 @@
         |-- SpendLimitError          raise the limit or wait for the period to end; never retried
         |-- RejectedError            correct the target: the API will refuse it again (400, 404, 413, ...)
         |   `-- ZeroRefusedError     nothing: the call is made again with max_tokens: 1
+        |-- TransportError           look at what your own transport raised; it is the error's cause
         `-- TransientError           nothing: the next tick tries again
             |-- RateLimitedError     429 with a wait that may be given
             |-- OverloadedError      529 and the other 5xx
@@ -49,7 +50,7 @@ class CacheWarmerError(Exception):
 
 
 class ArgumentError(CacheWarmerError):
-    """An argument of a public function is not usable; nothing was done.
+    """An argument of a public function is not usable; nothing was done but what the message says.
 
     Attributes:
         argument: the argument's name, with the place inside it: ``system_prompt[1].text``.
@@ -223,6 +224,18 @@ class RejectedError(WarmCallError):
 
 class ZeroRefusedError(RejectedError):
     """The API refused ``max_tokens: 0``; the same request with ``max_tokens: 1`` may work."""
+
+
+class TransportError(WarmCallError):
+    """A transport of the library's caller raised something of its own; that is this error's cause."""
+
+    code = "transport"
+    advice = "Look at what the transport raised; the call may be billed."
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the call may be billed all the same: nobody knows how far it came."""
+        return True
 
 
 class TransientError(WarmCallError):

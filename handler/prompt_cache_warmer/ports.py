@@ -7,7 +7,7 @@ them in memory and pass the same contract tests.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,12 +63,14 @@ class Answer:
         message_id: the message's id.
         request_id: the API's id of the request, None where it sent none.
         workspace_id: the workspace the credential resolved to, None where the API does not say.
+        raw: what the client itself returned, for callers of the library who want to look at it.
     """
 
     usage: Usage
     message_id: str | None = None
     request_id: str | None = None
     workspace_id: str | None = None
+    raw: object = field(default=None, repr=False, compare=False)
 
 
 class TargetIndex(Protocol):

@@ -121,6 +121,33 @@ CASES: dict[str, Case] = {
     "kept while used, at an unknown price": Case(
         rule("while-used"), known(used=ago(56)), Reason.NO_BREAK_EVEN, None, costs=None
     ),
+    # What is called at every interval, or by hand
+    "alive for long, at a plain interval": Case(
+        rule("while-used"), known(called=ago(4)), Reason.INTERVAL, NOW, tick=tick(is_plain=True)
+    ),
+    "lapsed, at a plain interval": Case(
+        rule("while-used"), known(called=ago(66)), Reason.LAPSED, NOW, tick=tick(is_plain=True)
+    ),
+    "new, at a plain interval": Case(rule("while-used"), UNKNOWN, Reason.COLD, NOW, tick=tick(is_plain=True)),
+    "called at the plain interval's tick": Case(
+        rule("while-used"),
+        known(called=NOW),
+        Reason.CALLED_THIS_TICK,
+        ago(-4),
+        tick=tick(is_plain=True, scheduled_at=NOW),
+    ),
+    "with traffic, at a plain interval": Case(
+        rule("while-used"), known(used=ago(4)), Reason.OUTLIVES_TICK, ago(-51), tick=tick(is_plain=True)
+    ),
+    "with traffic, asked for at a plain interval": Case(
+        rule("while-used"), known(used=ago(4)), Reason.REQUESTED, NOW, tick=tick(is_plain=True, is_requested=True)
+    ),
+    "its breaker open, asked for whatever it says": Case(
+        rule(), replace(LAPSING, breaker=OPEN), Reason.DUE, NOW, tick=tick(overrides_breakers=True)
+    ),
+    "its credential stopped, asked for whatever that says": Case(
+        rule(), LAPSING, Reason.DUE, NOW, tick=tick(overrides_breakers=True), standing=Standing(credential=OPEN)
+    ),
     # What is held back
     "its breaker open for 6 more minutes": Case(rule(), replace(LAPSING, breaker=OPEN), Reason.BREAKER_OPEN, ago(-6)),
     "its credential stopped for 6 more minutes": Case(
@@ -172,7 +199,7 @@ def test_every_reason_is_a_sentence_of_its_own() -> None:
         assert re.fullmatch(r"(it|its|all|nothing|another|keep:|the|a|another run) .{12,}[a-z)0-9]", sentence), sentence
 
 
-def test_five_reasons_make_a_call_and_six_are_caps() -> None:
+def test_six_reasons_make_a_call_and_six_are_caps() -> None:
     """Every other reason is a skip that no cap is to blame for."""
     assert {reason.value for reason in Reason if reason.is_due} == {
         "due",
@@ -180,6 +207,7 @@ def test_five_reasons_make_a_call_and_six_are_caps() -> None:
         "lapsed",
         "window-opened",
         "requested",
+        "interval",
     }
     assert {reason.value for reason in Reason if reason.is_capped} == {
         "call-cap",

@@ -66,6 +66,7 @@ def test_the_words_of_failures_are_stable() -> None:
         "SpendLimitError": "spend-limit",
         "RejectedError": "rejected",
         "ZeroRefusedError": "rejected",
+        "TransportError": "transport",
         "TransientError": "transient",
         "RateLimitedError": "rate-limited",
         "OverloadedError": "overloaded",

@@ -1,47 +1,28 @@
-"""Warm calls over the official SDK: one request per call, no retry of its own, typed errors.
-
-Everything but the four arguments the SDK insists on travels in ``extra_body``: pasted bodies have
-fields outside the SDK's signature, and the SDK serialises both the same way, so tools, system and
-messages are the bytes the application's own SDK sends.
-"""
+"""The service's warm calls over the official SDK: a client per credential, no retry of its own, typed errors."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import anthropic
 
 from prompt_cache_warmer.adapters.anthropic_errors import translate
+from prompt_cache_warmer.adapters.anthropic_exchange import count, exchange
 from prompt_cache_warmer.errors import CallTimeoutError, CredentialError, UnreachableError
-from prompt_cache_warmer.ports import Answer
-from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.problems import nearest, shown
-from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from prompt_cache_warmer.adapters.api_keys import ApiKeys
+    from prompt_cache_warmer.ports import Answer
     from prompt_cache_warmer.rules.request import WarmCall
 
 A = TypeVar("A")
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
-BETA_HEADER = "anthropic-beta"
-WORKSPACE_HEADER = "anthropic-workspace-id"
-REQUEST_ID_HEADER = "request-id"
-
-# What the counting endpoint takes of a body; anything else would be refused.
-_COUNTED_FIELDS = frozenset(
-    {
-        *("system", "tools", "tool_choice", "thinking", "output_config", "output_format", "cache_control", "speed"),
-        *("context_management", "mcp_servers", "user_profile_id"),
-    }
-)
-_ARGUMENTS = frozenset({"model", "messages", "max_tokens", "stream"})
 # At their debug level these write whole requests, prompts and keys included, so no setting may open them.
 _TALKATIVE_LOGGERS = ("anthropic", "httpx2", "httpcore2", "botocore", "boto3", "urllib3")
 
@@ -82,7 +63,7 @@ class AnthropicMessages:
             WarmCallError: the branch that says what the operator should do.
             SecretUnreadableError: when there are no credentials at all.
         """
-        return await self._within(timeout_seconds, call, _exchange)
+        return (await self._within(timeout_seconds, call, exchange)).answer
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
         """Ask for the API's own estimate of a call's input tokens; counting is free.
@@ -91,7 +72,7 @@ class AnthropicMessages:
             WarmCallError: when it cannot be had.
             SecretUnreadableError: when there are no credentials at all.
         """
-        return await self._within(timeout_seconds, call, _count)
+        return await self._within(timeout_seconds, call, count)
 
     async def _within(
         self,
@@ -128,61 +109,3 @@ class AnthropicMessages:
 
     async def _read_keys(self) -> Mapping[str, str]:
         return await self._keys_source.read()
-
-
-async def _exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> Answer:
-    arguments: dict[str, Any] = {
-        "model": call.body["model"],
-        "messages": call.body["messages"],
-        "max_tokens": call.body["max_tokens"],
-        "extra_body": {field: value for field, value in call.body.items() if field not in _ARGUMENTS},
-        "extra_headers": _headers(call),
-        "timeout": timeout_seconds,
-    }
-    if call.form is Form.STREAMED:
-        return await _first_event(client, call, arguments)
-    raw = await client.messages.with_raw_response.create(**arguments)
-    return _answer(json.loads(raw.http_response.content), raw.headers, call)
-
-
-async def _count(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> int:
-    counted = await client.messages.count_tokens(
-        model=call.body["model"],
-        messages=call.body["messages"],
-        extra_body={field: value for field, value in call.body.items() if field in _COUNTED_FIELDS},
-        extra_headers=_headers(call),
-        timeout=timeout_seconds,
-    )
-    tokens: object = counted.input_tokens  # the SDK does not check what it was answered
-    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
-        raise UnreachableError("an answer without a token count")
-    return tokens
-
-
-def _headers(call: WarmCall) -> dict[str, str]:
-    return {BETA_HEADER: ",".join(call.betas)} if call.betas else {}
-
-
-async def _first_event(client: anthropic.AsyncAnthropic, call: WarmCall, arguments: dict[str, Any]) -> Answer:
-    """Open a stream, take ``usage`` from its first event and close it."""
-    async with await client.messages.create(**arguments, stream=True) as stream:
-        async for event in stream:
-            if event.type == "message_start":
-                return _answer(event.to_dict(mode="json").get("message"), stream.response.headers, call)
-    raise UnreachableError("the stream ended before message_start")
-
-
-def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answer:
-    usage = message.get("usage") if isinstance(message, dict) else None
-    if not isinstance(message, dict) or not isinstance(usage, dict):
-        raise UnreachableError("an answer without usage, so nothing is proved")
-    try:
-        counted = Usage.from_api(usage, unsplit_ttl=call.requested_ttl)
-    except ValueError as error:
-        raise UnreachableError(f"an answer whose usage cannot be read: {error}") from None
-    return Answer(
-        usage=counted,
-        message_id=message.get("id"),
-        request_id=headers.get(REQUEST_ID_HEADER),
-        workspace_id=headers.get(WORKSPACE_HEADER),
-    )

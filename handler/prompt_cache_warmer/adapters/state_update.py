@@ -68,6 +68,11 @@ class Update:
         below = f"{self._name(name)} < {self._value(number(bound))}"
         self._conditions.append(f"(attribute_not_exists({self._name(name)}) OR {below})")
 
+    def require_above(self, name: str, bound: int) -> None:
+        """Write only if a number is absent or more than this."""
+        above = f"{self._name(name)} > {self._value(number(bound))}"
+        self._conditions.append(f"(attribute_not_exists({self._name(name)}) OR {above})")
+
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of ``update_item``."""
         removed = [self._name(name) for name in dict.fromkeys(self._removed) if name not in self._set]

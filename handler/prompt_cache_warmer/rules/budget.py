@@ -21,6 +21,7 @@ from prompt_cache_warmer.values.usage import Usage
 if TYPE_CHECKING:
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.model_prices import PriceList
 
 # What the API counts ahead of a call is an estimate; its documentation says so, a tenth covers it.
 COUNTED_TOKENS_MARGIN = Decimal("1.1")
@@ -112,7 +113,16 @@ def tightest_of_stack(found: tuple[Allowance, ...], worst: Amount) -> Reason:
     return min(caps, key=lambda one: one.calls_left(worst)).reason
 
 
-def worst_case(model: str, *, tokens: int, output_tokens: int, ttl: Ttl, speed: str | None, at: datetime) -> Amount:
+def worst_case(
+    model: str,
+    *,
+    tokens: int,
+    output_tokens: int,
+    ttl: Ttl,
+    speed: str | None,
+    at: datetime,
+    prices: PriceList | None = None,
+) -> Amount:
     """Price a full write: what a call may cost at worst.
 
     Args:
@@ -122,6 +132,7 @@ def worst_case(model: str, *, tokens: int, output_tokens: int, ttl: Ttl, speed: 
         ttl: the dearest time to live its markers ask for.
         speed: the inference speed it asks for; it changes the price.
         at: when the call is made.
+        prices: prices of one's own in place of the known ones.
     """
     is_1h = ttl == "1h"
     usage = Usage(
@@ -130,7 +141,7 @@ def worst_case(model: str, *, tokens: int, output_tokens: int, ttl: Ttl, speed: 
         output_tokens=output_tokens,
         speed=speed,
     )
-    return Amount(cost_usd(model, usage, at=at), tokens + output_tokens)
+    return Amount(cost_usd(model, usage, at=at, prices=prices), tokens + output_tokens)
 
 
 def renewed_at(reason: Reason, now: datetime) -> datetime | None:

@@ -90,7 +90,7 @@ def decide(
     look = _Look(rule, state, tick, costs, occurrence)
     reason = look.need()
     if reason.is_due:
-        reason = _held_back(state, now, standing) or reason
+        reason = _held_back(state, tick, standing) or reason
     return Decision(
         reason,
         tick,
@@ -114,10 +114,10 @@ def _detail(reason: Reason, state: EntryState, standing: Standing) -> str:
     return f"{breaker.reason}, until {breaker.open_until:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _held_back(state: EntryState, now: datetime, standing: Standing) -> Reason | None:
-    if state.breaker.is_open(now):
+def _held_back(state: EntryState, tick: Tick, standing: Standing) -> Reason | None:
+    if state.breaker.is_open(tick.now) and not tick.overrides_breakers:
         return Reason.BREAKER_OPEN
-    if standing.credential.is_open(now):
+    if standing.credential.is_open(tick.now) and not tick.overrides_breakers:
         return Reason.CREDENTIAL_STOPPED
     return refusal(standing.allowances, standing.worst)
 
@@ -152,6 +152,8 @@ class _Look:
         calls = (None if warmth is None else warmth.warmed_at, self._state.breaker.failed_at)
         if tick.scheduled_at is not None and any(at is not None and at >= tick.scheduled_at for at in calls):
             return Reason.CALLED_THIS_TICK
+        if tick.is_plain and (tick.is_requested or self._state.traffic is None):
+            return self._plain()
         if self.lapses_at is not None and tick.now < self.lapses_at - self._reach:
             return Reason.OUTLIVES_TICK
         if self._outlives_window:
@@ -203,6 +205,13 @@ class _Look:
         if self.lapses_at is None:
             return Reason.COLD
         return Reason.WINDOW_OPENED if self._is_new_window(self.lapses_at) else Reason.LAPSED
+
+    def _plain(self) -> Reason:
+        if self._tick.is_requested:
+            return Reason.REQUESTED
+        if self.lapses_at is None:
+            return Reason.COLD
+        return Reason.INTERVAL if self._is_alive else Reason.LAPSED
 
     def _while_used(self) -> Reason:
         if self._state.traffic is None:

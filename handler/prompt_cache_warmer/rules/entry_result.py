@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from prompt_cache_warmer.errors import WarmCallError
     from prompt_cache_warmer.rules.decision import Decision
     from prompt_cache_warmer.rules.verdict import Verdict
     from prompt_cache_warmer.values.targets import Entry
@@ -71,6 +72,8 @@ class EntryResult:
         shared_with: the target whose call also warmed this entry, None where it had its own.
         decision: what was decided of it, and by what.
         warm_until: until when it is warm if nothing touches it, by what its call proved.
+        raw: what the client itself returned; only the library's callers see it.
+        error: why the call failed, for the library's callers.
     """
 
     entry: Entry
@@ -88,6 +91,8 @@ class EntryResult:
     shared_with: str | None = None
     decision: Decision | None = None
     warm_until: datetime | None = None
+    raw: object = field(default=None, repr=False, compare=False)
+    error: WarmCallError | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_unpriced(self) -> bool:

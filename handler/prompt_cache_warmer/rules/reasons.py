@@ -13,6 +13,7 @@ class Reason(StrEnum):
     LAPSED = "lapsed"
     WINDOW_OPENED = "window-opened"
     REQUESTED = "requested"
+    INTERVAL = "interval"
 
     DISABLED = "disabled"
     PAUSED = "paused"
@@ -52,7 +53,7 @@ class Reason(StrEnum):
         return _SENTENCES[self]
 
 
-_DUE = frozenset({Reason.DUE, Reason.COLD, Reason.LAPSED, Reason.WINDOW_OPENED, Reason.REQUESTED})
+_DUE = frozenset({Reason.DUE, Reason.COLD, Reason.LAPSED, Reason.WINDOW_OPENED, Reason.REQUESTED, Reason.INTERVAL})
 _CAPPED = frozenset(
     {
         Reason.CALL_CAP,
@@ -67,9 +68,10 @@ _CAPPED = frozenset(
 _SENTENCES = {
     Reason.DUE: "it would lapse before the next tick can reach it",
     Reason.COLD: "nothing proves that it is alive: it is new, it was changed, or its last call left nothing cached",
-    Reason.LAPSED: "it lapsed since it was last used; keep: always writes it again",
+    Reason.LAPSED: "it lapsed since it was last used, and is written again",
     Reason.WINDOW_OPENED: "its window has opened",
     Reason.REQUESTED: "it was asked for by name",
+    Reason.INTERVAL: "it is called at every interval, because no traffic was reported that could decide instead",
     Reason.DISABLED: "the target says enabled: false",
     Reason.PAUSED: "all warming is paused",
     Reason.OUTSIDE_WINDOW: "it is outside the target's windows",

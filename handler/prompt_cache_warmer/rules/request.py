@@ -26,11 +26,12 @@ _SMALLEST_MAX_TOKENS = 1
 
 
 class Form(StrEnum):
-    """How a warm call is sent."""
+    """How a warm call is sent: without a token, closed after its first event, with one token, or as was asked."""
 
     ZERO = "zero"
     STREAMED = "streamed"
     ONE = "one"
+    ASKED = "asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,24 @@ def warm_call(target: Target, model: str, *, zero_refused: bool = False) -> Warm
 def with_one_token(call: WarmCall, reason: str) -> WarmCall:
     """Return the same call asking for one token, for an API that refuses 0."""
     return replace(call, form=Form.ONE, form_reason=reason, body={**call.body, "max_tokens": _SMALLEST_MAX_TOKENS})
+
+
+def asking_for(call: WarmCall, max_tokens: int) -> WarmCall:
+    """Return the same call asking for at least ``max_tokens``; a stream is closed before it has generated them."""
+    if max_tokens <= int(call.body["max_tokens"]):
+        return call
+    asked = replace(call, body={**call.body, "max_tokens": max_tokens})
+    if call.form is Form.STREAMED:
+        return asked
+    return replace(asked, form=Form.ASKED, form_reason=f"max_tokens: {max_tokens} was asked for")
+
+
+def without_stream(call: WarmCall) -> WarmCall:
+    """Return the same call asking for a whole message, for a client that cannot close a stream."""
+    if call.form is not Form.STREAMED:
+        return call
+    body = {field: value for field, value in call.body.items() if field != "stream"}
+    return replace(call, form=Form.ASKED, form_reason=f"{call.form_reason}, and no stream can be closed", body=body)
 
 
 def _form(shared: Mapping[str, Any]) -> tuple[Form, int, str]:

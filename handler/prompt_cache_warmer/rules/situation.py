@@ -50,6 +50,8 @@ class Tick:
         jitter_seconds: how much later than that the next tick may come.
         scheduled_at: when this tick was due, which is its identity; None for an invocation by hand.
         is_requested: whether the entry was asked for by name.
+        is_plain: whether an entry is called at every tick as long as no traffic of it was reported.
+        overrides_breakers: whether whoever asks wants a call made whatever the last ones came to.
     """
 
     now: datetime
@@ -57,6 +59,8 @@ class Tick:
     jitter_seconds: float = SCHEDULE_JITTER_SECONDS
     scheduled_at: datetime | None = None
     is_requested: bool = False
+    is_plain: bool = False
+    overrides_breakers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

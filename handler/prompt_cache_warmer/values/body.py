@@ -95,9 +95,9 @@ class Block:
     @property
     def is_markable(self) -> bool:
         """Whether the API accepts a marker here."""
-        kind = self.content.get("type")
-        is_empty = kind == "text" and not self.content.get("text")
-        return kind not in UNMARKABLE_TYPES and not is_empty and not self.is_deferred
+        kind, text = self.content.get("type"), self.content.get("text")
+        is_blank = kind == "text" and (not text or str(text).isspace())
+        return kind not in UNMARKABLE_TYPES and not is_blank and not self.is_deferred
 
 
 def marker_ttl(marker: Mapping[str, Any]) -> Ttl:

@@ -61,6 +61,12 @@ class Fingerprint:
     messages: str
     settings: str
 
+    @property
+    def combined(self) -> str:
+        """One hash over all four, SHA-256 in hexadecimal."""
+        written = f"{self.tools}\n{self.system}\n{self.messages}\n{self.settings}"
+        return hashlib.sha256(written.encode()).hexdigest()
+
 
 def shared_body(body: Mapping[str, Any], end: Block) -> Json:
     """Return what every request with this prefix shares: the body up to ``end``, without per-request fields.
@@ -93,14 +99,23 @@ def prefix_blocks(body: Mapping[str, Any], end: Block) -> list[Block]:
     return [*takewhile(lambda block: block.path != end.path, blocks(body)), end]
 
 
-def fingerprint(body: Mapping[str, Any], end: Block, betas: Sequence[str] = ()) -> Fingerprint:
-    """Hash the prefix of ``body`` that ends in ``end``."""
+def fingerprint(
+    body: Mapping[str, Any], end: Block, betas: Sequence[str] = (), *, sort_keys: bool = False
+) -> Fingerprint:
+    """Hash the prefix of ``body`` that ends in ``end``.
+
+    Args:
+        body: a Messages API body.
+        end: the last block of its prefix.
+        betas: the values of the ``anthropic-beta`` header.
+        sort_keys: whether an object is the same in any order of its keys; to the API it is not.
+    """
     tiers = {tier: hashlib.sha256() for tier in Tier}
     for block in prefix_blocks(body, end):
-        role = _role(body, block)
-        tiers[block.tier].update(_compact([role, _unmarked(block.content)]).encode())
+        written = _compact([_role(body, block), _unmarked(block.content)], sort_keys=sort_keys)
+        tiers[block.tier].update(written.encode())
     if end.tier is Tier.MESSAGES and "tool_choice" in body:  # it keys the messages and nothing before them
-        tiers[Tier.MESSAGES].update(_compact(body["tool_choice"]).encode())
+        tiers[Tier.MESSAGES].update(_compact(body["tool_choice"], sort_keys=sort_keys).encode())
     settings: Json = {field: body[field] for field in RENDERED_SETTINGS if field in body}
     effort = (body.get("output_config") or {}).get("effort")
     settings |= {"effort": effort, "betas": sorted(set(betas))}
@@ -108,7 +123,7 @@ def fingerprint(body: Mapping[str, Any], end: Block, betas: Sequence[str] = ()) 
         tools=tiers[Tier.TOOLS].hexdigest(),
         system=tiers[Tier.SYSTEM].hexdigest(),
         messages=tiers[Tier.MESSAGES].hexdigest(),
-        settings=hashlib.sha256(_compact(settings).encode()).hexdigest(),
+        settings=hashlib.sha256(_compact(settings, sort_keys=sort_keys).encode()).hexdigest(),
     )
 
 
@@ -147,5 +162,5 @@ def _unmarked(content: Json) -> Json:
     return {field: value for field, value in content.items() if field != "cache_control"}
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _compact(value: object, *, sort_keys: bool = False) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)

@@ -2,7 +2,7 @@
 
 The package knows every model's own prices, 5-minute and 1-hour writes apart, and tiers by input size,
 so nothing here assumes a multiple of a base price. A model it does not know has no price: the answer
-is None, never 0.
+is None, never 0. Prices of one's own (``values/model_prices.py``) stand in place of all of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genai_prices import Usage as PricedUsage
-from genai_prices import calc_price
+from genai_prices import calc_price, data_snapshot
 
 from prompt_cache_warmer.values.usage import Usage
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from prompt_cache_warmer.values.body import Ttl
+    from prompt_cache_warmer.values.model_prices import PriceList
 
 PROVIDER = "anthropic"
 # Prices of a run's entries stay at hand: an entry is looked at every tick and its prices hardly ever change.
@@ -42,30 +43,38 @@ class PrefixCosts:
     plain_usd: Decimal
 
 
-def prefix_costs(model: str, tokens: int, ttl: Ttl, *, at: datetime) -> PrefixCosts | None:
+def prefix_costs(
+    model: str, tokens: int, ttl: Ttl, *, at: datetime, prices: PriceList | None = None
+) -> PrefixCosts | None:
     """Price a prefix, or None for a model without a known price; by the prices of the hour of ``at``."""
-    return _prefix_costs(model, tokens, ttl, at.replace(minute=0, second=0, microsecond=0))
+    return _prefix_costs(model, tokens, ttl, at.replace(minute=0, second=0, microsecond=0), prices)
 
 
 @lru_cache(maxsize=_KNOWN_COSTS)
-def _prefix_costs(model: str, tokens: int, ttl: Ttl, at: datetime) -> PrefixCosts | None:
+def _prefix_costs(model: str, tokens: int, ttl: Ttl, at: datetime, prices: PriceList | None) -> PrefixCosts | None:
     written = Usage(write_1h_tokens=tokens) if ttl == "1h" else Usage(write_5m_tokens=tokens)
-    write = cost_usd(model, written, at=at)
-    read = cost_usd(model, Usage(read_tokens=tokens), at=at)
-    plain = cost_usd(model, Usage(uncached_tokens=tokens), at=at)
+    write = cost_usd(model, written, at=at, prices=prices)
+    read = cost_usd(model, Usage(read_tokens=tokens), at=at, prices=prices)
+    plain = cost_usd(model, Usage(uncached_tokens=tokens), at=at, prices=prices)
     if write is None or read is None or plain is None:
         return None
     return PrefixCosts(write_usd=write, read_usd=read, plain_usd=plain)
 
 
-def cost_usd(model: str, usage: Usage, *, at: datetime) -> Decimal | None:
+def cost_usd(
+    model: str, usage: Usage, *, at: datetime, prices: PriceList | None = None, provider: str = PROVIDER
+) -> Decimal | None:
     """Price one call in USD, or None for a model without a known price.
 
     Args:
         model: the model's id.
         usage: the call's tokens; a tiered price looks at all of its input.
         at: when the call was made, because prices change.
+        prices: prices of one's own in place of the known ones.
+        provider: who is paid, as ``genai-prices`` calls it.
     """
+    if prices is not None:
+        return prices.cost_usd(model, usage)
     priced = PricedUsage(
         input_tokens=usage.input_tokens,
         cache_read_tokens=usage.read_tokens,
@@ -75,14 +84,25 @@ def cost_usd(model: str, usage: Usage, *, at: datetime) -> Decimal | None:
     )
     context = None if usage.speed is None else {"speed": usage.speed}
     try:
-        price = calc_price(priced, model, provider_id=PROVIDER, genai_request_timestamp=at, price_context=context)
+        price = calc_price(priced, model, provider_id=provider, genai_request_timestamp=at, price_context=context)
     except LookupError:
         return None
     return price.total_price
 
 
+def known_models() -> tuple[str, ...]:
+    """List the models with a known price, by their shortest id; their dated ids and aliases are known too."""
+    return tuple(model.id for model in data_snapshot.get_snapshot().find_provider(None, PROVIDER, None).models)
+
+
 def savings_usd(
-    model: str, warmed: Usage, *, expected_requests: int, warm_cost_usd: Decimal | None, at: datetime
+    model: str,
+    warmed: Usage,
+    *,
+    expected_requests: int,
+    warm_cost_usd: Decimal | None,
+    at: datetime,
+    prices: PriceList | None = None,
 ) -> Decimal | None:
     """Estimate what a warm entry saves over ``expected_requests`` real requests, less the warm call's own cost.
 
@@ -90,8 +110,8 @@ def savings_usd(
     without a known price.
     """
     cached = warmed.cached_tokens
-    plain = cost_usd(model, Usage(uncached_tokens=cached, speed=warmed.speed), at=at)
-    read = cost_usd(model, Usage(read_tokens=cached, speed=warmed.speed), at=at)
+    plain = cost_usd(model, Usage(uncached_tokens=cached, speed=warmed.speed), at=at, prices=prices)
+    read = cost_usd(model, Usage(read_tokens=cached, speed=warmed.speed), at=at, prices=prices)
     if plain is None or read is None or warm_cost_usd is None:
         return None
     return (plain - read) * expected_requests - warm_cost_usd

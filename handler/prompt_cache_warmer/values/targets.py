@@ -6,7 +6,6 @@ lives only while its call is made.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.document import Keep
     from prompt_cache_warmer.values.markers import MarkedBody
+    from prompt_cache_warmer.values.model_prices import PriceList
     from prompt_cache_warmer.values.prefix import Fingerprint
     from prompt_cache_warmer.values.problems import Problem
     from prompt_cache_warmer.values.windows import Window
@@ -46,6 +46,7 @@ class TargetSummary:
         windows: when it is kept warm; around the clock without any.
         cold_start_value_usd: what one avoided cold start is worth, beside the tokens it saves.
         caps: the most its warm calls may cost.
+        prices: prices of one's own in place of the known ones.
     """
 
     name: str
@@ -65,13 +66,12 @@ class TargetSummary:
     windows: tuple[Window, ...] = ()
     cold_start_value_usd: Decimal = Decimal(0)
     caps: Caps = NO_CAPS
+    prices: PriceList | None = None
 
     @property
     def prefix_digest(self) -> str:
         """One hash over all tiers of the fingerprint: what state is kept for, SHA-256 in hexadecimal."""
-        tiers = self.fingerprint
-        written = f"{tiers.tools}\n{tiers.system}\n{tiers.messages}\n{tiers.settings}"
-        return hashlib.sha256(written.encode()).hexdigest()
+        return self.fingerprint.combined
 
 
 @dataclass(frozen=True, slots=True)

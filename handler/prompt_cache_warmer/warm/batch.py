@@ -195,6 +195,8 @@ def _after(case: Case, called: Called) -> tuple[Warmth | None, Breaker]:
     if called.failure is not None:
         return None, after_failure(state.breaker, called.failure, at=called.started_at)
     assert result.usage is not None  # noqa: S101 - an answered call has one
+    if not result.usage.is_reported:
+        return None, state.breaker
     target = case.entry.target
     was_alive = case.decision.lapses_at is not None and called.started_at < case.decision.lapses_at
     verdict = Verdict(result.verdict or Verdict.UNCACHED)

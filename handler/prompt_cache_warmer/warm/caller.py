@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.errors import RunError, UnexpectedCallError, WarmCallError, ZeroRefusedError
 from prompt_cache_warmer.rules.budget import ADDED_TOKENS, COUNTED_TOKENS_MARGIN
 from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
-from prompt_cache_warmer.rules.request import Form, WarmCall, warm_call, with_one_token
+from prompt_cache_warmer.rules.request import Form, WarmCall, asking_for, warm_call, with_one_token, without_stream
 from prompt_cache_warmer.rules.retry import needed_seconds, wait_before_retry_seconds
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
 from prompt_cache_warmer.values.body import has_outside_content
@@ -19,9 +19,11 @@ from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from decimal import Decimal
 
     from prompt_cache_warmer.ports import Answer, Clock, MessagesApi
     from prompt_cache_warmer.values.targets import Entry, Target
+    from prompt_cache_warmer.values.usage import Usage
 
 
 # Counting takes the API a fraction of a second; a run has better uses for its time than waiting for it.
@@ -89,18 +91,35 @@ class Caller:
         messages: sends one request.
         clock: the time.
         request_timeout_seconds: how long one request may take.
+        max_tokens: how many tokens every call asks for, at least.
+        closes_streams: whether the client can close a stream after its first event.
+        keeps_answers: whether results carry the client's own answers and errors; they hold on to the bodies.
     """
 
-    def __init__(self, *, messages: MessagesApi, clock: Clock, request_timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        messages: MessagesApi,
+        clock: Clock,
+        request_timeout_seconds: float,
+        max_tokens: int = 0,
+        closes_streams: bool = True,
+        keeps_answers: bool = False,
+    ) -> None:
         self._messages = messages
         self._clock = clock
         self._timeout_seconds = request_timeout_seconds
+        self._max_tokens = max_tokens
+        self._closes_streams = closes_streams
+        self._keeps_answers = keeps_answers
         self._zero_refused: set[tuple[str, str]] = set()
         self._counted: dict[tuple[str, str], int] = {}
 
     def prepare(self, entry: Entry, target: Target) -> WarmCall:
         """Build the call for an entry."""
-        return warm_call(target, entry.model, zero_refused=(entry.model, entry.credential) in self._zero_refused)
+        call = warm_call(target, entry.model, zero_refused=(entry.model, entry.credential) in self._zero_refused)
+        call = asking_for(call, self._max_tokens)
+        return call if self._closes_streams else without_stream(call)
 
     async def bounded_tokens(self, entry: Entry, call: WarmCall, *, remaining_seconds: float) -> int | None:
         """Bound how many input tokens a call has, before anything is spent.
@@ -148,11 +167,11 @@ class Caller:
         if sent.call.form is Form.ONE:  # only an answer proves that one token is what was wanted
             self._zero_refused.add((entry.model, entry.credential))
         return Called(
-            _answered(entry, sent, answer),
+            self._answered(entry, sent, answer),
             sent.started_at,
             sent.latency_seconds,
             billed=_billed(entry, sent, answer),
-            unanswered=sent.unanswered,
+            unanswered=sent.unanswered + (not answer.usage.is_reported),
         )
 
     async def _send(self, sent: _Sent, remaining_seconds: Callable[[], float], *, is_capped: bool) -> Answer:
@@ -191,6 +210,7 @@ class Caller:
             verdict=Verdict.FAILED,
             code=error.code,
             advice=error.advice,
+            error=error if self._keeps_answers else None,
             call=replace(
                 sent.facts,
                 request_id=error.request_id,
@@ -199,45 +219,55 @@ class Caller:
             ),
         )
 
+    def _answered(self, entry: Entry, sent: _Sent, answer: Answer) -> EntryResult:
+        cost = _cost_usd(entry, answer.usage, at=sent.started_at)
+        verdict = verdict_of(answer.usage)
+        return EntryResult(
+            entry,
+            Outcome.WARMED,
+            verdict.sentence if answer.usage.is_reported else "it was answered without a usage, so nothing is proved",
+            verdict=verdict if answer.usage.is_reported else None,
+            usage=answer.usage,
+            cost_usd=cost,
+            estimated_savings_usd=savings_usd(
+                entry.model,
+                answer.usage,
+                expected_requests=entry.target.expected_requests,
+                warm_cost_usd=cost,
+                at=sent.started_at,
+                prices=entry.target.prices,
+            ),
+            granted_ttls=granted_ttls(answer.usage),
+            notices=_notices(entry, sent.call, answer, is_priced=cost is not None),
+            call=replace(
+                sent.facts,
+                message_id=answer.message_id,
+                request_id=answer.request_id,
+                workspace_id=answer.workspace_id,
+            ),
+            raw=answer.raw if self._keeps_answers else None,
+        )
+
 
 def _expected(error: Exception) -> WarmCallError:
     """Return an error of a call as one of ours; what nobody expected is a defect, and the call may be billed."""
-    return error if isinstance(error, WarmCallError) else UnexpectedCallError(f"unexpected {type(error).__name__}")
+    if isinstance(error, WarmCallError):
+        return error
+    expected = UnexpectedCallError(f"unexpected {type(error).__name__}")
+    expected.__cause__ = error
+    return expected
 
 
-def _answered(entry: Entry, sent: _Sent, answer: Answer) -> EntryResult:
-    cost = cost_usd(entry.model, answer.usage, at=sent.started_at)
-    verdict = verdict_of(answer.usage)
-    return EntryResult(
-        entry,
-        Outcome.WARMED,
-        verdict.sentence,
-        verdict=verdict,
-        usage=answer.usage,
-        cost_usd=cost,
-        estimated_savings_usd=savings_usd(
-            entry.model,
-            answer.usage,
-            expected_requests=entry.target.expected_requests,
-            warm_cost_usd=cost,
-            at=sent.started_at,
-        ),
-        granted_ttls=granted_ttls(answer.usage),
-        notices=_notices(entry, sent.call, answer, is_priced=cost is not None),
-        call=replace(
-            sent.facts,
-            message_id=answer.message_id,
-            request_id=answer.request_id,
-            workspace_id=answer.workspace_id,
-        ),
-    )
+def _cost_usd(entry: Entry, usage: Usage, *, at: datetime) -> Decimal | None:
+    """Price a call; one without a usage has an unknown cost, not none."""
+    return cost_usd(entry.model, usage, at=at, prices=entry.target.prices) if usage.is_reported else None
 
 
 def _billed(entry: Entry, sent: _Sent, answer: Answer) -> Amount:
     usage = answer.usage
     if sent.call.form is Form.STREAMED:
         usage = replace(usage, output_tokens=max(usage.output_tokens, int(sent.call.body["max_tokens"])))
-    return Amount(cost_usd(entry.model, usage, at=sent.started_at), usage.input_tokens + usage.output_tokens)
+    return Amount(_cost_usd(entry, usage, at=sent.started_at), usage.input_tokens + usage.output_tokens)
 
 
 def _notices(entry: Entry, call: WarmCall, answer: Answer, *, is_priced: bool) -> tuple[str, ...]:
@@ -249,6 +279,6 @@ def _notices(entry: Entry, call: WarmCall, answer: Answer, *, is_priced: bool) -
         found.append(f"markers ask for ttl {', '.join(asked)}; the API granted {', '.join(granted)}")
     if call.form is Form.STREAMED:
         found.append("closed after message_start: the API may bill output that its usage did not show yet")
-    if not is_priced:
+    if not is_priced and answer.usage.is_reported:
         found.append(f"no price is known for {entry.model}: the cost is unknown, not 0")
     return tuple(found)

@@ -154,6 +154,7 @@ class Claims:
             ttl=dearest_ttl(case.entry),
             speed=call.body.get("speed"),
             at=self._tools.clock.now(),
+            prices=case.entry.target.prices,
         )
 
 

@@ -115,7 +115,7 @@ def _case(entry: Entry, state: EntryState, snapshot: Snapshot, tick: Tick, caps:
     spent = Spent(snapshot.spent_by_target.get(target.name, NOTHING), snapshot.spent_today, snapshot.spent_this_month)
     found = allowances(target.caps, caps, spent)
     tokens = state.warmth.cached_tokens if state.warmth is not None else 0
-    costs = prefix_costs(entry.model, tokens or target.prefix_tokens, ttl, at=tick.now)
+    costs = prefix_costs(entry.model, tokens or target.prefix_tokens, ttl, at=tick.now, prices=target.prices)
     decision = decide(
         Rule(
             keep=target.keep,
@@ -152,7 +152,15 @@ def known_tokens(state: EntryState) -> int | None:
 
 
 def _worst(entry: Entry, *, tokens: int, at: datetime) -> Amount:
-    return worst_case(entry.model, tokens=tokens, output_tokens=_ONE_TOKEN, ttl=dearest_ttl(entry), speed=None, at=at)
+    return worst_case(
+        entry.model,
+        tokens=tokens,
+        output_tokens=_ONE_TOKEN,
+        ttl=dearest_ttl(entry),
+        speed=None,
+        at=at,
+        prices=entry.target.prices,
+    )
 
 
 def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
@@ -163,7 +171,8 @@ def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
     """
     waiting: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
-        if case.decision.is_due and case.credential.breaker.is_half_open(case.decision.tick.now):
+        tick = case.decision.tick
+        if case.decision.is_due and case.credential.breaker.is_half_open(tick.now) and not tick.overrides_breakers:
             waiting[case.entry.credential].append(case)
     tried = {name: rivals[_turn(rivals[0].decision.tick) % len(rivals)] for name, rivals in waiting.items()}
     rest = {rival.entry.key for name, rivals in waiting.items() for rival in rivals if rival is not tried[name]}

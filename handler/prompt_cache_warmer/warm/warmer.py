@@ -13,7 +13,7 @@ from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
-from prompt_cache_warmer.rules.situation import Tick
+from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS, Tick
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown
@@ -63,6 +63,9 @@ class Policy:
     Attributes:
         limits: what bounds it.
         tick_seconds: how long until the next run.
+        jitter_seconds: how much later than that the next run may come.
+        is_plain: whether entries nobody reported traffic of are called at every run.
+        overrides_breakers: whether calls are made whatever the last ones came to.
         caps: what the whole stack may spend.
         is_durable: whether the state outlives this process.
     """
@@ -71,6 +74,9 @@ class Policy:
     tick_seconds: float
     caps: Caps = NO_CAPS
     is_durable: bool = False
+    jitter_seconds: float = SCHEDULE_JITTER_SECONDS
+    is_plain: bool = False
+    overrides_breakers: bool = False
 
 
 class Warmer:
@@ -129,6 +135,9 @@ class Warmer:
         tick = Tick(
             now=now,
             interval_seconds=self._policy.tick_seconds,
+            jitter_seconds=self._policy.jitter_seconds,
+            is_plain=self._policy.is_plain,
+            overrides_breakers=self._policy.overrides_breakers,
             scheduled_at=order.scheduled_at,
             is_requested=order.targets is not None,
         )

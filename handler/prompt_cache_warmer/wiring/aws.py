@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from prompt_cache_warmer.adapters.dynamodb_pool import DynamoDbPool
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.adapters.s3_targets import READERS
 from prompt_cache_warmer.adapters.state_table import StateTable
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from prompt_cache_warmer.ports import StateStore
 
 # A tick has minutes, not hours: an AWS call that hangs must fail while the run can still say so.
@@ -29,6 +32,11 @@ def state_store(table: str | None) -> StateStore:
     if table is None:
         return MemoryState()
     return DynamoDbState(StateTable(boto3.client("dynamodb", config=aws_config()), table))
+
+
+def pool_store(table: str, name: str, *, client: DynamoDBClient | None = None) -> DynamoDbPool:
+    """Return the store of one budget pool in a state table."""
+    return DynamoDbPool(StateTable(client or boto3.client("dynamodb", config=aws_config()), table), name)
 
 
 def aws_config() -> Config:

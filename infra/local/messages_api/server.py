@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from infra.local.messages_api import streaming
+from infra.local.messages_api import providers, streaming
 from infra.local.messages_api.emulator import (
     COUNT_TOKENS_PATH,
     MESSAGES_PATH,
@@ -97,41 +97,45 @@ class MessagesServer:
                 return self._respond(exchange, status=error.status, body=body, headers=error.headers)
 
     async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
-        received, path = exchange.received, exchange.received.path
-        exchange.workspace_id = self._emulator.workspace_of(received.headers)
-        if exchange.request.method != "POST" or path not in (MESSAGES_PATH, COUNT_TOKENS_PATH):
-            raise ApiError(status=HTTPStatus.NOT_FOUND, message=f"Not found: {exchange.request.method} {path}")
+        received = exchange.received
+        headers = providers.with_key(received.headers)
+        exchange.workspace_id = self._emulator.workspace_of(headers)
+        asked = providers.first_party(received.path, headers, received.raw_body)
+        if exchange.request.method != "POST" or asked.path not in (MESSAGES_PATH, COUNT_TOKENS_PATH):
+            raise ApiError(status=HTTPStatus.NOT_FOUND, message=f"Not found: {exchange.request.method} {received.path}")
         call = Call(
             workspace_id=exchange.workspace_id,
-            headers=received.headers,
-            raw_body=received.raw_body,
+            headers=asked.headers,
+            raw_body=asked.raw_body,
             is_too_large=exchange.is_too_large,
             started_at_seconds=received.started_at_seconds,
         )
         self._emulator.admit(call)
-        fault = self._emulator.faults.take(path=path, model=_model_of(received.body))
+        fault = self._emulator.faults.take(path=asked.path, model=_model_of(_parse_leniently(asked.raw_body)))
         if fault is not None:
             early = await self._fail(exchange, fault)
             if early is not None:
                 return early
         slow_seconds = fault.seconds if fault is not None and fault.kind == "slow_body" else None
-        if path == COUNT_TOKENS_PATH:
+        if asked.path == COUNT_TOKENS_PATH:
             count = {"input_tokens": self._emulator.count(call)}
             if slow_seconds is not None:
                 return await self._send(exchange, _slices(count), slow_seconds / SLOW_BODY_SLICES)
             return self._respond(exchange, status=HTTPStatus.OK, body=count)
-        return await self._answer_message(exchange, call, slow_seconds)
+        return await self._answer_message(exchange, call, asked, slow_seconds)
 
-    async def _answer_message(self, exchange: _Exchange, call: Call, slow_seconds: float | None) -> web.StreamResponse:
+    async def _answer_message(
+        self, exchange: _Exchange, call: Call, asked: providers.Asked, slow_seconds: float | None
+    ) -> web.StreamResponse:
         answer = self._emulator.answer(call)
         await asyncio.sleep(self._emulator.behaviour.prefill_seconds)
         self._emulator.begin(answer)
         if answer.is_stream:
-            events = streaming.message_events(answer.message, answer.usage)
+            events = [asked.encode(event) for event in streaming.message_events(answer.message, answer.usage)]
             pause = self._emulator.behaviour.event_pause_seconds
             if slow_seconds is not None:
                 pause = slow_seconds / len(events)
-            return await self._send(exchange, events, pause, answer)
+            return await self._send(exchange, events, pause, answer, content_type=asked.stream_type)
         if slow_seconds is not None:
             return await self._send(exchange, _slices(answer.message), slow_seconds / SLOW_BODY_SLICES, answer)
         return self._respond(exchange, status=HTTPStatus.OK, body=answer.message, usage=answer.usage)
@@ -166,11 +170,16 @@ class MessagesServer:
         return web.json_response(body, status=status, headers={**self._headers(exchange), **(headers or {})})
 
     async def _send(
-        self, exchange: _Exchange, chunks: Iterable[bytes], pause_seconds: float, answer: Answer | None = None
+        self,
+        exchange: _Exchange,
+        chunks: Iterable[bytes],
+        pause_seconds: float,
+        answer: Answer | None = None,
+        *,
+        content_type: str = "application/json",
     ) -> web.StreamResponse:
         """Send a body piece by piece, until the end or until the client hangs up."""
         is_stream = answer is not None and answer.is_stream
-        content_type = "text/event-stream" if is_stream else "application/json"
         usage = None if answer is None else answer.usage
         response = web.StreamResponse(headers={"content-type": content_type, **self._headers(exchange)})
         number = self._log(exchange, status=HTTPStatus.OK, usage=usage)

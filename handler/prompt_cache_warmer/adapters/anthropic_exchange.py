@@ -1,0 +1,173 @@
+"""One exchange over the official SDK: what a warm call's arguments are, and what its answer proves.
+
+Everything but the four arguments the SDK insists on travels in ``extra_body``: pasted bodies have
+fields outside the SDK's signature, and the SDK serialises both the same way, so tools, system and
+messages are the bytes the application's own SDK sends.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prompt_cache_warmer.errors import UnreachableError
+from prompt_cache_warmer.ports import Answer
+from prompt_cache_warmer.rules.request import Form
+from prompt_cache_warmer.values.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import anthropic
+
+    from prompt_cache_warmer.rules.request import WarmCall
+
+BETA_HEADER = "anthropic-beta"
+WORKSPACE_HEADER = "anthropic-workspace-id"
+REQUEST_ID_HEADER = "request-id"
+
+# What the counting endpoint takes of a body; anything else would be refused.
+_COUNTED_FIELDS = frozenset(
+    {
+        *("system", "tools", "tool_choice", "thinking", "output_config", "output_format", "cache_control", "speed"),
+        *("context_management", "mcp_servers", "user_profile_id"),
+    }
+)
+_ARGUMENTS = frozenset({"model", "messages", "max_tokens", "stream"})
+_NO_START = "the stream ended before message_start"
+
+
+class Exchanged(NamedTuple):
+    """What came of an exchange.
+
+    Attributes:
+        answer: what it proves.
+        message: builds the SDK's own message, for callers who want to look at it.
+    """
+
+    answer: Answer
+    message: Callable[[], anthropic.types.Message]
+
+    def with_message(self) -> Answer:
+        """Return the answer with the SDK's own message."""
+        return replace(self.answer, raw=self.message())
+
+
+async def exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> Exchanged:
+    """Send a warm call over an asynchronous client, as often as the client itself retries.
+
+    Raises:
+        anthropic.APIError: as the SDK raises it.
+        UnreachableError: when the answer proves nothing.
+        ValueError: when the answer is not JSON.
+    """
+    arguments = _arguments(call, timeout_seconds)
+    if call.form is not Form.STREAMED:
+        raw = await client.messages.with_raw_response.create(**arguments)
+        return Exchanged(_answer(json.loads(raw.http_response.content), raw.headers, call), raw.parse)
+    async with await client.messages.create(**arguments, stream=True) as stream:
+        async for event in stream:
+            if event.type == "message_start":
+                return _started(event, stream.response.headers, call)
+    raise UnreachableError(_NO_START)
+
+
+def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: float) -> Exchanged:
+    """Send a warm call over a synchronous client; the twin of ``exchange``.
+
+    Raises:
+        anthropic.APIError: as the SDK raises it.
+        UnreachableError: when the answer proves nothing.
+        ValueError: when the answer is not JSON.
+    """
+    arguments = _arguments(call, timeout_seconds)
+    if call.form is not Form.STREAMED:
+        raw = client.messages.with_raw_response.create(**arguments)
+        return Exchanged(_answer(json.loads(raw.http_response.content), raw.headers, call), raw.parse)
+    with client.messages.create(**arguments, stream=True) as stream:
+        for event in stream:
+            if event.type == "message_start":
+                return _started(event, stream.response.headers, call)
+    raise UnreachableError(_NO_START)
+
+
+async def count(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> int:
+    """Ask over an asynchronous client for the API's own estimate of a call's input tokens.
+
+    Raises:
+        anthropic.APIError: as the SDK raises it.
+        UnreachableError: when the answer is no count.
+    """
+    counted = await client.messages.count_tokens(**_counting(call, timeout_seconds))
+    return _counted(counted.input_tokens)
+
+
+def count_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: float) -> int:
+    """Ask over a synchronous client; the twin of ``count``.
+
+    Raises:
+        anthropic.APIError: as the SDK raises it.
+        UnreachableError: when the answer is no count.
+    """
+    return _counted(client.messages.count_tokens(**_counting(call, timeout_seconds)).input_tokens)
+
+
+def answer_of(message: Mapping[str, Any], headers: Mapping[str, str], call: WarmCall) -> Answer:
+    """Read what a message proves.
+
+    Raises:
+        UnreachableError: when its usage cannot be read.
+    """
+    try:
+        counted = Usage.from_api(message["usage"], unsplit_ttl=call.requested_ttl)
+    except ValueError as error:
+        raise UnreachableError(f"an answer whose usage cannot be read: {error}") from None
+    return Answer(
+        usage=counted,
+        message_id=message.get("id"),
+        request_id=headers.get(REQUEST_ID_HEADER),
+        workspace_id=headers.get(WORKSPACE_HEADER),
+    )
+
+
+def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answer:
+    if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
+        raise UnreachableError("an answer without usage, so nothing is proved")
+    return answer_of(message, headers, call)
+
+
+def _started(event: anthropic.types.RawMessageStartEvent, headers: Mapping[str, str], call: WarmCall) -> Exchanged:
+    return Exchanged(_answer(event.to_dict(mode="json").get("message"), headers, call), lambda: event.message)
+
+
+def _arguments(call: WarmCall, timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "model": call.body["model"],
+        "messages": call.body["messages"],
+        "max_tokens": call.body["max_tokens"],
+        "extra_body": {field: value for field, value in call.body.items() if field not in _ARGUMENTS},
+        "extra_headers": _headers(call),
+        "timeout": timeout_seconds,
+    }
+
+
+def _counting(call: WarmCall, timeout_seconds: float) -> dict[str, Any]:
+    return {
+        "model": call.body["model"],
+        "messages": call.body["messages"],
+        "extra_body": {field: value for field, value in call.body.items() if field in _COUNTED_FIELDS},
+        "extra_headers": _headers(call),
+        "timeout": timeout_seconds,
+    }
+
+
+def _counted(tokens: object) -> int:
+    """Read a count: the SDK does not check what it was answered."""
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
+        raise UnreachableError("an answer without a token count")
+    return tokens
+
+
+def _headers(call: WarmCall) -> dict[str, str]:
+    return {BETA_HEADER: ",".join(call.betas)} if call.betas else {}

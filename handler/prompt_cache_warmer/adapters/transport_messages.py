@@ -1,0 +1,138 @@
+"""Warm calls over a transport of the application's own: any callable that takes a request and returns a message.
+
+The request is what ``client.messages.create(**request)`` takes: the Messages API's JSON body as a dictionary,
+and where the target has betas, ``extra_headers``. The answer may be a dictionary or an object with the same
+names. An answer without ``usage`` is accepted, and proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.adapters.own_thread import in_own_thread
+from prompt_cache_warmer.errors import (
+    ArgumentTypeError,
+    CallTimeoutError,
+    TransportError,
+    UnreachableError,
+    WarmCallError,
+)
+from prompt_cache_warmer.ports import Answer
+from prompt_cache_warmer.rules.budget import ADDED_TOKENS
+from prompt_cache_warmer.values.usage import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from prompt_cache_warmer.rules.request import WarmCall
+
+
+class TransportMessages:
+    """A ``MessagesApi`` over a callable.
+
+    Args:
+        transport: takes a request and returns a message, or something that can be awaited for one.
+        is_async: whether it is called in the event loop; else it has a thread of its own.
+    """
+
+    def __init__(self, transport: Callable[[dict[str, Any]], object], *, is_async: bool) -> None:
+        self._transport = transport
+        self._is_async = is_async
+
+    async def send(self, call: WarmCall, *, timeout_seconds: float) -> Answer:
+        """Send a warm call once.
+
+        Raises:
+            WarmCallError: the branch that says what to do; what the transport raised is its cause.
+        """
+        request = _request(call)
+        try:
+            async with asyncio.timeout(timeout_seconds) as timeout:
+                message = await (self._awaited(request) if self._is_async else self._blocking(request))
+        except TimeoutError as error:
+            if not timeout.expired():  # the transport's own
+                raise _failed(error, call) from error
+            raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from error
+        except Exception as error:  # whatever a transport raises is its own and goes to whoever brought it
+            raise _failed(error, call) from error
+        return _answer(message, call)
+
+    async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:  # noqa: ARG002 - asks nobody
+        """Bound a call's input tokens by its bytes, because a transport answers messages only."""
+        return len(json.dumps(call.body, ensure_ascii=False).encode()) + ADDED_TOKENS
+
+    async def _awaited(self, request: dict[str, Any]) -> object:
+        answer = self._transport(request)
+        if not inspect.isawaitable(answer):
+            raise ArgumentTypeError("client", "the transport is not asynchronous; use CacheWarmer for it")
+        return await answer
+
+    async def _blocking(self, request: dict[str, Any]) -> object:
+        answer = await in_own_thread(lambda: self._transport(request))
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise ArgumentTypeError("client", "the transport is asynchronous; use AsyncCacheWarmer for it")
+        return answer
+
+
+def is_async_callable(transport: object) -> bool:
+    """Tell whether a callable is known to be asynchronous before it is called."""
+    return inspect.iscoroutinefunction(transport) or inspect.iscoroutinefunction(getattr(transport, "__call__", None))  # noqa: B004 - the method itself is asked about
+
+
+def _request(call: WarmCall) -> dict[str, Any]:
+    return {**call.body, **({"extra_headers": {"anthropic-beta": ",".join(call.betas)}} if call.betas else {})}
+
+
+def _failed(error: Exception, call: WarmCall) -> WarmCallError:
+    """Turn what a transport raised into ours: the SDK's errors as the SDK's, every other as the transport's."""
+    anthropic = sys.modules.get("anthropic")  # whoever raises its errors has loaded it
+    if anthropic is not None and isinstance(error, anthropic.APIError):
+        from prompt_cache_warmer.adapters.anthropic_errors import translate  # noqa: PLC0415 - see above
+
+        return translate(error, call)
+    return error if isinstance(error, WarmCallError) else TransportError(f"the transport raised {type(error).__name__}")
+
+
+def _answer(message: object, call: WarmCall) -> Answer:
+    usage = _field(message, "usage")
+    if usage is None:
+        return Answer(Usage(is_reported=False), message_id=_text(message, "id"), raw=message)
+    try:
+        counted = Usage.from_api(_mapping(usage), unsplit_ttl=call.requested_ttl)
+    except ValueError as error:
+        raise UnreachableError(f"an answer whose usage cannot be read: {error}") from error
+    return Answer(counted, message_id=_text(message, "id"), request_id=_text(message, "_request_id"), raw=message)
+
+
+def _mapping(usage: object) -> Mapping[str, Any]:
+    """Read an object's counts as the mapping the API's JSON has."""
+    if isinstance(usage, Mapping):
+        return usage
+    counts = {name: getattr(usage, name, None) for name in _COUNTS}
+    split = counts["cache_creation"]
+    if split is not None and not isinstance(split, Mapping):
+        counts["cache_creation"] = {name: getattr(split, name, None) for name in _SPLIT_COUNTS}
+    return counts
+
+
+def _field(message: object, name: str) -> object:
+    return message.get(name) if isinstance(message, Mapping) else getattr(message, name, None)
+
+
+def _text(message: object, name: str) -> str | None:
+    value = _field(message, name)
+    return value if isinstance(value, str) else None
+
+
+_COUNTS = (
+    *("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+    *("cache_creation", "speed"),
+)
+_SPLIT_COUNTS = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")

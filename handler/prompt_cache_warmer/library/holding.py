@@ -1,0 +1,245 @@
+"""What both warmers are: targets added in code, and the engine that warms them over the caller's client."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.adapters.memory_state import MemoryState
+from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from prompt_cache_warmer.library.budget_arguments import usd
+from prompt_cache_warmer.library.options import checked_count, checked_models, checked_seconds
+from prompt_cache_warmer.library.results import EntryWarmth, WarmResult, entry_warmth
+from prompt_cache_warmer.library.targets import added_target
+from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
+from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.body import TTL_SECONDS
+from prompt_cache_warmer.values.caps import Caps
+from prompt_cache_warmer.values.document import MAX_EXPECTED_REQUESTS
+from prompt_cache_warmer.values.model_prices import PriceList
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, nearest, shown
+from prompt_cache_warmer.values.targets import entries
+from prompt_cache_warmer.warm.claims import RunLimits
+from prompt_cache_warmer.warm.warmer import Policy
+from prompt_cache_warmer.wiring.engine import Engine, connected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from decimal import Decimal
+
+    from prompt_cache_warmer.ports import Clock, StateStore
+    from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.values.model_prices import ModelPrices
+    from prompt_cache_warmer.values.state import EntryKey
+    from prompt_cache_warmer.values.targets import Target
+
+    Progress = Callable[[EntryWarmth, int, int], object]
+
+# The API may miss an entry that was written a moment ago; an SDK issue reports 40 to 60 %.
+VERIFY_WAIT_SECONDS = 2.0
+# As the service's MAX_CONCURRENCY, MAX_INFLIGHT_BYTES and REQUEST_TIMEOUT_SECONDS.
+MAX_CONCURRENCY = 32
+MAX_INFLIGHT_BYTES = 64 * 1024 * 1024
+REQUEST_TIMEOUT_SECONDS = 60.0
+MAX_TIMEOUT_SECONDS = 600.0  # the SDK's own default: nobody waits longer for a call without output
+MAX_MAX_TOKENS = 100_000  # a warm call that generates more is a mistake
+
+_TOLD_IN_RESULTS_ONLY = frozenset({ProblemCode.MARKER_ADDED, ProblemCode.AUTOMATIC_CACHING})
+
+
+class PrefixWarning(UserWarning):
+    """A prefix is hardly worth warming, or looks as if it changed with every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How a run of the library's is meant.
+
+    Attributes:
+        scheduled_at: since when a call counts as made for this run; None for a run by hand, which always calls.
+        interval_seconds: how long until the next run; 0 for a run by hand.
+        jitter_seconds: how much later than that the next run may come.
+    """
+
+    scheduled_at: datetime | None = None
+    interval_seconds: float = 0.0
+    jitter_seconds: float = 0.0
+
+
+BY_HAND = Mode()
+
+
+class Holding:
+    """Targets and the engine over them; the faces are ``CacheWarmer`` and ``AsyncCacheWarmer``."""
+
+    def __init__(  # noqa: PLR0913 - the public constructors' own arguments, by name
+        self,
+        *,
+        client: object,
+        is_async: bool,
+        model: str | None,
+        models: Sequence[str] | None,
+        prices: Mapping[str, ModelPrices] | None,
+        max_tokens: int,
+        max_usd_per_day: Decimal | int | str | None,
+        request_timeout_seconds: float,
+        store: StateStore | None,
+        clock: Clock | None,
+    ) -> None:
+        self.models = checked_models(model, models)
+        self._prices = None if prices is None else PriceList(prices)
+        self._caps = Caps(usd_per_day=None if max_usd_per_day is None else usd("max_usd_per_day", max_usd_per_day))
+        self._timeout_seconds = checked_seconds(
+            "request_timeout_seconds", request_timeout_seconds, at_most=MAX_TIMEOUT_SECONDS
+        )
+        self._is_durable = store is not None
+        self.clock = clock or SystemClock()
+        self._engine = Engine(
+            connected(client, is_async=is_async),
+            store=store or MemoryState(),
+            clock=self.clock,
+            request_timeout_seconds=self._timeout_seconds,
+            max_tokens=checked_count("max_tokens", max_tokens, at_least=0, at_most=MAX_MAX_TOKENS),
+        )
+        self._targets: dict[str, Target] = {}
+
+    @property
+    def advice(self) -> tuple[Problem, ...]:
+        """Everything worth knowing about the targets, with its place."""
+        return tuple(problem for target in self._targets.values() for problem in target.summary.warnings)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The targets' names, in the order they were added."""
+        return tuple(self._targets)
+
+    @property
+    def ttl_seconds(self) -> tuple[int, int]:
+        """The shortest and the longest time to live of the targets, each by its shortest marker."""
+        found = [min(TTL_SECONDS[ttl] for ttl in target.summary.ttls) for target in self._targets.values()]
+        return min(found), max(found)
+
+    def add(self, *, name: str | None, prompt: Mapping[str, Any], expected_requests: int) -> str:
+        """Add a target and return its name; warn of what makes it hardly worth warming."""
+        checked_count("expected_requests", expected_requests, at_least=1, at_most=MAX_EXPECTED_REQUESTS)
+        if name is not None and not isinstance(name, str):
+            raise ArgumentTypeError("name", f"a {type(name).__name__} is not a name")
+        target = added_target(
+            name=name, models=self.models, prompt=prompt, expected_requests=expected_requests, prices=self._prices
+        )
+        summary = target.summary
+        if name is not None and name in self._targets:
+            raise ArgumentValueError("name", f"{shown(name)} is taken by another target of this warmer")
+        self._targets = {**self._targets, summary.name: target}  # a run under way keeps the targets it began with
+        for problem in summary.warnings:
+            if problem.code not in _TOLD_IN_RESULTS_ONLY:
+                place = problem.path.removeprefix("$.")
+                warnings.warn(f"{place}: {problem.message}", PrefixWarning, stacklevel=3)
+        return summary.name
+
+    async def warm(self, mode: Mode, *, verify: bool, on_progress: Progress | None) -> WarmResult:
+        """Warm the targets; by hand every entry is called, on a schedule those that are due.
+
+        Raises:
+            ArgumentValueError: when there is no target.
+            RunError: when the run as a whole could not happen.
+        """
+        targets = self._targets
+        if not targets:
+            raise ArgumentValueError("add", "there is no target to warm; add one first")
+        log = _ProgressLog(on_progress, total=sum(len(target.summary.models) for target in targets.values()))
+        first = await self._run(targets, mode, log)
+        verified: dict[EntryKey, EntryResult] = {}
+        if verify:
+            cached = {key for key, result in first.items() if _may_be_read(result)}
+            again = {name: held for name, target in targets.items() if (held := _only(target, cached)) is not None}
+            if again:
+                await self.clock.sleep(VERIFY_WAIT_SECONDS)
+                verified = await self._run(again, BY_HAND, _ProgressLog(None, total=0))
+        ordered = [entry.key for entry in entries(tuple(target.summary for target in targets.values()))]
+        return WarmResult(tuple(entry_warmth(first[key], verified.get(key)) for key in ordered))
+
+    async def touch(self, name: str | None, *, model: str | None, at: datetime | None) -> bool:
+        """Report a real request; an earlier one than the last known changes nothing.
+
+        Returns:
+            Whether it was newer than the last known one, of any entry.
+        """
+        if at is not None and at.tzinfo is None:
+            raise ArgumentValueError("at", f"{at} has no time zone")
+        if model is not None and model not in self.models:
+            raise ArgumentValueError("model", f"{shown(model)} is not one of {', '.join(self.models)}")
+        moment = self.clock.now() if at is None else at.astimezone(UTC)
+        touched = [
+            await self._engine.store.touch(entry.key, at=moment, fingerprint=entry.target.prefix_digest)
+            for entry in entries(tuple(target.summary for target in self._chosen(name)))
+            if model in (None, entry.model)
+        ]
+        return any(touched)
+
+    def _chosen(self, name: str | None) -> Iterable[Target]:
+        if name is None:
+            return self._targets.values()
+        if name not in self._targets:
+            raise ArgumentValueError("name", f"there is no target {shown(name)}{nearest(str(name), self._targets)}")
+        return [self._targets[name]]
+
+    async def _run(self, targets: Mapping[str, Target], mode: Mode, log: _ProgressLog) -> dict[EntryKey, EntryResult]:
+        is_by_hand = mode.scheduled_at is None
+        policy = Policy(
+            limits=RunLimits(
+                max_concurrency=MAX_CONCURRENCY,
+                max_inflight_bytes=MAX_INFLIGHT_BYTES,
+                request_timeout_seconds=self._timeout_seconds,
+            ),
+            tick_seconds=mode.interval_seconds,
+            jitter_seconds=mode.jitter_seconds,
+            caps=self._caps,
+            is_durable=self._is_durable,
+            is_plain=True,
+            overrides_breakers=is_by_hand,
+        )
+        order = Order(
+            targets=tuple(targets) if is_by_hand else None,
+            scheduled_time=None if mode.scheduled_at is None else mode.scheduled_at.isoformat(),
+        )
+        report = await self._engine.run(order, targets, policy=policy, log=log)
+        return {result.entry.key: result for result in report.results}
+
+
+def _may_be_read(result: EntryResult) -> bool:
+    """Tell whether a second call could prove something: the first was answered and left something cached."""
+    return result.outcome is Outcome.WARMED and result.verdict is not Verdict.UNCACHED
+
+
+def _only(target: Target, keys: set[EntryKey]) -> Target | None:
+    """Return a target with those of its models whose entries are meant; None where none is."""
+    models = tuple(entry.model for entry in entries((target.summary,)) if entry.key in keys)
+    return replace(target, summary=replace(target.summary, models=models)) if models else None
+
+
+class _ProgressLog:
+    """Tells a callback of every entry as it is done; what the callback raises is its own affair."""
+
+    def __init__(self, on_progress: Progress | None, *, total: int) -> None:
+        self._on_progress = on_progress
+        self._total = total
+        self._done = 0
+
+    def document(self, problem: Problem) -> None:
+        """Tell nobody: what is wrong with a target was raised when it was added."""
+
+    def entry(self, result: EntryResult) -> None:
+        """Tell the callback."""
+        self._done += 1
+        if self._on_progress is not None:
+            with suppress(Exception):
+                self._on_progress(entry_warmth(result), self._done, self._total)
+
+    def finished(self, report: RunReport) -> None:
+        """Tell nobody: the result is returned."""

@@ -1,0 +1,77 @@
+"""What a warmer was told when it was made, checked."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from prompt_cache_warmer.values.document import MAX_MODELS, MODEL_PATTERN
+from prompt_cache_warmer.values.problems import shown
+from prompt_cache_warmer.values.validation import PATTERN_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def checked_models(model: object, models: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the models to warm, from ``model`` or ``models``.
+
+    Raises:
+        ArgumentTypeError: for anything but text.
+        ArgumentValueError: for none, both, too many, or an id that cannot be one.
+    """
+    if model is None and models is None:
+        raise ArgumentValueError("model", "is missing; pass model='claude-sonnet-4-6', or models=[...] for several")
+    if model is not None and models is not None:
+        raise ArgumentValueError("models", "stands beside model; pass one of them")
+    if isinstance(models, str):
+        raise ArgumentTypeError("models", f"{shown(models)} is not a list; pass model={models!r} for one")
+    named = [("model", model)] if models is None else [(f"models[{at}]", one) for at, one in enumerate(models)]
+    if not 1 <= len(named) <= MAX_MODELS:
+        raise ArgumentValueError("models", f"{len(named)} models are not allowed; allowed: 1 to {MAX_MODELS}")
+    found: list[str] = []
+    for place, value in named:
+        if not isinstance(value, str):
+            raise ArgumentTypeError(place, f"{_shown(value)} is not a model id")
+        if not re.match(MODEL_PATTERN, value):
+            raise ArgumentValueError(place, f"{shown(value)} is not allowed; allowed: {PATTERN_WORDS[MODEL_PATTERN]}")
+        if value in found:
+            raise ArgumentValueError(place, f"{shown(value)} is named twice")
+        found.append(value)
+    return tuple(found)
+
+
+def checked_seconds(argument: str, value: object, *, at_least: float = 0.0, at_most: float) -> float:
+    """Return a duration in seconds, above ``at_least`` and up to ``at_most``.
+
+    Raises:
+        ArgumentTypeError: for anything but a number.
+        ArgumentValueError: for one that is not allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ArgumentTypeError(argument, f"{_shown(value)} is not a number of seconds")
+    if not isfinite(value) or not at_least < value <= at_most:
+        raise ArgumentValueError(
+            argument, f"{value} is not allowed; allowed: more than {at_least:g} and at most {at_most:g} seconds"
+        )
+    return float(value)
+
+
+def checked_count(argument: str, value: object, *, at_least: int, at_most: int) -> int:
+    """Return a whole number in a range.
+
+    Raises:
+        ArgumentTypeError: for anything but a whole number.
+        ArgumentValueError: for one that is not allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ArgumentTypeError(argument, f"{_shown(value)} is not a whole number")
+    if not at_least <= value <= at_most:
+        raise ArgumentValueError(argument, f"{value} is not allowed; allowed: {at_least:,} to {at_most:,}")
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"a {type(value).__name__}"

@@ -1,0 +1,107 @@
+"""Targets added in code: the same reading as a target document's, with arguments in the place of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from prompt_cache_warmer.library.bodies import as_json
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, shown
+from prompt_cache_warmer.values.reading import Origin, read_target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from prompt_cache_warmer.values.body import Json
+    from prompt_cache_warmer.values.model_prices import PriceList
+    from prompt_cache_warmer.values.targets import Target
+
+# Names of targets nobody named: the same prefix has the same name in every process.
+_UNNAMED = "prefix-"
+_DIGEST_CHARACTERS = 16
+_VERSION = "added"
+_WRONG_TYPES = frozenset({ProblemCode.WRONG_TYPE, ProblemCode.NOT_AN_OBJECT})
+_BETA_HEADER = "anthropic-beta"
+# Arguments of the SDK's create that are no part of the body.
+_CALL_OPTIONS = ("extra_headers", "extra_body", "extra_query", "timeout")
+
+
+def added_target(
+    *,
+    name: str | None,
+    models: Sequence[str],
+    prompt: Mapping[str, Any],
+    expected_requests: int,
+    prices: PriceList | None,
+) -> Target:
+    """Make a target of what ``add`` was given.
+
+    Args:
+        name: the target's name; one is made of the prefix where there is none.
+        models: the models to warm it on.
+        prompt: the arguments that make up the prompt, by name; absent ones are None.
+        expected_requests: how many real requests the savings estimate speaks of.
+        prices: prices of one's own in place of the known ones.
+
+    Raises:
+        ArgumentTypeError: for a value of the wrong type, naming the argument and the place in it.
+        ArgumentValueError: for one that is not allowed.
+    """
+    given = {field: as_json(value, (field,)) for field, value in prompt.items() if value is not None}
+    if not given:
+        raise ArgumentValueError("system_prompt", "is missing; pass system_prompt, tools, seed_messages, or a request")
+    if isinstance(given.get("request"), dict):
+        given |= _without_call_options(given["request"])
+    document: Json = {
+        "name": _UNNAMED if name is None else name,
+        "models": list(models),
+        # Without reported traffic the schedule calls it at every interval; with it, by break-even.
+        "keep": "while-used",
+        "expected_requests": expected_requests,
+        **given,
+    }
+    reading = read_target(document, Origin("add()", _VERSION, _size_bytes(given), ""), {})
+    if reading.target is None:
+        _refuse(reading.errors)
+    summary = replace(reading.target.summary, prices=prices)
+    if name is None:
+        summary = replace(summary, name=f"{_UNNAMED}{summary.prefix_digest[:_DIGEST_CHARACTERS]}")
+    return replace(reading.target, summary=summary)
+
+
+def _without_call_options(request: Json) -> Json:
+    """Read a request as it is passed to the SDK's ``create``: its body, and the betas of its headers."""
+    body = {field: value for field, value in request.items() if field not in _CALL_OPTIONS}
+    extra_body, headers = request.get("extra_body"), request.get("extra_headers")
+    for option, value in (("extra_body", extra_body), ("extra_headers", headers)):
+        if value is not None and not isinstance(value, Mapping):
+            raise ArgumentTypeError(f"request.{option}", f"{shown(value)} is not a mapping")
+    body |= extra_body or {}
+    written = {str(header).lower(): value for header, value in (headers or {}).items()}.get(_BETA_HEADER)
+    if not isinstance(written, str):
+        return {"request": body}
+    betas = [beta.strip() for beta in written.split(",") if beta.strip()]
+    return {"request": {**body, "betas": [*(body.get("betas") or ()), *betas]}}
+
+
+def _size_bytes(given: Json) -> int:
+    """Measure the largest text a body holds; the engine bounds the bytes in flight by it."""
+    return sum(_text_bytes(value) for value in given.values())
+
+
+def _text_bytes(value: object) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, dict):
+        return sum(map(_text_bytes, value.values()))
+    return sum(map(_text_bytes, value)) if isinstance(value, list) else 0
+
+
+def _refuse(problems: Sequence[Problem]) -> NoReturn:
+    """Raise the first problem of what was added, with the number of the others."""
+    first, more = problems[0], len(problems) - 1
+    error = ArgumentTypeError if first.code in _WRONG_TYPES else ArgumentValueError
+    rest = f" (and {more} more problems: {', '.join(problem.path[2:] for problem in problems[1:4])})" if more else ""
+    raise error(first.path.removeprefix("$."), f"{first.message}{rest}")

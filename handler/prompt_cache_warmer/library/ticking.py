@@ -1,0 +1,135 @@
+"""Ticking: what both schedules do, in whatever event loop they are given.
+
+Ticks come at the multiples of the interval since 1970, and one at once at the start. So they never drift,
+and processes that share a state tick together: the first to come makes the call of the interval, the
+others find that it was made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from prompt_cache_warmer.errors import ArgumentTypeError, CacheWarmerError
+from prompt_cache_warmer.library.holding import Mode
+from prompt_cache_warmer.library.options import checked_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from prompt_cache_warmer.library.results import WarmResult
+    from prompt_cache_warmer.ports import Clock
+
+    OnResult = Callable[[WarmResult], object]
+    OnError = Callable[[Exception], object]
+
+# The article's four minutes: what a 5-minute entry needs, with a minute for whatever comes late.
+INTERVAL_SECONDS = 240.0
+LONGEST_INTERVAL_SECONDS = 24 * 60 * 60.0  # no entry lives longer than an hour; a day is surely a mistake in the unit
+# How late a timer of the process may come under load; the service's own schedule promises a minute.
+JITTER_SECONDS = 5.0
+# A call made this short before a tick counts as the tick's own: an entry that was written a moment ago may be
+# missed, and would be written again. Never more than a quarter of the interval, so that short ones still tick.
+JUST_CALLED_SECONDS = 10.0
+_JUST_CALLED_PART = 4
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_log = logging.getLogger("prompt_cache_warmer")
+
+
+class Ticking:
+    """Ticks until it is told to stop; it never dies of an exception and never overlaps itself.
+
+    Args:
+        interval_seconds: seconds between two ticks.
+        on_result: told of every tick's result.
+        on_error: told of everything that went wrong.
+        clock: the time.
+
+    Raises:
+        ArgumentTypeError: for an interval that is no number.
+        ArgumentValueError: for one that is not allowed.
+    """
+
+    def __init__(
+        self,
+        *,
+        interval_seconds: float,
+        on_result: OnResult | None,
+        on_error: OnError | None,
+        clock: Clock,
+    ) -> None:
+        for name, callback in (("on_result", on_result), ("on_error", on_error)):
+            if callback is not None and not callable(callback):
+                raise ArgumentTypeError(name, f"a {type(callback).__name__} cannot be called")
+        seconds = checked_seconds("interval_seconds", interval_seconds, at_most=LONGEST_INTERVAL_SECONDS)
+        self._interval = timedelta(seconds=seconds)
+        self._just_called = min(timedelta(seconds=JUST_CALLED_SECONDS), self._interval / _JUST_CALLED_PART)
+        self._on_result = on_result
+        self._on_error = on_error
+        self._clock = clock
+        self._warned: set[tuple[str, ...]] = set()
+
+    async def run(self, warm: Callable[[Mode], Awaitable[WarmResult]], stopped: asyncio.Event) -> None:
+        """Tick at once, and then at every multiple of the interval, until ``stopped`` is set."""
+        due_at = self._last_multiple(self._clock.now())
+        while not stopped.is_set():
+            await self._tick(warm, due_at)
+            now = self._clock.now()
+            due_at = self._last_multiple(now) + self._interval
+            await _sleep(self._clock, (due_at - now).total_seconds(), unless=stopped)
+
+    async def _tick(self, warm: Callable[[Mode], Awaitable[WarmResult]], due_at: datetime) -> None:
+        mode = Mode(
+            scheduled_at=due_at - self._just_called,
+            interval_seconds=self._interval.total_seconds(),
+            jitter_seconds=JITTER_SECONDS,
+        )
+        try:
+            result = await warm(mode)
+        except Exception as error:  # noqa: BLE001 - a schedule outlives whatever happens to one tick
+            kind = type(error).__name__
+            words = f"{kind}: {error}" if isinstance(error, CacheWarmerError) else kind  # others may quote a prompt
+            self._failed(error, kind, words=f"a tick failed: {words}")
+            return
+        for failure in result.failures:
+            where = (failure.target, failure.model, failure.code or "")
+            words = f"{failure.target} on {failure.model} could not be warmed: {failure.reason}"
+            self._failed(failure.error, *where, words=words)
+        if self._on_result is not None:
+            self._tell(self._on_result, result)
+
+    def _failed(self, error: Exception | None, *what: str, words: str) -> None:
+        """Warn of an error the first time it comes, and tell the callback every time."""
+        if what not in self._warned:
+            self._warned.add(what)
+            _log.warning("%s", words)
+        if error is not None and self._on_error is not None:
+            self._tell(self._on_error, error)
+
+    def _tell(self, callback: Callable[[T], object], what: T) -> None:
+        """Call a callback; what it raises is warned of once and stops nothing."""
+        try:
+            callback(what)
+        except Exception as error:  # noqa: BLE001 - see above
+            kind = type(error).__name__
+            if (kind,) not in self._warned:
+                self._warned.add((kind,))
+                _log.warning("a callback of the schedule raised %s", kind)
+
+    def _last_multiple(self, at: datetime) -> datetime:
+        return at - (at - _EPOCH) % self._interval
+
+
+async def _sleep(clock: Clock, seconds: float, *, unless: asyncio.Event) -> None:
+    """Wait for a time, or until an event is set."""
+    waits = [asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(unless.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,175 @@
+"""A call's request as the cache sees it: which prompt it belongs to, and where it may read and write.
+
+The prefix id groups the calls of one prompt: the engine's fingerprint of tools and system, up to the last marker
+in them, on one model. Messages are left out of it, because a conversation's grow with every call; only
+a request without tools and system goes by its messages, up to their first marker.
+
+What a call may read is another matter, and exact: each marker has a fingerprint of its own, and the positions
+before it count too, because the API looks back that far for an earlier write. OpenAI has no markers: what
+calls share there is tools and system.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.library.tracker_bodies import betas_of, body_of, model_of
+from prompt_cache_warmer.library.tracker_records import NO_PREFIX
+from prompt_cache_warmer.values.body import DEFAULT_TTL, Block, Json, Tier, blocks, marked_blocks, marker_ttl
+from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS
+from prompt_cache_warmer.values.markers import mark
+from prompt_cache_warmer.values.prefix import Fingerprint, estimate_tokens, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from prompt_cache_warmer.library.usage_shapes import Provider
+    from prompt_cache_warmer.values.body import Ttl
+    from prompt_cache_warmer.values.usage import Usage
+
+_PREFIX_ID_CHARACTERS = 16  # 64 bits: no two prompts of one process share them
+# A prefix inside a longer cached one was cached too if it is long enough for every model of the provider.
+_SURELY_CACHED_TOKENS: dict[Provider, int] = {"anthropic": 4_096, "bedrock": 4_096, "openai": 1_024}
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A prefix that a call's usage proves to be in the cache.
+
+    Attributes:
+        digest: the prefix and its model.
+        tokens: how many tokens it has, at least.
+        ttl: how long it was asked to live.
+    """
+
+    digest: str
+    tokens: int
+    ttl: Ttl
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRequest:
+    """One request.
+
+    Attributes:
+        provider: whose API it goes to.
+        model: the model's id, empty when it is not known.
+        prefix_id: the prompt it belongs to.
+        body: the request as a Messages API body.
+        betas: its beta features, which are part of the cache's key.
+        positions: its blocks, in order.
+        marks: where its markers stand among them, with their time to live.
+    """
+
+    provider: Provider
+    model: str = ""
+    prefix_id: str = NO_PREFIX
+    body: Json = field(default_factory=dict)
+    betas: tuple[str, ...] = ()
+    positions: tuple[Block, ...] = ()
+    marks: tuple[tuple[int, Ttl], ...] = ()
+    _digests: dict[int, str] = field(default_factory=dict, compare=False)  # hashed once: prompts may be long
+
+    @property
+    def ttl(self) -> Ttl:
+        """The time to live of its last marker."""
+        return self.marks[-1][1] if self.marks else DEFAULT_TTL
+
+    def check(self) -> None:
+        """Measure and hash all that will be asked for later: what cannot be is found out here."""
+        estimate_tokens(self.positions)
+        for index, _ in self.marks[-1:]:
+            self._digest(index)
+
+    def readable(self) -> Iterator[str]:
+        """Walk the prefixes that the API looks for, from the longest on."""
+        seen: set[int] = set()
+        for last, _ in reversed(self.marks):
+            for index in range(last, max(-1, last - LOOKBACK_POSITIONS), -1):
+                if index not in seen:
+                    seen.add(index)
+                    yield self._digest(index)
+
+    def proofs(self, usage: Usage) -> Iterator[Proof]:
+        """Walk the prefixes that this request's usage proves to be in the cache."""
+        if not usage.cached_tokens or not self.marks:
+            return
+        inner, whole, whole_tokens = self.marks[:-1], self.marks[-1][0], usage.cached_tokens
+        if self.provider == "openai":  # it says how much was read, not where that ends
+            inner, whole, whole_tokens = self.marks, len(self.positions) - 1, usage.input_tokens
+        else:
+            yield Proof(self._digest(whole), whole_tokens, self.ttl)
+        for index, ttl in inner:
+            share = self._estimate(index) / max(self._estimate(whole), 1)
+            tokens = int(whole_tokens * share * 2 / 3)  # an estimate is right within about a third
+            if _SURELY_CACHED_TOKENS[self.provider] <= tokens <= usage.cached_tokens:
+                yield Proof(self._digest(index), tokens, ttl)
+
+    def _estimate(self, index: int) -> int:
+        return estimate_tokens(self.positions[: index + 1])
+
+    def _digest(self, index: int) -> str:
+        if index not in self._digests:
+            found = fingerprint(self.body, self.positions[index], self.betas)
+            self._digests[index] = _digest(self.provider, self.model, found)
+        return self._digests[index]
+
+
+def read_request(arguments: Mapping[str, Any], *, provider: Provider, prefix_id: str | None = None) -> TrackedRequest:
+    """Read the keyword arguments of a call.
+
+    Args:
+        arguments: the arguments.
+        provider: whose call it is.
+        prefix_id: the caller's own name of the prompt, in place of the fingerprint.
+
+    Raises:
+        Exception: of any kind, when they are not what the API takes.
+    """
+    model = model_of(arguments)
+    body = body_of(arguments, provider=provider)
+    automatic = body.pop("cache_control", None)
+    betas = betas_of(arguments)
+    positions = tuple(blocks(body))
+    end = _stable_end(body, is_automatic=automatic is not None)
+    own_id = _digest(provider, model, fingerprint(*end, betas))[:_PREFIX_ID_CHARACTERS] if end else NO_PREFIX
+    request = TrackedRequest(
+        provider=provider,
+        model=model,
+        prefix_id=prefix_id or own_id,
+        body=body,
+        betas=betas,
+        positions=positions,
+        marks=tuple(_marks(positions, automatic, provider)),
+    )
+    request.check()
+    return request
+
+
+def _marks(positions: tuple[Block, ...], automatic: Json | None, provider: Provider) -> Iterator[tuple[int, Ttl]]:
+    if provider == "openai":
+        shared = sum(position.tier is not Tier.MESSAGES for position in positions)
+        if shared:
+            yield shared - 1, DEFAULT_TTL
+        return
+    for index, position in enumerate(positions):
+        is_last = index == len(positions) - 1
+        ttl = marker_ttl(automatic) if automatic is not None and is_last else position.ttl
+        if ttl is not None:
+            yield index, ttl
+
+
+def _stable_end(body: Json, *, is_automatic: bool) -> tuple[Json, Block] | None:
+    """Find where the part ends that the calls of one prompt share; None where nothing can be cached."""
+    shared = mark({name: value for name, value in body.items() if name != "messages"})
+    if shared is not None:
+        return shared.body, shared.end
+    candidates = marked_blocks(body) or (list(blocks(body)) if is_automatic else [])
+    return (body, candidates[0]) if candidates else None
+
+
+def _digest(provider: str, model: str, found: Fingerprint) -> str:
+    return hashlib.sha256(json.dumps([provider, model, *astuple(found)]).encode()).hexdigest()

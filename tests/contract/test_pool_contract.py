@@ -1,0 +1,496 @@
+"""One suite for a budget pool over every store there is, and what only a table can get wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import boto3
+import pytest
+
+from infra.local.cloud import STATE_TABLE, create_state_table
+from prompt_cache_warmer.adapters.dynamodb_pool import DynamoDbPool
+from prompt_cache_warmer.adapters.memory_pool import MemoryPool
+from prompt_cache_warmer.adapters.state_table import StateTable
+from prompt_cache_warmer.errors import ArgumentValueError, PoolExhaustedError, StateUnavailableError
+from prompt_cache_warmer.library.budget_pool import BudgetPool, PoolRemaining, PoolSnapshot
+from prompt_cache_warmer.values.pool import PoolAmount
+from tests.dynamodb_doubles import Wire
+from tests.fakes import EPOCH, FakeClock
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from infra.local.aws import LocalAws
+
+ITEM = "pool/agents"
+DOLLAR = 10**12  # in pico-USD
+NOON = int(EPOCH.timestamp()) * 1000
+UNUSED = PoolAmount()
+
+
+class Pools:
+    """Opens the same pool again and again, as other processes would where the store can be shared.
+
+    Attributes:
+        clock: the clock of all of them.
+    """
+
+    def __init__(self, aws: LocalAws | None) -> None:
+        self._aws = aws
+        self._memory = MemoryPool()
+        self.clock = FakeClock()
+
+    def open(self, **caps: Any) -> BudgetPool:
+        """Return the pool, held to some caps."""
+        if self._aws is None:
+            return BudgetPool(store=self._memory, clock=self.clock, **caps)
+        return BudgetPool.in_table(
+            table=STATE_TABLE, name="agents", client=self._aws.dynamodb, clock=self.clock, **caps
+        )
+
+
+@pytest.fixture
+def table(aws: LocalAws) -> LocalAws:
+    """Return an account with an empty state table."""
+    create_state_table(aws)
+    return aws
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def pools(request: pytest.FixtureRequest) -> Pools:
+    """Return each store there is, empty."""
+    return Pools(None if request.param == "memory" else request.getfixturevalue("table"))
+
+
+def shown(pool: BudgetPool) -> tuple[PoolAmount, PoolAmount]:
+    """Return what is used and what is reserved."""
+    found = pool.snapshot()
+    return found.used, found.reserved
+
+
+@pytest.mark.parametrize(
+    ("cap", "limit", "amounts", "last", "over"),
+    [
+        ("max_input_tokens", 100, {"output_tokens": 500, "usd": 5}, {"input_tokens": 100}, {"input_tokens": 1}),
+        ("max_output_tokens", 100, {"input_tokens": 500, "usd": 5}, {"output_tokens": 100}, {"output_tokens": 1}),
+        ("max_total_tokens", 100, {"input_tokens": 60, "usd": 5}, {"output_tokens": 40}, {"input_tokens": 1}),
+        ("max_usd", "0.3", {"usd": "0.1", "input_tokens": 500}, {"usd": "0.2"}, {"usd": "0.000000000001"}),
+    ],
+)
+@pytest.mark.parametrize("method", ["record", "reserve"])
+def test_each_cap_holds_to_the_last_token_and_pico(
+    pools: Pools, method: str, cap: str, limit: Any, amounts: Any, last: Any, over: Any
+) -> None:
+    """token-budget-pool: "Caps on input, output, total tokens and USD"; "the error names the cap" that is reached."""
+    pool = pools.open(**{cap: limit})
+    act = getattr(pool, method)
+    act(**amounts)
+    act(**last)
+    before = shown(pool)
+    with pytest.raises(PoolExhaustedError) as refused:
+        act(**over)
+    wanted = next(iter(over.values()))
+    assert refused.value.cap == cap
+    assert (refused.value.limit, refused.value.taken) == (Decimal(limit), Decimal(limit))
+    assert refused.value.wanted == Decimal(wanted)
+    assert shown(pool) == before
+
+
+def test_no_cap_is_unlimited_and_a_cap_of_0_is_nothing(pools: Pools) -> None:
+    """token-budget-pool: "none = unlimited and 0 = nothing", for each of the four on its own."""
+    for _ in range(2):
+        pools.open().record(input_tokens=10**15, output_tokens=10**15, usd=10**12)
+    assert shown(pools.open()) == (PoolAmount(2 * 10**15, 2 * 10**15, 2 * 10**12 * DOLLAR), UNUSED)
+    nothing = {
+        "max_input_tokens": {"input_tokens": 1},
+        "max_output_tokens": {"output_tokens": 1},
+        "max_total_tokens": {"output_tokens": 1},
+        "max_usd": {"usd": "0.000000000001"},
+    }
+    pools.open().reset()
+    for cap, least in nothing.items():
+        with pytest.raises(PoolExhaustedError, match=f"^{cap} is 0; 0 are taken"):
+            pools.open(**{cap: 0}).record(**least)  # type: ignore[arg-type] # one amount of either type
+    assert shown(pools.open()) == (UNUSED, UNUSED)
+
+
+def test_a_cap_of_0_refuses_only_what_it_is_about(pools: Pools) -> None:
+    """A call without output is fine where output is used up, and so is one that costs nothing."""
+    pool = pools.open(max_output_tokens=0, max_usd=0)
+    pool.record(input_tokens=5)
+    pool.reserve(input_tokens=5).commit()
+    assert shown(pool)[0] == PoolAmount(10)
+
+
+@pytest.mark.parametrize("method", ["record", "reserve"])
+def test_one_full_cap_keeps_everything_as_it_was(pools: Pools, method: str) -> None:
+    """token-budget-pool: "atomic record, unchanged on breach": tokens that fit are not counted with money that does not."""
+    pool = pools.open(max_input_tokens=1_000, max_usd=1)
+    pool.record(input_tokens=10, output_tokens=1, usd="0.5")
+    with pytest.raises(PoolExhaustedError, match="^max_usd is 1; 0.5 are taken and 0.500000000001 more do not fit$"):
+        getattr(pool, method)(input_tokens=10, output_tokens=1, usd="0.500000000001")
+    assert shown(pool) == (PoolAmount(10, 1, DOLLAR // 2), UNUSED)
+
+
+def test_a_call_reserves_and_commits_what_it_used(pools: Pools) -> None:
+    """token-budget-pool: "reserve / commit / release": what was used takes the place of what was held."""
+    pool = pools.open(max_usd=1, max_total_tokens=150)
+    reservation = pool.reserve(input_tokens=100, output_tokens=50, usd="0.75")
+    assert shown(pool) == (UNUSED, PoolAmount(100, 50, 3 * DOLLAR // 4))
+    with pytest.raises(PoolExhaustedError, match=r"^max_total_tokens is 150; 150 are taken and 1 more do not fit$"):
+        pool.record(input_tokens=1)
+    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 0.75 are taken and 0.5 more do not fit$"):
+        pool.reserve(usd="0.5")
+    assert reservation.commit(input_tokens=90, output_tokens=5, usd="0.25")
+    assert shown(pool) == (PoolAmount(90, 5, DOLLAR // 4), UNUSED)
+    pool.record(input_tokens=55, usd="0.75")
+
+
+def test_a_release_gives_back_what_was_held(pools: Pools) -> None:
+    """token-budget-pool: "reserve / commit / release": a call that is not made takes nothing."""
+    pool = pools.open(max_usd=1)
+    reservation = pool.reserve(input_tokens=100, usd=1)
+    assert reservation.release()
+    assert shown(pool) == (UNUSED, UNUSED)
+    assert not reservation.release()
+    pool.record(usd=1)
+
+
+def test_a_with_releases_what_was_not_committed(pools: Pools) -> None:
+    """token-budget-pool: "with automatic release", whether the call raised or just did not commit."""
+    pool = pools.open(max_usd=1)
+
+    def fail() -> None:
+        with pool.reserve(usd=1):
+            raise KeyError("the call's own")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert shown(pool) == (UNUSED, UNUSED)
+    with pool.reserve(usd=1) as forgotten:
+        assert forgotten.is_open
+    assert shown(pool) == (UNUSED, UNUSED)
+    with pool.reserve(usd=1) as committed:
+        committed.commit(usd="0.5")
+    assert shown(pool) == (PoolAmount(pico_usd=DOLLAR // 2), UNUSED)
+
+
+def test_a_snapshot_shows_each_cap(pools: Pools) -> None:
+    """token-budget-pool: "snapshot with remaining", beside what is used, what is reserved and the generation."""
+    pool = pools.open(max_input_tokens=1_000, max_output_tokens=100, max_total_tokens=1_050, max_usd="2")
+    pool.record(input_tokens=500, output_tokens=40, usd="0.5")
+    pool.reserve(input_tokens=400, output_tokens=50, usd="1.25")
+    assert pool.snapshot() == PoolSnapshot(
+        generation=0,
+        used=PoolAmount(500, 40, DOLLAR // 2),
+        reserved=PoolAmount(400, 50, 5 * DOLLAR // 4),
+        remaining=PoolRemaining(input_tokens=100, output_tokens=10, total_tokens=60, usd=Decimal("0.25")),
+    )
+
+
+def test_a_reset_starts_a_new_generation(pools: Pools) -> None:
+    """token-budget-pool: "reset with generation": reservations made before commit into nothing and say so."""
+    pool = pools.open(max_usd=1)
+    pool.record(input_tokens=7, usd="0.25")
+    old, released = pool.reserve(usd="0.5"), pool.reserve(usd="0.25")
+    assert pools.open().reset() == 1
+    assert pool.snapshot() == PoolSnapshot(1, UNUSED, UNUSED, PoolRemaining(None, None, None, Decimal(1)))
+    new = pool.reserve(usd=1)
+    assert (old.generation, new.generation) == (0, 1)
+    assert old.commit(usd="0.75") is False
+    released.release()
+    assert shown(pool) == (UNUSED, PoolAmount(pico_usd=DOLLAR))
+    assert new.commit(usd="0.125") is True
+    assert pools.open().reset() == 2
+    assert shown(pool) == (UNUSED, UNUSED)
+    pool.record(usd=1)
+
+
+def test_an_overrun_is_counted_past_the_cap(pools: Pools) -> None:
+    """token-budget-pool: "over-commit and negatives refused": the overrun is told, counted, and nothing fits after it."""
+    pool = pools.open(max_usd=1)
+    other = pool.reserve(usd="0.5")
+    with pytest.raises(ArgumentValueError, match="^usd: 0.75 is more than the 0.5 that was reserved; it is counted"):
+        pool.reserve(usd="0.5").commit(usd="0.75")
+    assert shown(pool) == (PoolAmount(pico_usd=3 * DOLLAR // 4), PoolAmount(pico_usd=DOLLAR // 2))
+    assert pool.snapshot().remaining.usd == 0
+    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 1.25 are taken and 0.000000000001 more do not fit$"):
+        pool.record(usd="0.000000000001")
+    pool.record(input_tokens=1)
+    assert other.commit(usd="0.125")
+    assert pool.snapshot().remaining.usd == Decimal("0.125")
+
+
+def test_an_overrun_of_an_old_generation_is_nobodys(pools: Pools) -> None:
+    """It is counted nowhere, so there is nothing to complain of."""
+    pool = pools.open(max_usd=1)
+    old = pool.reserve(usd="0.5")
+    pool.reset()
+    assert old.commit(usd="0.75") is False
+
+
+def test_a_reservation_ends_with_its_lease(pools: Pools) -> None:
+    """What a dead process held is held until the lease is over, to the millisecond, and not longer."""
+    pool = pools.open(max_usd=1, lease_seconds=60)
+    pool.reserve(input_tokens=5, usd=1)
+    pools.clock.seconds = 59.999
+    assert shown(pool) == (UNUSED, PoolAmount(5, 0, DOLLAR))
+    with pytest.raises(PoolExhaustedError):
+        pools.open(max_usd=1).record(usd=1)
+    pools.clock.seconds = 60
+    assert shown(pool) == (UNUSED, UNUSED)
+    pools.open(max_usd=1).record(usd="0.75")
+    assert shown(pool) == (PoolAmount(pico_usd=3 * DOLLAR // 4), UNUSED)
+
+
+@pytest.mark.parametrize("is_swept", [False, True])
+def test_a_commit_after_the_lease_still_counts(pools: Pools, *, is_swept: bool) -> None:
+    """The money was spent, whether or not somebody else has been given its place meanwhile."""
+    pool = pools.open(max_usd=1, lease_seconds=60)
+    late, later = pool.reserve(usd="0.5"), pool.reserve(usd="0.5")
+    pools.clock.seconds = 60
+    if is_swept:
+        pool.record(usd=1)
+    assert late.commit(usd="0.25") is True
+    assert later.release() is True
+    assert shown(pool) == (PoolAmount(pico_usd=DOLLAR // 4 + is_swept * DOLLAR), UNUSED)
+
+
+def test_money_is_rounded_up_and_caps_down(pools: Pools) -> None:
+    """A cap is never passed by a rounding: a tenth of a pico-USD counts as one, 1.9 of them allow one."""
+    pool = pools.open(max_usd="0.0000000000019")
+    pool.record(usd="0.0000000000001")
+    with pytest.raises(PoolExhaustedError):
+        pool.record(usd="0.0000000000001")
+    assert shown(pool)[0] == PoolAmount(pico_usd=1)
+
+
+def test_each_process_has_caps_of_its_own(pools: Pools) -> None:
+    """The pool keeps what is used; what is allowed, each of those who use it says."""
+    pools.open(max_usd=10).record(usd=9)
+    with pytest.raises(PoolExhaustedError, match="^max_usd is 1; 9 are taken"):
+        pools.open(max_usd=1).record(usd="0.5")
+    assert pools.open(max_usd=1).snapshot().remaining.usd == 0
+    assert pools.open(max_usd=10).snapshot().remaining.usd == 1
+
+
+# What only a table can get wrong.
+
+
+def item(aws: LocalAws, key: str = ITEM) -> dict[str, Any]:
+    """Return an item as it is stored."""
+    return dict(aws.dynamodb.get_item(TableName=STATE_TABLE, Key={"pk": {"S": key}}).get("Item", {}))
+
+
+def attributes(aws: LocalAws, kind: str) -> list[str]:
+    """Return the names of the item's attributes of a kind."""
+    return [name for name in item(aws) if name.startswith(f"{kind} ")]
+
+
+def open_in_table(aws: LocalAws, client: object = None, name: str = "agents", **arguments: Any) -> BudgetPool:
+    """Return a pool in the state table, by another client where one is given."""
+    used = cast("DynamoDBClient", client or aws.dynamodb)
+    return BudgetPool.in_table(table=STATE_TABLE, name=name, client=used, **arguments)
+
+
+def test_a_pool_outlives_its_process(table: LocalAws) -> None:
+    """token-budget-pool: "Beyond: durable and shared across Lambda runs and processes (DynamoDB), same interface"."""
+    first = open_in_table(table, max_usd=1)
+    held = first.reserve(usd="0.25")
+    first.record(usd="0.5", input_tokens=3)
+    del first
+    second = open_in_table(table, max_usd=1)
+    assert shown(second) == (PoolAmount(3, 0, DOLLAR // 2), PoolAmount(pico_usd=DOLLAR // 4))
+    with pytest.raises(PoolExhaustedError):
+        second.reserve(usd="0.5")
+    held.commit(usd=0)
+    second.reserve(usd="0.5").commit()
+    assert shown(open_in_table(table)) == (PoolAmount(3, 0, DOLLAR), UNUSED)
+
+
+def test_pools_of_other_names_are_others(table: LocalAws) -> None:
+    """Each has an item of its own."""
+    open_in_table(table).record(usd=1)
+    open_in_table(table, name="batch").record(usd=2)
+    assert item(table)["taken usd"] == {"N": str(DOLLAR)}
+    assert item(table, "pool/batch")["taken usd"] == {"N": str(2 * DOLLAR)}
+
+
+def test_an_item_is_readable_in_the_console(table: LocalAws) -> None:
+    """Names say what is counted; numbers are whole tokens, pico-USD and milliseconds; it goes after forty days."""
+    pool = open_in_table(table, clock=FakeClock())
+    pool.reserve(input_tokens=10, output_tokens=5, usd="1.5")
+    found = item(table)
+    [held] = attributes(table, "hold 0")
+    assert found == {
+        "pk": {"S": "pool/agents"},
+        "schema": {"N": "1"},
+        "expires_at": {"N": str(int(datetime(2027, 1, 2, tzinfo=UTC).timestamp()))},
+        "sweep_at": {"N": str(NOON + 300_000)},
+        "taken input_tokens": {"N": "10"},
+        "taken output_tokens": {"N": "5"},
+        "taken total_tokens": {"N": "15"},
+        "taken usd": {"N": "1500000000000"},
+        held: {
+            "M": {
+                "input": {"N": "10"},
+                "output": {"N": "5"},
+                "usd": {"N": "1500000000000"},
+                "until": {"N": str(NOON + 900_000)},
+            }
+        },
+    }
+    pool.reset()
+    assert item(table) == {
+        "pk": {"S": "pool/agents"},
+        "schema": {"N": "1"},
+        "expires_at": {"N": str(int(datetime(2027, 1, 2, tzinfo=UTC).timestamp()))},
+        "sweep_at": {"N": str(NOON + 300_000)},
+        "generation": {"N": "1"},
+        "taken input_tokens": {"N": "0"},
+        "taken output_tokens": {"N": "0"},
+        "taken total_tokens": {"N": "0"},
+        "taken usd": {"N": "0"},
+    }
+
+
+@pytest.mark.parametrize("act", ["reserve", "commit", "release", "reset"])
+def test_every_write_keeps_the_item_for_longer(table: LocalAws, act: Literal["reserve", "commit", "release", "reset"]) -> None:
+    """An item that is in use never goes."""
+    clock = FakeClock()
+    pool = open_in_table(table, clock=clock, lease_seconds=86_400)
+    reservation = pool.reserve(usd=1)
+    clock.seconds = 86_400 / 2  # the next day begins at midnight
+    getattr(reservation if act in {"commit", "release"} else pool, act)()
+    assert item(table)["expires_at"] == {"N": str(int(datetime(2027, 1, 3, tzinfo=UTC).timestamp()))}
+
+
+def test_a_write_whose_answer_was_lost_counts_once(table: LocalAws) -> None:
+    """The SDK sends each again; records, reservations, commits, releases and resets know themselves."""
+    wire = Wire(table.dynamodb)
+    wire.loses_answers = True
+    pool = open_in_table(table, wire, max_usd=10, max_input_tokens=100)
+    pool.record(usd=1, input_tokens=10)
+    assert shown(pool) == (PoolAmount(10, 0, DOLLAR), UNUSED)
+    reservation = pool.reserve(usd=2, input_tokens=20)
+    assert shown(pool) == (PoolAmount(10, 0, DOLLAR), PoolAmount(20, 0, 2 * DOLLAR))
+    assert reservation.commit(usd=1, input_tokens=5) is True
+    assert shown(pool) == (PoolAmount(15, 0, 2 * DOLLAR), UNUSED)
+    pool.reserve(usd=3).release()
+    assert shown(pool) == (PoolAmount(15, 0, 2 * DOLLAR), UNUSED)
+    assert pool.reset() == 1
+    assert pool.snapshot().generation == 1
+    pool.record(usd=10)
+    assert shown(pool) == (PoolAmount(pico_usd=10 * DOLLAR), UNUSED)
+
+
+def test_a_late_commit_whose_answer_was_lost_counts_once(table: LocalAws) -> None:
+    """Also where its place had been given away."""
+    clock = FakeClock()
+    wire = Wire(table.dynamodb)
+    wire.loses_answers = True
+    pool = open_in_table(table, wire, max_usd=1, clock=clock)
+    late = pool.reserve(usd=1)
+    clock.seconds = 900
+    pool.record(usd=1)
+    assert late.commit(usd="0.25") is True
+    assert shown(pool) == (PoolAmount(pico_usd=5 * DOLLAR // 4), UNUSED)
+
+
+def test_a_record_that_was_made_before_a_reset_is_not_made_again_after_it(table: LocalAws) -> None:
+    """The second try of a write finds its mark, whatever generation it is by then."""
+    pool = open_in_table(table)
+
+    class Late(Wire):
+        def update_item(self, **arguments: Any) -> Any:
+            if not self.writes:
+                self.writes.append(arguments)
+                table.dynamodb.update_item(**arguments)
+                pool.reset()
+            return table.dynamodb.update_item(**arguments)
+
+    open_in_table(table, Late(table.dynamodb)).record(usd=1)
+    assert pool.snapshot().generation == 1
+    assert shown(pool) == (UNUSED, UNUSED)
+
+
+def test_marks_go_with_the_next_write(table: LocalAws) -> None:
+    """However much is recorded, the item holds the mark of the last write only."""
+    pool = open_in_table(table)
+    for _ in range(5):
+        pool.record(usd=1)
+        pool.reserve(usd=1).commit()
+    assert len(attributes(table, "mark")) == 1
+    pool.reserve().release()
+    assert attributes(table, "mark") == []
+    assert shown(pool) == (PoolAmount(pico_usd=10 * DOLLAR), UNUSED)
+
+
+def test_what_dead_processes_leave_behind_is_swept(table: LocalAws) -> None:
+    """More reservations than one write removes, and the marks of each, go with a later write of anybody's."""
+    clock = FakeClock()
+    for _ in range(60):
+        dead = open_in_table(table, clock=clock, lease_seconds=100)
+        dead.record(usd=1)
+        dead.reserve(usd=2)
+    # the mark of each process's record went with its own reservation
+    assert (len(attributes(table, "hold")), len(attributes(table, "mark"))) == (60, 0)
+    for _ in range(60):
+        open_in_table(table, clock=clock).record(usd=1)
+    clock.seconds = 299.999
+    open_in_table(table, clock=clock).record(usd=1)
+    assert (len(attributes(table, "hold")), len(attributes(table, "mark"))) == (60, 61)
+    clock.seconds = 300
+    living = open_in_table(table, clock=clock)
+    living.record(usd=1)
+    assert (len(attributes(table, "hold")), len(attributes(table, "mark"))) == (0, 2)  # of the last two processes
+    assert item(table)["sweep_at"] == {"N": str(NOON + 600_000)}
+    assert shown(living) == (PoolAmount(pico_usd=122 * DOLLAR), UNUSED)
+    assert item(table)["taken usd"] == {"N": str(122 * DOLLAR)}
+
+
+def test_a_full_cap_sweeps_at_once(table: LocalAws) -> None:
+    """Nobody is refused for what a dead process held, and what others hold stays."""
+    clock = FakeClock()
+    open_in_table(table, clock=clock, lease_seconds=10).reserve(usd=1)
+    open_in_table(table, clock=clock, lease_seconds=100).reserve(usd=1)
+    clock.seconds = 10
+    pool = open_in_table(table, clock=clock, max_usd=2)
+    pool.record(usd=1)
+    assert shown(pool) == (PoolAmount(pico_usd=DOLLAR), PoolAmount(pico_usd=DOLLAR))
+    with pytest.raises(PoolExhaustedError):
+        pool.record(usd="0.1")
+
+
+def test_what_earlier_generations_held_is_swept(table: LocalAws) -> None:
+    """A reset removes as much as one write may; the rest goes later and gives nothing back."""
+    clock = FakeClock()
+    pool = open_in_table(table, clock=clock, lease_seconds=86_400, max_usd=200)
+    for _ in range(70):
+        pool.reserve(usd=1)
+    pool.reset()
+    assert len(attributes(table, "hold")) == 20
+    clock.seconds = 300
+    pool.record(usd=200)
+    assert attributes(table, "hold") == []
+    assert shown(pool) == (PoolAmount(pico_usd=200 * DOLLAR), UNUSED)
+
+
+def test_a_process_that_missed_a_reset_catches_up(table: LocalAws) -> None:
+    """Its next write counts in the new generation, and its next reset starts another one."""
+    stale = open_in_table(table)
+    stale.record(usd=1)
+    open_in_table(table).reset()
+    stale.record(usd=2)
+    assert shown(stale) == (PoolAmount(pico_usd=2 * DOLLAR), UNUSED)
+    assert stale.reset() == 2
+
+
+def test_a_pool_without_its_table_says_so() -> None:
+    """Every method says that the table is missing; a call that cannot be counted is not made."""
+    with LocalAwsWithoutTable() as pool:
+        for act in (pool.record, pool.reserve, pool.snapshot, pool.reset):
+            with pytest.raises(StateUnavailableError, match="there is no such table in this region"):
+                act()

@@ -1,0 +1,362 @@
+"""BudgetPool's arguments and its reservations, over a pool in memory; what every store does is a contract test."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from prompt_cache_warmer.adapters.memory_pool import MemoryPool
+from prompt_cache_warmer.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    ArgumentValueError,
+    OverBudgetError,
+    PoolExhaustedError,
+    StateUnavailableError,
+)
+from prompt_cache_warmer.library.budget_pool import BudgetPool, PoolRemaining
+from prompt_cache_warmer.values.pool import PoolAmount
+from tests.fakes import EPOCH, FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from prompt_cache_warmer.values.pool import PoolHold
+
+TRILLION = 10**12  # pico-USD in a dollar
+UNUSED = (0, 0, Decimal(0))
+
+
+class BrokenPool(MemoryPool):
+    """A pool in memory that can be out of reach."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_broken = False
+
+    def commit(self, hold: PoolHold, spent: PoolAmount, *, now: datetime) -> bool:
+        """Commit, if it can be reached."""
+        self._fail()
+        return super().commit(hold, spent, now=now)
+
+    def release(self, hold: PoolHold, *, now: datetime) -> None:
+        """Release, if it can be reached."""
+        self._fail()
+        super().release(hold, now=now)
+
+    def _fail(self) -> None:
+        if self.is_broken:
+            raise StateUnavailableError("out of reach")
+
+
+def used(pool: BudgetPool) -> tuple[int, int, Decimal]:
+    """Return what is used of a pool."""
+    found = pool.snapshot().used
+    return found.input_tokens, found.output_tokens, found.usd
+
+
+def test_the_error_says_which_cap_and_by_how_much() -> None:
+    """token-budget-pool: "the error names the cap", its value, what is taken and what did not fit."""
+    pool = BudgetPool(max_usd="10", max_total_tokens=1_000_000)
+    pool.record(usd="9.5", input_tokens=999_000)
+    with pytest.raises(PoolExhaustedError) as by_money:
+        pool.record(usd="0.75")
+    assert str(by_money.value) == "max_usd is 10; 9.5 are taken and 0.75 more do not fit"
+    assert isinstance(by_money.value, OverBudgetError)
+    with pytest.raises(PoolExhaustedError) as by_tokens:
+        pool.reserve(output_tokens=1_001)
+    assert str(by_tokens.value) == "max_total_tokens is 1,000,000; 999,000 are taken and 1,001 more do not fit"
+
+
+@pytest.mark.parametrize("cap", ["max_input_tokens", "max_output_tokens", "max_total_tokens", "max_usd"])
+def test_negative_caps_are_refused(cap: str) -> None:
+    """token-budget-pool: "negatives refused" for caps, with the name, the value and what is allowed."""
+    arguments: dict[str, Any] = {cap: -1}
+    with pytest.raises(ArgumentValueError, match=rf"^{cap}: -1 is not allowed; allowed: 0 to ") as refused:
+        BudgetPool(**arguments)
+    assert refused.value.argument == cap
+
+
+@pytest.mark.parametrize("amount", ["input_tokens", "output_tokens", "usd"])
+@pytest.mark.parametrize("method", ["record", "reserve", "commit"])
+def test_negative_amounts_are_refused(method: str, amount: str) -> None:
+    """token-budget-pool: "over-commit and negatives refused": a negative amount changes nothing, wherever it stands."""
+    pool = BudgetPool()
+    with pool.reserve(input_tokens=10, output_tokens=10, usd=1) as reservation:
+        act = reservation.commit if method == "commit" else getattr(pool, method)
+        with pytest.raises(ArgumentValueError, match=rf"^{amount}: -1 is not allowed"):
+            act(**{amount: -1})
+        assert reservation.is_open
+        assert used(pool) == UNUSED
+        assert pool.snapshot().reserved == PoolAmount(10, 10, TRILLION)
+
+
+@pytest.mark.parametrize("cap", ["max_input_tokens", "max_output_tokens", "max_total_tokens"])
+@pytest.mark.parametrize("value", [1.5, "10", True, Decimal(1)])
+def test_caps_of_tokens_are_whole_numbers(cap: str, value: object) -> None:
+    """A number as text is none, nor is True."""
+    arguments: dict[str, Any] = {cap: value}
+    with pytest.raises(ArgumentTypeError, match=rf"^{cap}: .* is not a whole number of tokens$"):
+        BudgetPool(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("max_usd", 0.5), ("max_usd", True), ("usd", 0.5), ("usd", None), ("input_tokens", 1.0)]
+)
+def test_amounts_of_another_type_are_refused(argument: str, value: Any) -> None:
+    """Money is a Decimal, a whole number or a number as text; a float is not the amount that was written."""
+    act: Callable[..., object] = BudgetPool if argument == "max_usd" else BudgetPool().record
+    with pytest.raises(ArgumentTypeError, match=rf"^{argument}: .* is not a "):
+        act(**{argument: value})
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-0.01", "1000000000000.01", "ten"])
+def test_amounts_that_are_no_money_are_refused(value: str) -> None:
+    """What is no number, negative, or beyond any bill."""
+    for act in (lambda: BudgetPool(max_usd=value), lambda: BudgetPool().record(usd=value)):
+        with pytest.raises(ArgumentValueError, match=r"usd: .*(is not a number|allowed: 0 to 1,000,000,000,000 USD)$"):
+            act()
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 86_400.1, 10**400])
+def test_a_lease_is_above_zero_and_at_most_a_day(seconds: float) -> None:
+    """What is held for longer belongs to nobody."""
+    with pytest.raises(
+        ArgumentValueError, match=r"^lease_seconds: .* is not allowed; allowed: above 0, at most 86,400$"
+    ):
+        BudgetPool(lease_seconds=seconds)
+
+
+@pytest.mark.parametrize("seconds", ["900", None, True])
+def test_a_lease_is_a_number(seconds: Any) -> None:
+    """Seconds, as a number."""
+    with pytest.raises(ArgumentTypeError, match=r"^lease_seconds: .* is not a number of seconds$"):
+        BudgetPool(lease_seconds=seconds)
+
+
+def test_a_lease_of_a_day_is_the_longest() -> None:
+    """It ends when it says, and by itself after fifteen minutes when nobody says."""
+    clock = FakeClock()
+    day = BudgetPool(lease_seconds=86_400, clock=clock).reserve()
+    usual = BudgetPool(clock=clock).reserve()
+    assert ((day.ends_at - EPOCH).total_seconds(), (usual.ends_at - EPOCH).total_seconds()) == (86_400, 900)
+
+
+@pytest.mark.parametrize("name", ["", "Agents", "a b", "a/b", "a\n", "x" * 65, "-a"])
+def test_a_pools_name_is_like_a_targets(name: str) -> None:
+    """It becomes a key of the table."""
+    with pytest.raises(ArgumentValueError, match=r"^name: .* is not a pool's name; allowed: "):
+        BudgetPool.in_table(table="t", name=name)
+
+
+def test_a_table_and_a_name_are_texts() -> None:
+    """Each argument is named that is not."""
+    with pytest.raises(ArgumentTypeError, match=r"^name: a value of type int is not a pool's name$"):
+        BudgetPool.in_table(table="t", name=1)  # type: ignore[arg-type] # the wrong type is the case
+    with pytest.raises(ArgumentTypeError, match=r"^table: a value of type NoneType is not a table's name$"):
+        BudgetPool.in_table(table=None, name="a")  # type: ignore[arg-type] # the wrong type is the case
+    with pytest.raises(ArgumentValueError, match=r"^table: a table's name is needed, not an empty text$"):
+        BudgetPool.in_table(table="", name="a")
+
+
+def test_text_is_never_quoted_in_an_error() -> None:
+    """Whoever hands over a prompt in the place of a number does not find it in a log."""
+    arguments: dict[str, Any] = {"input_tokens": "secret prompt"}
+    with pytest.raises(ArgumentError) as refused:
+        BudgetPool().record(**arguments)
+    assert "secret" not in str(refused.value)
+
+
+def test_what_is_left_out_of_a_commit_counts_as_reserved() -> None:
+    """A figure that is forgotten is never less than the worst case."""
+    pool = BudgetPool()
+    pool.reserve(input_tokens=100, output_tokens=50, usd="0.25").commit(usd="0.1")
+    assert used(pool) == (100, 50, Decimal("0.1"))
+    pool.reserve(input_tokens=100, output_tokens=50, usd="0.25").commit(input_tokens=0, output_tokens=1)
+    assert used(pool) == (100, 51, Decimal("0.35"))
+    pool.reserve(input_tokens=1, output_tokens=2, usd=3).commit()
+    assert used(pool) == (101, 53, Decimal("3.35"))
+
+
+def test_a_reservation_says_what_it_is() -> None:
+    """Its amount, the generation it belongs to, when it ends, and whether it still may be settled."""
+    pool = BudgetPool(clock=FakeClock(), lease_seconds=60)
+    pool.reset()
+    reservation = pool.reserve(input_tokens=1, output_tokens=2, usd="0.5")
+    assert reservation.amount == PoolAmount(1, 2, TRILLION // 2)
+    assert (reservation.amount.usd, reservation.amount.total_tokens) == (Decimal("0.5"), 3)
+    assert (reservation.generation, (reservation.ends_at - EPOCH).total_seconds(), reservation.is_open) == (1, 60, True)
+    reservation.release()
+    assert not reservation.is_open
+
+
+def test_a_second_commit_is_refused() -> None:
+    """Each reservation is committed once; the second counts nothing and says what to do."""
+    pool = BudgetPool()
+    reservation = pool.reserve(usd=1)
+    assert reservation.commit(usd="0.5")
+    with pytest.raises(ArgumentValueError, match=r"^reservation: it was committed or released before; allowed: once"):
+        reservation.commit(usd="0.5")
+    assert used(pool) == (0, 0, Decimal("0.5"))
+
+
+def test_a_commit_after_a_release_is_refused() -> None:
+    """What was given back may be another call's by now."""
+    pool = BudgetPool()
+    reservation = pool.reserve(usd=1)
+    assert reservation.release()
+    with pytest.raises(ArgumentValueError, match=r"^reservation: "):
+        reservation.commit()
+    assert used(pool) == UNUSED
+
+
+def test_a_second_release_changes_nothing() -> None:
+    """So it may stand in a ``finally``, whatever came before."""
+    pool = BudgetPool()
+    reservation = pool.reserve(usd=1)
+    assert [reservation.release(), reservation.release()] == [True, False]
+    committed = pool.reserve(usd=1)
+    committed.commit()
+    assert not committed.release()
+    assert used(pool) == (0, 0, Decimal(1))
+    assert pool.snapshot().reserved == PoolAmount()
+
+
+@pytest.mark.parametrize(
+    ("cap", "reserved", "spent", "text"),
+    [
+        ("max_usd", {"usd": "0.25"}, {"usd": "0.3"}, "usd: 0.3 is more than the 0.25 that was reserved"),
+        ("max_input_tokens", {"input_tokens": 10}, {"input_tokens": 1_011}, "input_tokens: 1,011 is more than the 10"),
+        ("max_output_tokens", {"output_tokens": 10}, {"output_tokens": 11}, "output_tokens: 11 is more than the 10"),
+        (
+            "max_total_tokens",
+            {"input_tokens": 10, "output_tokens": 10},
+            {"input_tokens": 20, "output_tokens": 1},
+            "total_tokens: 21 is more than the 20",
+        ),
+    ],
+)
+def test_an_overrun_is_refused_and_counted(
+    cap: str, reserved: dict[str, Any], spent: dict[str, Any], text: str
+) -> None:
+    """token-budget-pool: "over-commit and negatives refused": it is an error, but what was spent is not forgotten."""
+    caps: dict[str, Any] = {cap: 10_000}
+    pool = BudgetPool(**caps)
+    with pytest.raises(ArgumentValueError) as refused, pool.reserve(**reserved) as reservation:
+        reservation.commit(**spent)
+    assert str(refused.value).startswith(text)
+    assert str(refused.value).endswith("it is counted all the same, because it was spent: reserve more next time")
+    expected = spent.get("input_tokens", 0), spent.get("output_tokens", 0), Decimal(spent.get("usd", 0))
+    assert used(pool) == expected
+    assert pool.snapshot().reserved == PoolAmount()
+
+
+def test_no_cap_is_overrun_where_there_is_none() -> None:
+    """More input than reserved is nobody's business in a pool of money, and input may make room for output."""
+    pool = BudgetPool(max_usd=1, max_total_tokens=100)
+    assert pool.reserve(usd="0.5", input_tokens=50, output_tokens=50).commit(input_tokens=60, output_tokens=40)
+    assert used(pool) == (60, 40, Decimal("0.5"))
+
+
+def test_a_forgotten_reservation_ends_with_its_lease_and_not_with_garbage_collection() -> None:
+    """An object that is gone says nothing about its call, which may still be running."""
+    clock = FakeClock()
+    pool = BudgetPool(max_usd=1, clock=clock)
+    pool.reserve(usd=1)
+    gc.collect()
+    assert pool.snapshot().reserved.usd == 1
+    clock.seconds = 900
+    assert pool.snapshot().reserved.usd == 0
+    pool.record(usd=1)
+
+
+def test_forgotten_reservations_do_not_pile_up() -> None:
+    """They go with a later reservation, also where no cap is ever reached and nobody looks."""
+    clock = FakeClock()
+    store = MemoryPool()
+    pool = BudgetPool(store=store, clock=clock)
+    for _ in range(100):
+        pool.reserve(usd=1)
+    clock.seconds = 900
+    pool.reserve(usd=5)
+    clock.seconds = 0  # back when all of them would have been held
+    assert store.read(now=clock.now()).held.usd == 5
+
+
+def test_a_commit_that_did_not_reach_the_store_may_be_tried_again() -> None:
+    """The reservation stays open, so the same commit counts once when the store is back."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store)
+    reservation = pool.reserve(usd=1)
+    store.is_broken = True
+    for act in (reservation.commit, reservation.release):
+        with pytest.raises(StateUnavailableError):
+            act()
+    store.is_broken = False
+    assert reservation.is_open
+    assert reservation.commit(usd="0.5")
+    assert used(pool) == (0, 0, Decimal("0.5"))
+
+
+def test_a_release_that_fails_does_not_hide_the_calls_error() -> None:
+    """The call's own error comes out of the ``with``, with a note about the store's."""
+    store = BrokenPool()
+
+    def call() -> None:
+        with BudgetPool(store=store).reserve(usd=1):
+            store.is_broken = True
+            raise KeyError("the call's")
+
+    with pytest.raises(KeyError) as failed:
+        call()
+    assert failed.value.__notes__ == ["the reservation could not be released and ends with its lease: out of reach"]
+
+
+def test_a_release_that_fails_after_a_call_is_told() -> None:
+    """Without an error of the call's the store's comes out."""
+    store = BrokenPool()
+    with pytest.raises(StateUnavailableError, match="out of reach"), BudgetPool(store=store).reserve(usd=1):
+        store.is_broken = True
+
+
+def test_remaining_is_shown_per_cap() -> None:
+    """token-budget-pool: "snapshot with remaining", None where there is no cap."""
+    pool = BudgetPool(max_total_tokens=100, max_usd="20")
+    pool.record(input_tokens=10, output_tokens=5, usd=10)
+    assert pool.snapshot().remaining == PoolRemaining(
+        input_tokens=None, output_tokens=None, total_tokens=85, usd=Decimal(10)
+    )
+    assert str(pool.snapshot().remaining.usd) == "10"  # and not 1E+1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a platform without forks")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_can_use_a_pool_that_was_busy_at_the_fork() -> None:
+    """Threads that record all the time never leave a child with a lock that is shut for ever."""
+    pool = BudgetPool()
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            pool.record(input_tokens=1)
+
+    threads = [threading.Thread(target=busy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(50):
+            child = os.fork()
+            if child == 0:  # pragma: no cover - coverage does not follow into a child
+                pool.record(input_tokens=1)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
