@@ -44,6 +44,7 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 layers: setup
 	$(BIN)/lint-imports

@@ -10,9 +10,7 @@ import boto3
 import pytest
 
 from infra.local.cloud import STATE_TABLE, create_state_table
-from prompt_cache_warmer.adapters.dynamodb_pool import DynamoDbPool
 from prompt_cache_warmer.adapters.memory_pool import MemoryPool
-from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.errors import ArgumentValueError, PoolExhaustedError, StateUnavailableError
 from prompt_cache_warmer.library.budget_pool import BudgetPool, PoolRemaining, PoolSnapshot
 from prompt_cache_warmer.values.pool import PoolAmount
@@ -126,10 +124,10 @@ def test_a_cap_of_0_refuses_only_what_it_is_about(pools: Pools) -> None:
 
 @pytest.mark.parametrize("method", ["record", "reserve"])
 def test_one_full_cap_keeps_everything_as_it_was(pools: Pools, method: str) -> None:
-    """token-budget-pool: "atomic record, unchanged on breach": tokens that fit are not counted with money that does not."""
+    """token-budget-pool: "atomic record, unchanged on breach": tokens that fit do not count alone."""
     pool = pools.open(max_input_tokens=1_000, max_usd=1)
     pool.record(input_tokens=10, output_tokens=1, usd="0.5")
-    with pytest.raises(PoolExhaustedError, match="^max_usd is 1; 0.5 are taken and 0.500000000001 more do not fit$"):
+    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 0.5 are taken and 0.500000000001 more do not fit$"):
         getattr(pool, method)(input_tokens=10, output_tokens=1, usd="0.500000000001")
     assert shown(pool) == (PoolAmount(10, 1, DOLLAR // 2), UNUSED)
 
@@ -159,7 +157,7 @@ def test_a_release_gives_back_what_was_held(pools: Pools) -> None:
 
 
 def test_a_with_releases_what_was_not_committed(pools: Pools) -> None:
-    """token-budget-pool: "with automatic release", whether the call raised or just did not commit."""
+    """token-budget-pool: "reserve / commit / release with automatic release", whether or not the call raised."""
     pool = pools.open(max_usd=1)
 
     def fail() -> None:
@@ -209,15 +207,15 @@ def test_a_reset_starts_a_new_generation(pools: Pools) -> None:
 
 
 def test_an_overrun_is_counted_past_the_cap(pools: Pools) -> None:
-    """token-budget-pool: "over-commit and negatives refused": the overrun is told, counted, and nothing fits after it."""
+    """token-budget-pool: "over-commit and negatives refused": an overrun is told and counted."""
     pool = pools.open(max_usd=1)
     other = pool.reserve(usd="0.5")
-    with pytest.raises(ArgumentValueError, match="^usd: 0.75 is more than the 0.5 that was reserved; it is counted"):
+    with pytest.raises(ArgumentValueError, match=r"^usd: 0.75 is more than the 0.5 that was reserved; it is counted"):
         pool.reserve(usd="0.5").commit(usd="0.75")
     assert shown(pool) == (PoolAmount(pico_usd=3 * DOLLAR // 4), PoolAmount(pico_usd=DOLLAR // 2))
     assert pool.snapshot().remaining.usd == 0
-    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 1.25 are taken and 0.000000000001 more do not fit$"):
-        pool.record(usd="0.000000000001")
+    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 1.25 are taken and 0.001 more do not fit$"):
+        pool.record(usd="0.001")
     pool.record(input_tokens=1)
     assert other.commit(usd="0.125")
     assert pool.snapshot().remaining.usd == Decimal("0.125")
@@ -270,7 +268,7 @@ def test_money_is_rounded_up_and_caps_down(pools: Pools) -> None:
 def test_each_process_has_caps_of_its_own(pools: Pools) -> None:
     """The pool keeps what is used; what is allowed, each of those who use it says."""
     pools.open(max_usd=10).record(usd=9)
-    with pytest.raises(PoolExhaustedError, match="^max_usd is 1; 9 are taken"):
+    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 9 are taken"):
         pools.open(max_usd=1).record(usd="0.5")
     assert pools.open(max_usd=1).snapshot().remaining.usd == 0
     assert pools.open(max_usd=10).snapshot().remaining.usd == 1
@@ -357,7 +355,9 @@ def test_an_item_is_readable_in_the_console(table: LocalAws) -> None:
 
 
 @pytest.mark.parametrize("act", ["reserve", "commit", "release", "reset"])
-def test_every_write_keeps_the_item_for_longer(table: LocalAws, act: Literal["reserve", "commit", "release", "reset"]) -> None:
+def test_every_write_keeps_the_item_for_longer(
+    table: LocalAws, act: Literal["reserve", "commit", "release", "reset"]
+) -> None:
     """An item that is in use never goes."""
     clock = FakeClock()
     pool = open_in_table(table, clock=clock, lease_seconds=86_400)
@@ -488,9 +488,86 @@ def test_a_process_that_missed_a_reset_catches_up(table: LocalAws) -> None:
     assert stale.reset() == 2
 
 
-def test_a_pool_without_its_table_says_so() -> None:
+def test_a_pool_without_its_table_says_so(aws: LocalAws) -> None:
     """Every method says that the table is missing; a call that cannot be counted is not made."""
-    with LocalAwsWithoutTable() as pool:
-        for act in (pool.record, pool.reserve, pool.snapshot, pool.reset):
-            with pytest.raises(StateUnavailableError, match="there is no such table in this region"):
-                act()
+    pool = open_in_table(aws)
+    for act in (pool.record, pool.reserve, pool.snapshot, pool.reset):
+        with pytest.raises(StateUnavailableError, match="there is no such table in this region"):
+            act()
+
+
+def test_a_commit_can_be_made_again_when_the_table_is_back(table: LocalAws) -> None:
+    """It stays open while the table cannot be reached, and then counts once."""
+    pool = open_in_table(table)
+    reservation = pool.reserve(usd=1)
+    kept = item(table)
+    table.dynamodb.delete_table(TableName=STATE_TABLE)
+    with pytest.raises(StateUnavailableError):
+        reservation.commit(usd="0.5")
+    create_state_table(table)
+    table.dynamodb.put_item(TableName=STATE_TABLE, Item=kept)
+    assert reservation.commit(usd="0.5") is True
+    assert shown(pool) == (PoolAmount(pico_usd=DOLLAR // 2), UNUSED)
+
+
+def test_a_table_that_refuses_without_a_reason_is_not_asked_for_ever(table: LocalAws) -> None:
+    """After more attempts than a full item needs the state counts as unavailable."""
+    wire = Wire(table.dynamodb)
+    wire.refuses = True
+    with pytest.raises(StateUnavailableError, match=r"^'pool/agents' could not be changed in 64 attempts"):
+        open_in_table(table, wire).record(usd=1)
+    assert len(wire.writes) == 64
+
+
+def test_what_is_used_costs_one_write(table: LocalAws) -> None:
+    """A record is one write, a call two, and no read, as long as nothing is in the way."""
+    wire = Wire(table.dynamodb)
+    pool = open_in_table(table, wire, max_usd=1)
+    pool.record(usd="0.1")
+    pool.reserve(usd="0.1").commit()
+    pool.reserve(usd="0.1").release()
+    assert (len(wire.writes), wire.reads) == (5, [])
+
+
+def test_a_pool_finds_its_table_by_the_environment(table: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a client of one's own it is the one that boto3 makes by itself."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name, value in table.environment().items():
+        monkeypatch.setenv(name, value)
+    BudgetPool.in_table(
+        table=STATE_TABLE,
+        name="agents",
+        max_input_tokens=100,
+        max_output_tokens=100,
+        max_total_tokens=100,
+        max_usd=1,
+        lease_seconds=60,
+        clock=FakeClock(),
+    ).reserve(usd=1)
+    assert item(table)["taken usd"] == {"N": str(DOLLAR)}
+    [held] = attributes(table, "hold")
+    assert item(table)[held]["M"]["until"] == {"N": str(NOON + 60_000)}
+
+
+@pytest.mark.parametrize("cap", ["max_input_tokens", "max_output_tokens", "max_total_tokens", "max_usd"])
+def test_a_pool_in_a_table_has_every_cap(table: LocalAws, cap: str) -> None:
+    """Each is handed on to the pool."""
+    caps: dict[str, Any] = {cap: 1}
+    with pytest.raises(PoolExhaustedError, match=f"^{cap} is 1; 0 are taken and [24] more do not fit$"):
+        open_in_table(table, **caps).record(input_tokens=2, output_tokens=2, usd=2)
+
+
+def test_what_is_not_ours_in_an_item_is_left_alone(table: LocalAws) -> None:
+    """An attribute of a later version stays; a hold nobody can read holds nothing and goes with a sweep."""
+    clock = FakeClock()
+    pool = open_in_table(table, clock=clock)
+    pool.record(usd=1)
+    table.dynamodb.put_item(
+        TableName=STATE_TABLE,
+        Item={**item(table), "hold 0 broken": {"S": "?"}, "owner": {"S": "team"}, "schema": {"N": "2"}},
+    )
+    assert shown(pool) == (PoolAmount(pico_usd=DOLLAR), UNUSED)
+    clock.seconds = 300
+    pool.record(usd=1)
+    assert attributes(table, "hold") == []
+    assert (item(table)["owner"], item(table)["schema"]) == ({"S": "team"}, {"N": "2"})

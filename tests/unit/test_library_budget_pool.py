@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.pool import PoolHold
 
 TRILLION = 10**12  # pico-USD in a dollar
+CHILD_SECONDS = 20  # for what takes a millisecond
 UNUSED = (0, 0, Decimal(0))
 
 
@@ -138,6 +140,13 @@ def test_a_lease_is_a_number(seconds: Any) -> None:
     """Seconds, as a number."""
     with pytest.raises(ArgumentTypeError, match=r"^lease_seconds: .* is not a number of seconds$"):
         BudgetPool(lease_seconds=seconds)
+
+
+@pytest.mark.parametrize("store", ["agents", object(), 0])
+def test_a_store_is_one(store: Any) -> None:
+    """A table's name in the place of a store is the usual mistake."""
+    with pytest.raises(ArgumentTypeError, match=r"^store: a value of type \w+ is not a PoolStore$"):
+        BudgetPool(store=store)
 
 
 def test_a_lease_of_a_day_is_the_longest() -> None:
@@ -355,7 +364,11 @@ def test_a_child_can_use_a_pool_that_was_busy_at_the_fork() -> None:
             if child == 0:  # pragma: no cover - coverage does not follow into a child
                 pool.record(input_tokens=1)
                 os._exit(0)
-            assert os.waitpid(child, 0)[1] == 0
+            alarm = threading.Timer(CHILD_SECONDS, os.kill, (child, signal.SIGKILL))
+            alarm.start()
+            ended = os.waitpid(child, 0)[1]
+            alarm.cancel()
+            assert ended == 0
     finally:
         stop.set()
         for thread in threads:

@@ -363,6 +363,15 @@ def test_prices_are_those_of_the_time() -> None:
     assert (before.total_usd, after.total_usd) == (Decimal("1.8"), Decimal("0.9"))
 
 
+def test_a_call_is_gated_by_the_prices_of_its_time() -> None:
+    """What passes a cap of 1 USD today did not in March."""
+    calls = Calls()
+    assert cap(1).run(calls, model=SONNET, input_tokens=300_000, at=AT) == "answer"
+    with pytest.raises(CostCapError):
+        cap(1).run(calls, model=SONNET, input_tokens=300_000, at=datetime(2026, 3, 12, tzinfo=UTC))
+    assert len(calls.seen) == 1
+
+
 def test_the_time_is_the_clocks_when_none_is_given() -> None:
     """A clock that stands in February 2026 has February's prices; the machine's own has today's."""
 

@@ -187,6 +187,13 @@ def test_leader_that_makes_room() -> None:
     assert fitted.kept_places == (0, 1, 3)  # 3 would have brought 2 with its 90; with 0 in front it fits
 
 
+def test_smaller_leader_later() -> None:
+    """A message whose large leader has no room may stay with the smaller one that is wanted next."""
+    messages = [user("q0"), user("q1"), assistant("a2")]
+    fitted = fit_messages(messages, budget_tokens=20, token_counts=[10, 90, 10], strategy="drop-middle")
+    assert fitted.kept_places == (0, 2)
+
+
 def test_own_tokenizer() -> None:
     """agentfit: "own tokenizer with a default" counts one message at a time; the default is the engine's estimate."""
     messages = [user("one two three"), assistant("four"), user("five six")]
@@ -198,15 +205,16 @@ def test_own_tokenizer() -> None:
 
 def test_precomputed_counts() -> None:
     """agentfit: "precomputed counts" are taken as they are, and what is not known is counted."""
-    asked: list[str] = []
+    asked: list[Any] = []
 
     def count(message: Any) -> int:
-        asked.append(message["content"])
+        asked.append(message)
         return 7
 
     fitted = fit_messages(CHAT[:3], budget_tokens=99, token_counts=[1, None, 3], count_tokens=count)
     assert fitted.before_tokens == 11
-    assert asked == ["a1"]
+    assert len(asked) == 1
+    assert asked[0] is CHAT[1]
 
 
 def test_result() -> None:
@@ -229,7 +237,8 @@ def test_nothing_is_dropped_that_fits() -> None:
 
 def test_no_messages() -> None:
     """No messages need no room."""
-    fitted = fit_messages([], budget_tokens=0)
+    nothing: list[dict[str, Any]] = []
+    fitted = fit_messages(nothing, budget_tokens=0)
     assert (fitted.messages, fitted.after_tokens, fitted.fits) == ([], 0, True)
 
 
@@ -277,6 +286,9 @@ def test_the_least_is_not_a_system_message() -> None:
     messages = [system("rules"), user("q1"), assistant("a2")]
     fitted = fit_messages(messages, budget_tokens=50, token_counts=[45, 10, 50], strategy="head", keep_system=False)
     assert fitted.kept_places == (1,)
+    opened = [system("short"), *messages]
+    fitted = fit_messages(opened, budget_tokens=51, token_counts=[5, 46, 20, 50], strategy="head", keep_system=False)
+    assert fitted.kept_places == (0, 2)  # the room that is left is used
 
 
 def test_content_blocks() -> None:
@@ -302,6 +314,13 @@ def test_blocks_of_the_sdk() -> None:
     fitted = fit_messages(messages, budget_tokens=60, keep_first=1, keep_last=1)
     assert fitted.kept_places == (0, 1, 2, 3, 4)
     assert fitted.messages[1]["content"] == [text, call]
+    as_json = {"type": "tool_use", "id": "a", "name": "look", "input": {"where": "x" * 80}}
+    alike = [
+        messages[0],
+        {"role": "assistant", "content": [{"type": "text", "text": "y" * 40}, as_json]},
+        *messages[2:],
+    ]
+    assert fitted.before_tokens == fit_messages(alike, budget_tokens=999).before_tokens
     assert fit_messages(messages, budget_tokens=20, keep_first=1, keep_last=1).kept_places == (0, 3, 4)
 
 
@@ -322,6 +341,14 @@ def test_tool_pairs() -> None:
     priorities = [0, 0, 0, 0, 9, 0, 0]
     fitted = fit_messages(messages, budget_tokens=50, token_counts=counts, strategy="priority", priorities=priorities)
     assert fitted.kept_places == (0, 1, 2, 3, 4)
+
+
+def test_calls_of_a_turn_in_two_messages() -> None:
+    """Calls in two assistant messages of one turn are answered together, whatever stands between the results."""
+    messages = [user("task"), calls("a"), calls("b"), results("a"), system("rules"), results("b"), user("end")]
+    fitted = fit_messages(messages, budget_tokens=69, token_counts=[10] * 7, keep_system=False)
+    assert fitted.kept_places == (0, 6)
+    assert fit_messages(messages, budget_tokens=70, token_counts=[10] * 7).messages == messages
 
 
 def test_calls_that_wait() -> None:
@@ -395,6 +422,13 @@ def test_result_is_a_copy() -> None:
     fitted.messages[2]["content"].append({"type": "text", "text": "more"})
     fitted.messages.append(user("next"))
     assert json.dumps(messages) == before
+
+
+def test_messages_of_the_applications_own_type() -> None:
+    """Messages typed as the SDK's come back as the SDK's, and go into its call without a cast."""
+    chat: list[anthropic.types.MessageParam] = [{"role": "user", "content": "q0"}, {"role": "user", "content": "q1"}]
+    fitted: list[anthropic.types.MessageParam] = fit_messages(chat, budget_tokens=1).messages
+    assert fitted == [user("q1")]
 
 
 def test_result_shows_no_prompt() -> None:

@@ -19,6 +19,7 @@ FITTING = settings.get_profile("fitting")  # a loaded machine is not a defect
 
 SKIPPING = ("tail", "head", "middle")
 WHOLE = ("slide", "drop-oldest", "drop-middle", "priority")
+Fitted = FitResult[dict[str, Any]]
 KINDS = ("user", "user", "ruled", "answer", "call", "call", "ruled call")
 
 
@@ -36,7 +37,7 @@ class Case:
     keep_first: int
     keep_last: int
 
-    def fit(self, *, partial: bool = False, of: FitResult | None = None) -> FitResult:
+    def fit(self, *, partial: bool = False, of: Fitted | None = None) -> Fitted:
         """Fit the conversation, or what was kept of it before."""
         places = range(len(self.messages)) if of is None else of.kept_places
         return fit_messages(
@@ -92,7 +93,7 @@ class Case:
         weights = {n: max(self.priorities[at] for at in self.units[n]) for n in free}
         return sorted(free, key=lambda n: (-weights[n], -n))
 
-    def numbers(self, fitted: FitResult) -> set[int]:
+    def numbers(self, fitted: Fitted) -> set[int]:
         """Name the units that were kept; none may be split."""
         places = set(fitted.kept_places)
         kept = {number for number, unit in enumerate(self.units) if places & set(unit)}
@@ -172,7 +173,7 @@ def cases(draw: st.DrawFn, *, strategies: tuple[str, ...] = SKIPPING + WHOLE) ->
     )
 
 
-def fitted_or_none(case: Case) -> FitResult | None:
+def fitted_or_none(case: Case) -> Fitted | None:
     """Fit a conversation; None where what must stay does not fit."""
     try:
         return case.fit()

@@ -111,7 +111,7 @@ def test_no_prompt_in_an_error() -> None:
         "a secret",
     ):
         with pytest.raises(ArgumentError) as caught:
-            fit_messages([broken], budget_tokens=9)  # type: ignore[list-item] # wrong on purpose
+            fit_messages([broken], budget_tokens=9)  # type: ignore[type-var] # wrong on purpose
         assert "secret" not in str(caught.value)
         assert "xxx" not in str(caught.value)
         assert caught.value.__cause__ is caught.value.__context__ is None

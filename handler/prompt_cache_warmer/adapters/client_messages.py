@@ -96,7 +96,7 @@ async def _within(timeout_seconds: float, call: WarmCall, work: Awaitable[A]) ->
             return await work
     except anthropic.APIError as error:
         raise translate(error, call) from error
-    except TimeoutError as error:
-        raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from error
-    except ValueError as error:
-        raise UnreachableError("an answer that is not the API's: its body is not JSON") from error
+    except TimeoutError:
+        raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
+    except ValueError:
+        raise UnreachableError("an answer that is not the API's: its body is not JSON") from None

@@ -96,7 +96,6 @@ class DynamoDbPool:
         refused_by = self._write(update)
         if refused_by is not None and _is_missed(refused_by, hold, mark):  # its lease was over and it was swept
             update = committing(spent)
-            update.require_absent(held)
             update.require_absent(mark)
             refused_by = self._write(update)
         if refused_by is None or mark in refused_by:

@@ -57,7 +57,7 @@ class TransportMessages:
         except TimeoutError as error:
             if not timeout.expired():  # the transport's own
                 raise _failed(error, call) from error
-            raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from error
+            raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
         except Exception as error:  # whatever a transport raises is its own and goes to whoever brought it
             raise _failed(error, call) from error
         return _answer(message, call)
@@ -107,7 +107,7 @@ def _answer(message: object, call: WarmCall) -> Answer:
     try:
         counted = Usage.from_api(_mapping(usage), unsplit_ttl=call.requested_ttl)
     except ValueError as error:
-        raise UnreachableError(f"an answer whose usage cannot be read: {error}") from error
+        raise UnreachableError(f"an answer whose usage cannot be read: {error}") from None
     return Answer(counted, message_id=_text(message, "id"), request_id=_text(message, "_request_id"), raw=message)
 
 

@@ -21,7 +21,7 @@ from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
 from prompt_cache_warmer.library.budget_arguments import token_count, usd
 from prompt_cache_warmer.library.budget_reservation import Reservation
-from prompt_cache_warmer.values.document import NAME_PATTERN
+from prompt_cache_warmer.library.budget_store import PoolStore
 from prompt_cache_warmer.values.money import pico_usd
 from prompt_cache_warmer.values.pool import CapName, PoolAmount, PoolCaps, plain_usd
 from prompt_cache_warmer.values.problems import named
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from prompt_cache_warmer.library.budget_store import PoolStore
     from prompt_cache_warmer.ports import Clock
 
 # How long a reservation holds by itself: as long as the longest Lambda run, and longer than the SDK's
@@ -93,7 +92,7 @@ class BudgetPool:
         clock: tells the time; the machine's own when absent.
 
     Raises:
-        ArgumentTypeError: for a cap or a lease of another type.
+        ArgumentTypeError: for a cap, a lease or a store of another type.
         ArgumentValueError: for a negative cap, or a lease that is not above 0 and at most a day.
     """
 
@@ -116,7 +115,7 @@ class BudgetPool:
         self._caps: PoolCaps = {cap: token_count(cap, most) for cap, most in tokens.items() if most is not None}
         if max_usd is not None:
             self._caps["max_usd"] = -pico_usd(-usd("max_usd", max_usd))
-        self._store = MemoryPool() if store is None else store
+        self._store = MemoryPool() if store is None else _store(store)
         self._lease = _lease(lease_seconds)
         self._clock = SystemClock() if clock is None else clock
 
@@ -250,6 +249,12 @@ def _amount(input_tokens: object, output_tokens: object, money: object) -> PoolA
     )
 
 
+def _store(store: object) -> PoolStore:
+    if not isinstance(store, PoolStore):
+        raise ArgumentTypeError("store", f"a value of type {type(store).__name__} is not a PoolStore")
+    return store
+
+
 def _lease(seconds: object) -> timedelta:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ArgumentTypeError("lease_seconds", f"a value of type {type(seconds).__name__} is not a number of seconds")
@@ -269,6 +274,8 @@ def _table_name(name: object) -> str:
 def _pool_name(name: object) -> str:
     if not isinstance(name, str):
         raise ArgumentTypeError("name", f"a value of type {type(name).__name__} is not a pool's name")
+    from prompt_cache_warmer.values.document import NAME_PATTERN  # noqa: PLC0415 - loads pydantic, as above
+
     if not re.fullmatch(NAME_PATTERN, name):
         raise ArgumentValueError("name", f"{named(name)} is not a pool's name; allowed: {NAME_PATTERN}")
     return name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.pool import PoolAmount, PoolCaps, PoolHold, PoolState
 
 
+@runtime_checkable
 class PoolStore(Protocol):
     """Keeps one pool; any number of threads, and of processes where it is shared, may use it at once.
 

@@ -25,8 +25,9 @@ those behind a cut: let it drop them (``thinking.block_binding``) or keep what f
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError, MessagesTooLongError
 from prompt_cache_warmer.library.fitting_choice import STRATEGIES, Strategy, choose
@@ -41,14 +42,18 @@ from prompt_cache_warmer.library.fitting_units import cached_until, read_message
 from prompt_cache_warmer.values.problems import nearest, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from prompt_cache_warmer.library.fitting_units import Unit
     from prompt_cache_warmer.values.body import Json
 
 
+# What is given comes back: an application's own typed messages stay what they are.
+Message = TypeVar("Message", bound=Mapping[str, Any])
+
+
 @dataclass(frozen=True, slots=True)
-class FitResult:
+class FitResult(Generic[Message]):
     """Messages that fit, and what was dropped for it.
 
     Attributes:
@@ -60,8 +65,8 @@ class FitResult:
         budget_tokens: what there was room for.
     """
 
-    messages: list[Json] = field(repr=False)  # a result may be logged, a prompt may not
-    dropped: list[Json] = field(repr=False)
+    messages: list[Message] = field(repr=False)  # a result may be logged, a prompt may not
+    dropped: list[Message] = field(repr=False)
     kept_places: tuple[int, ...]
     before_tokens: int
     after_tokens: int
@@ -79,7 +84,7 @@ class FitResult:
 
 
 def fit_messages(  # noqa: PLR0913 - every one but the budget has a default, and all are keyword-only
-    messages: Sequence[Mapping[str, Any]],
+    messages: Sequence[Message],
     *,
     budget_tokens: int,
     strategy: str = "tail",
@@ -91,7 +96,7 @@ def fit_messages(  # noqa: PLR0913 - every one but the budget has a default, and
     token_counts: Sequence[int | None] | None = None,
     request: Mapping[str, Any] | None = None,
     partial: bool = False,
-) -> FitResult:
+) -> FitResult[Message]:
     """Drop messages until the rest fits into a token budget, and never cut the cached prefix.
 
     Args:
@@ -139,8 +144,8 @@ def fit_messages(  # noqa: PLR0913 - every one but the budget has a default, and
     kept = tuple(at for number in choice.kept for at in units[number].places)
     gone = sorted(set(range(len(plain))).difference(kept))
     return FitResult(
-        messages=[copy.deepcopy(_as_dict(messages[at])) for at in kept],
-        dropped=[copy.deepcopy(_as_dict(messages[at])) for at in gone],
+        messages=[copy.deepcopy(messages[at]) for at in kept],
+        dropped=[copy.deepcopy(messages[at]) for at in gone],
         kept_places=kept,
         before_tokens=sum(counts) + fixed_tokens,
         after_tokens=after_tokens,
@@ -168,7 +173,3 @@ def _pinned(
     must.update(conversation[max(len(conversation) - keep_last, 0) :])
     must.update(at for at, is_one in enumerate(is_system) if is_one and keep_system)
     return [number for number, unit in enumerate(units) if not must.isdisjoint(unit.places)]
-
-
-def _as_dict(message: Mapping[str, Any]) -> Json:
-    return message if isinstance(message, dict) else dict(message)

@@ -148,16 +148,17 @@ def choose(
     must = set(pinned)
     wanted = strategy.wanted([number for number in range(len(units)) if number not in must], priorities)
     select = partial(_Selection, units, tokens)
-    if strategy.may_skip:
-        filled = _fill_with_gaps(select(pinned), wanted, room_tokens)
-    else:
-        filled = select([*pinned, *wanted[: _count_fitting(select(pinned), wanted, room_tokens)]])
     least = select(pinned)
     candidates = [number for number in wanted if units[number].led_by is not None]
     if not least.has_conversation and candidates:
         least.add(min(candidates if strategy.may_skip else candidates[:1], key=least.tokens_with))
-    is_enough = filled.has_conversation or not candidates
-    return (filled if is_enough and filled.tokens <= room_tokens else least).choice()
+    if strategy.may_skip:
+        filled = _fill_with_gaps(select(pinned), wanted, room_tokens)
+    else:
+        filled = select([*pinned, *wanted[: _count_fitting(select(pinned), wanted, room_tokens)]])
+    if candidates and not filled.has_conversation:  # system messages that may go have taken the room
+        filled = _fill_with_gaps(least, wanted, room_tokens) if strategy.may_skip else least
+    return filled.choice()
 
 
 def _fill_with_gaps(selection: _Selection, wanted: Sequence[int], room_tokens: int) -> _Selection:

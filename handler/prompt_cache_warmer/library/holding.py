@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from prompt_cache_warmer.ports import Clock, StateStore
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.model_prices import ModelPrices
@@ -88,7 +90,8 @@ class Holding:
         max_tokens: int,
         max_usd_per_day: Decimal | int | str | None,
         request_timeout_seconds: float,
-        store: StateStore | None,
+        state_table: str | None,
+        dynamodb_client: DynamoDBClient | None,
         clock: Clock | None,
     ) -> None:
         self.models = checked_models(model, models)
@@ -97,11 +100,11 @@ class Holding:
         self._timeout_seconds = checked_seconds(
             "request_timeout_seconds", request_timeout_seconds, at_most=MAX_TIMEOUT_SECONDS
         )
-        self._is_durable = store is not None
+        self._is_durable = state_table is not None
         self.clock = clock or SystemClock()
         self._engine = Engine(
             connected(client, is_async=is_async),
-            store=store or MemoryState(),
+            store=MemoryState() if state_table is None else _shared_state(state_table, dynamodb_client),
             clock=self.clock,
             request_timeout_seconds=self._timeout_seconds,
             max_tokens=checked_count("max_tokens", max_tokens, at_least=0, at_most=MAX_MAX_TOKENS),
@@ -128,7 +131,7 @@ class Holding:
         """Add a target and return its name; warn of what makes it hardly worth warming."""
         checked_count("expected_requests", expected_requests, at_least=1, at_most=MAX_EXPECTED_REQUESTS)
         if name is not None and not isinstance(name, str):
-            raise ArgumentTypeError("name", f"a {type(name).__name__} is not a name")
+            raise ArgumentTypeError("name", f"a value of type {type(name).__name__} is not a name")
         target = added_target(
             name=name, models=self.models, prompt=prompt, expected_requests=expected_requests, prices=self._prices
         )
@@ -210,6 +213,18 @@ class Holding:
         )
         report = await self._engine.run(order, targets, policy=policy, log=log)
         return {result.entry.key: result for result in report.results}
+
+
+def _shared_state(table: object, client: DynamoDBClient | None) -> StateStore:
+    """Open a state table; what speaks to AWS is loaded here and not before."""
+    if not isinstance(table, str) or not table:
+        raise ArgumentTypeError("state_table", f"{shown(table)} is not the name of a table")
+    try:
+        from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - see above
+    except ModuleNotFoundError as error:
+        message = f"it needs {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
+        raise ArgumentValueError("state_table", message) from error
+    return state_store(table, client=client)
 
 
 def _may_be_read(result: EntryResult) -> bool:

@@ -74,4 +74,4 @@ def checked_count(argument: str, value: object, *, at_least: int, at_most: int) 
 
 
 def _shown(value: object) -> str:
-    return f"a {type(value).__name__}"
+    return f"a value of type {type(value).__name__}"

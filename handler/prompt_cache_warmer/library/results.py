@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -73,8 +73,8 @@ class EntryWarmth:
     request_id: str | None = None
     workspace_id: str | None = None
     error: Exception | None = None
-    raw: object = None
-    verify_raw: object = None
+    raw: object = field(default=None, repr=False)
+    verify_raw: object = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

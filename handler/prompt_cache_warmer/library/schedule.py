@@ -231,7 +231,7 @@ def _check_warmer(warmer: object, wanted: type) -> None:
         is_other = isinstance(warmer, CacheWarmer | AsyncCacheWarmer)
         other = "AsyncWarmSchedule" if wanted is CacheWarmer else "WarmSchedule"
         advice = f"; use {other} for it" if is_other else ""
-        raise ArgumentTypeError("warmer", f"a {type(warmer).__name__} is not a {wanted.__name__}{advice}")
+        raise ArgumentTypeError("warmer", f"a value of type {type(warmer).__name__} is no {wanted.__name__}{advice}")
 
 
 def _check_interval(holding: Holding, interval_seconds: float) -> None:

@@ -65,7 +65,7 @@ class Ticking:
     ) -> None:
         for name, callback in (("on_result", on_result), ("on_error", on_error)):
             if callback is not None and not callable(callback):
-                raise ArgumentTypeError(name, f"a {type(callback).__name__} cannot be called")
+                raise ArgumentTypeError(name, f"a value of type {type(callback).__name__} cannot be called")
         seconds = checked_seconds("interval_seconds", interval_seconds, at_most=LONGEST_INTERVAL_SECONDS)
         self._interval = timedelta(seconds=seconds)
         self._just_called = min(timedelta(seconds=JUST_CALLED_SECONDS), self._interval / _JUST_CALLED_PART)

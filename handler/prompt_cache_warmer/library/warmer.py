@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prompt_cache_warmer.errors import OverBudgetError
 from prompt_cache_warmer.library.blocking import wait_for
+from prompt_cache_warmer.library.clients import AsyncClient, Client
 from prompt_cache_warmer.library.holding import BY_HAND, REQUEST_TIMEOUT_SECONDS, Holding, Mode
 from prompt_cache_warmer.values.document import DEFAULT_EXPECTED_REQUESTS
 
@@ -18,14 +19,19 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import Any
 
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from prompt_cache_warmer.library.holding import Progress
     from prompt_cache_warmer.library.results import WarmResult
-    from prompt_cache_warmer.ports import Clock, StateStore
+    from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.model_prices import ModelPrices
     from prompt_cache_warmer.values.problems import Problem
 
 
-class _Warmer:
+Kind = TypeVar("Kind")
+
+
+class _Warmer(Generic[Kind]):
     """What both warmers have in common."""
 
     _is_async: bool
@@ -33,14 +39,15 @@ class _Warmer:
     def __init__(  # noqa: PLR0913 - every setting has a default but the client and the model
         self,
         *,
-        client: object,
+        client: Kind,
         model: str | None = None,
         models: Sequence[str] | None = None,
         prices: Mapping[str, ModelPrices] | None = None,
         max_tokens: int = 0,
         max_usd_per_day: Decimal | int | str | None = None,
         request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
-        state: StateStore | None = None,
+        state_table: str | None = None,
+        dynamodb_client: DynamoDBClient | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.holding = Holding(
@@ -52,7 +59,8 @@ class _Warmer:
             max_tokens=max_tokens,
             max_usd_per_day=max_usd_per_day,
             request_timeout_seconds=request_timeout_seconds,
-            store=state,
+            state_table=state_table,
+            dynamodb_client=dynamodb_client,
             clock=clock,
         )
         self._turns = (os.getpid(), Lock())
@@ -101,7 +109,7 @@ class _Warmer:
         return self.holding.add(name=name, prompt=prompt, expected_requests=expected_requests)
 
 
-class CacheWarmer(_Warmer):
+class CacheWarmer(_Warmer[Client]):
     """Keeps prompt prefixes warm over a synchronous client; any number of threads may use it.
 
     Args:
@@ -113,7 +121,9 @@ class CacheWarmer(_Warmer):
         max_tokens: how many tokens a warm call asks for; 0, the cheapest, where it works.
         max_usd_per_day: the most the warm calls may cost in a UTC day, by their worst case; None for no cap.
         request_timeout_seconds: how long one call may take.
-        state: where entries and spending are remembered, such as ``shared_state("table")``; in memory without.
+        state_table: the DynamoDB table in which entries and spending are remembered, so that processes share them;
+            a stack's own or one of the same shape. In memory without.
+        dynamodb_client: a boto3 client for that table; one with boto3's own settings without.
         clock: the time; the machine's own without.
 
     Raises:
@@ -164,7 +174,7 @@ class CacheWarmer(_Warmer):
         return self._turns[1]
 
 
-class AsyncCacheWarmer(_Warmer):
+class AsyncCacheWarmer(_Warmer[AsyncClient]):
     """``CacheWarmer`` over an asynchronous client: the same arguments, results and errors, with ``await``."""
 
     _is_async = True

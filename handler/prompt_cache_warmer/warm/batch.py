@@ -118,10 +118,13 @@ class Batch:
             called = await self._tools.caller.warm(
                 leader.entry, call, remaining_seconds=self._remaining_seconds, is_capped=bool(leader.allowances)
             )
-        except RunError:  # nothing was sent: what was reserved for it goes back
+        except (RunError, asyncio.CancelledError) as end:
+            # Without a credential nothing was sent; a call that is given up may be billed all the same.
+            lost = NOTHING if isinstance(end, RunError) else worst
             for case, request in claimed:
                 with suppress(StateUnavailableError):
-                    await self._ledger.commit(request, spent=NOTHING, warmth=None, breaker=case.state.breaker)
+                    spent = lost if case is leader else NOTHING
+                    await self._ledger.commit(request, spent=spent, warmth=None, breaker=case.state.breaker)
             raise
         for case, request in claimed:
             spent = called.spent(worst) if case is leader else NOTHING

@@ -27,11 +27,11 @@ AWS_READ_TIMEOUT_SECONDS = 15
 AWS_ATTEMPTS = 3
 
 
-def state_store(table: str | None) -> StateStore:
+def state_store(table: str | None, *, client: DynamoDBClient | None = None) -> StateStore:
     """Return the store of a stack's state: its table, or this process's memory without one."""
     if table is None:
         return MemoryState()
-    return DynamoDbState(StateTable(boto3.client("dynamodb", config=aws_config()), table))
+    return DynamoDbState(StateTable(client or boto3.client("dynamodb", config=aws_config()), table))
 
 
 def pool_store(table: str, name: str, *, client: DynamoDBClient | None = None) -> DynamoDbPool:

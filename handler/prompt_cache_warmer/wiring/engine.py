@@ -133,7 +133,7 @@ def _check_kind(client: object, *, found: bool, wanted: bool, may_be_unknown: bo
 
 
 def _kind(client: object) -> str:
-    return f"the class {client.__name__}" if isinstance(client, type) else f"a {type(client).__name__}"
+    return f"the class {client.__name__}" if isinstance(client, type) else f"a value of type {type(client).__name__}"
 
 
 class _NoMetrics:

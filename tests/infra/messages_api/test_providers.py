@@ -149,6 +149,7 @@ def test_a_bedrock_model_id(api: LocalMessagesApi) -> None:
         ({"authorization": "Bearer key-one"}, "wrkspc_one"),
         ({"authorization": "AWS4-HMAC-SHA256 Credential=key-two/20261122/eu-central-1/bedrock/x, ..."}, "wrkspc_two"),
         ({"x-api-key": "key-one", "authorization": "AWS4-HMAC-SHA256 Credential=key-two/x"}, "wrkspc_one"),
+        ({"x-api-key": "key-one", "api-key": "key-two"}, "wrkspc_one"),
         ({"api-key": "key-one", "anthropic-workspace-id": "wrkspc_two"}, "wrkspc_one"),
     ],
 )
@@ -194,13 +195,14 @@ def test_what_a_provider_refuses(api: LocalMessagesApi, path: str, content: obje
 
 def test_a_body_that_is_not_json(api: LocalMessagesApi) -> None:
     """A provider's body that cannot be read is refused for that, not for what it should have said."""
-    answer = send_raw(api, "{", path="/model/m/invoke")
+    answer = send_raw(api, "{", path="/model/m/invoke", **{"anthropic-version": ""})
     assert answer.json()["error"]["message"] == "The request body is not valid JSON."
 
 
 def test_a_body_beyond_the_limit(api: LocalMessagesApi) -> None:
     """A provider's body beyond 32 MB is 413."""
-    answer = send_raw(api, b" " * (32 * 1024 * 1024 + 1), path="/model/m/invoke")
+    too_much = b" " * (32 * 1024 * 1024 + 1)
+    answer = send_raw(api, too_much, path="/model/m/invoke", **{"anthropic-version": ""})
     assert answer.status_code == 413
 
 
