@@ -468,10 +468,13 @@ def test_what_earlier_generations_held_is_swept(table: LocalAws) -> None:
     """A reset removes as much as one write may; the rest goes later and gives nothing back."""
     clock = FakeClock()
     pool = open_in_table(table, clock=clock, lease_seconds=86_400, max_usd=200)
-    for _ in range(70):
-        pool.reserve(usd=1)
+    reservations = [pool.reserve(usd=1) for _ in range(70)]
     pool.reset()
     assert len(attributes(table, "hold")) == 20
+    for number, reservation in enumerate(reservations):
+        assert reservation.commit(usd=2) is False if number % 2 else reservation.release()
+    assert shown(pool) == (UNUSED, UNUSED)
+    assert item(table)["taken usd"] == {"N": "0"}
     clock.seconds = 300
     pool.record(usd=200)
     assert attributes(table, "hold") == []
@@ -485,7 +488,11 @@ def test_a_process_that_missed_a_reset_catches_up(table: LocalAws) -> None:
     open_in_table(table).reset()
     stale.record(usd=2)
     assert shown(stale) == (PoolAmount(pico_usd=2 * DOLLAR), UNUSED)
-    assert stale.reset() == 2
+    assert open_in_table(table).reset() == 2
+    reservation = stale.reserve(usd=3)
+    assert (reservation.generation, shown(stale)) == (2, (UNUSED, PoolAmount(pico_usd=3 * DOLLAR)))
+    assert open_in_table(table).reset() == 3
+    assert stale.reset() == 4
 
 
 def test_a_pool_without_its_table_says_so(aws: LocalAws) -> None:

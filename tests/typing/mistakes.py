@@ -102,12 +102,13 @@ def money(cap: CostCap, pool: BudgetPool) -> None:
     CostCap(0)  # type: ignore[call-arg] # by position
     CostCap()  # type: ignore[call-arg] # the dangerous choice has no default
     CostCap(usd_per_call=0.05)  # type: ignore[arg-type] # money is no float
-    cap.check(MODEL, 10)  # type: ignore[call-arg, arg-type] # by position
+    cap.estimate(MODEL, 10)  # type: ignore[call-arg] # by position
     cap.check(MODEL, tokens=10)  # type: ignore[call-arg] # of which kind?
     cap.estimate(input_tokens=10)  # type: ignore[call-arg] # on which model?
     cap.run(transport, {}, input_tokens=10)  # type: ignore[call-arg] # on which model?
     BudgetPool(1_000)  # type: ignore[call-arg] # by position
     BudgetPool(max_usd=5.0)  # type: ignore[arg-type] # money is no float
+    BudgetPool.in_table(table="entries", name="nightly", client=cap)  # type: ignore[arg-type] # not boto3's
     BudgetPool.in_table(name="nightly")  # type: ignore[call-arg] # in which table?
     pool.record(usd=0.01)  # type: ignore[arg-type] # money is no float
     pool.reserve(10)  # type: ignore[call-arg] # by position

@@ -189,7 +189,7 @@ def test_an_asynchronous_warmer_refuses_what_is_known_to_be_synchronous() -> Non
     with pytest.raises(TypeError, match=r"warmer: a value of type int is no AsyncCacheWarmer$"):
         AsyncWarmSchedule(warmer=7)  # type: ignore[arg-type] # the wrong one
     with pytest.raises(TypeError, match="client: a value of type int is not a client"):
-        AsyncCacheWarmer(client=7, model=MODEL)
+        AsyncCacheWarmer(client=7, model=MODEL)  # type: ignore[arg-type] # none at all
 
 
 def test_an_object_of_the_clients_shape_is_a_client() -> None:

@@ -461,7 +461,7 @@ def test_a_cap_leaves_room_for_what_fits() -> None:
 
 def test_a_plain_callable_in_an_asynchronous_warmer_is_found_out_when_it_is_called() -> None:
     """Only its answer shows that it cannot be awaited."""
-    warmer = AsyncCacheWarmer(client=lambda _: answered(), model=MODEL)
+    warmer = AsyncCacheWarmer(client=lambda _: answered(), model=MODEL)  # type: ignore[arg-type, return-value] # not awaited
     warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
     with pytest.raises(TypeError, match="use CacheWarmer"):
         asyncio.run(warmer.warm())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import UnreachableError
 from prompt_cache_warmer.ports import Answer
@@ -17,7 +17,7 @@ from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     import anthropic
 
@@ -38,24 +38,16 @@ _ARGUMENTS = frozenset({"model", "messages", "max_tokens", "stream"})
 _NO_START = "the stream ended before message_start"
 
 
-class Exchanged(NamedTuple):
-    """What came of an exchange.
-
-    Attributes:
-        answer: what it proves.
-        message: builds the SDK's own message, for callers who want to look at it.
-    """
-
-    answer: Answer
-    message: Callable[[], anthropic.types.Message]
-
-    def with_message(self) -> Answer:
-        """Return the answer with the SDK's own message."""
-        return replace(self.answer, raw=self.message())
-
-
-async def exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> Exchanged:
+async def exchange(
+    client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float, *, keeps_message: bool = False
+) -> Answer:
     """Send a warm call over an asynchronous client, as often as the client itself retries.
+
+    Args:
+        client: the client.
+        call: the warm call.
+        timeout_seconds: how long it may take.
+        keeps_message: whether the answer carries the SDK's own message, for a caller who wants to look at it.
 
     Raises:
         anthropic.APIError: as the SDK raises it.
@@ -65,7 +57,8 @@ async def exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_sec
     arguments = _arguments(call, timeout_seconds)
     if call.form is not Form.STREAMED:
         raw = await client.messages.with_raw_response.create(**arguments)
-        return Exchanged(_answer(json.loads(raw.http_response.content), raw.headers, call), raw.parse)
+        answer = _answer(json.loads(raw.http_response.content), raw.headers, call)
+        return replace(answer, raw=await raw.parse()) if keeps_message else answer
     async with await client.messages.create(**arguments, stream=True) as stream:
         async for event in stream:
             if event.type == "message_start":
@@ -73,8 +66,8 @@ async def exchange(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_sec
     raise UnreachableError(_NO_START)
 
 
-def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: float) -> Exchanged:
-    """Send a warm call over a synchronous client; the twin of ``exchange``.
+def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: float) -> Answer:
+    """Send a warm call over a synchronous client; the twin of ``exchange`` that keeps the message.
 
     Raises:
         anthropic.APIError: as the SDK raises it.
@@ -84,7 +77,7 @@ def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: 
     arguments = _arguments(call, timeout_seconds)
     if call.form is not Form.STREAMED:
         raw = client.messages.with_raw_response.create(**arguments)
-        return Exchanged(_answer(json.loads(raw.http_response.content), raw.headers, call), raw.parse)
+        return replace(_answer(json.loads(raw.http_response.content), raw.headers, call), raw=raw.parse())
     with client.messages.create(**arguments, stream=True) as stream:
         for event in stream:
             if event.type == "message_start":
@@ -137,8 +130,8 @@ def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answ
     return answer_of(message, headers, call)
 
 
-def _started(event: anthropic.types.RawMessageStartEvent, headers: Mapping[str, str], call: WarmCall) -> Exchanged:
-    return Exchanged(_answer(event.to_dict(mode="json").get("message"), headers, call), lambda: event.message)
+def _started(event: anthropic.types.RawMessageStartEvent, headers: Mapping[str, str], call: WarmCall) -> Answer:
+    return replace(_answer(event.to_dict(mode="json").get("message"), headers, call), raw=event.message)
 
 
 def _arguments(call: WarmCall, timeout_seconds: float) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class AnthropicMessages:
             WarmCallError: the branch that says what the operator should do.
             SecretUnreadableError: when there are no credentials at all.
         """
-        return (await self._within(timeout_seconds, call, exchange)).answer
+        return await self._within(timeout_seconds, call, exchange)
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
         """Ask for the API's own estimate of a call's input tokens; counting is free.

@@ -41,7 +41,8 @@ class AsyncClientMessages:
         Raises:
             WarmCallError: the branch that says what to do; the SDK's own error is its cause.
         """
-        return (await _within(timeout_seconds, call, exchange(self._client, call, timeout_seconds))).with_message()
+        work = exchange(self._client, call, timeout_seconds, keeps_message=True)
+        return await _within(timeout_seconds, call, work)
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
         """Ask for the API's own estimate of a call's input tokens.
@@ -69,7 +70,7 @@ class ClientMessages:
             WarmCallError: the branch that says what to do; the SDK's own error is its cause.
         """
         work = in_own_thread(lambda: exchange_sync(self._client, call, timeout_seconds))
-        return (await _within(timeout_seconds, call, work)).with_message()
+        return await _within(timeout_seconds, call, work)
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
         """Ask for the API's own estimate of a call's input tokens.

@@ -94,7 +94,7 @@ class DynamoDbPool:
         update.require_present(held)
         update.remove(held)
         refused_by = self._write(update)
-        if refused_by is not None and _is_missed(refused_by, hold, mark):  # its lease was over and it was swept
+        if refused_by is not None:  # its lease was over and it was swept, or it is committed, or of an old generation
             update = committing(spent)
             update.require_absent(mark)
             refused_by = self._write(update)
@@ -260,7 +260,3 @@ def _count(update: Update, change: PoolAmount) -> None:
     for cap, name in _TAKEN.items():
         if change.under(cap):
             update.count(name, change.under(cap))
-
-
-def _is_missed(item: Item, hold: PoolHold, mark: str) -> bool:
-    return items.number_in(item, _GENERATION) == hold.generation and mark not in item

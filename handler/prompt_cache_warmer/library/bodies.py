@@ -91,6 +91,9 @@ def as_json(value: object, path: JsonPath) -> Any:  # noqa: ANN401 - JSON is any
         return {_key(key, path): as_json(inner, (*path, key)) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, _NOT_LISTS):
         return [as_json(inner, (*path, index)) for index, inner in enumerate(value)]
+    to_dict = getattr(value, "to_dict", None)  # a block of an answer that goes back in a message
+    if callable(to_dict) and not isinstance(value, type):
+        return as_json(to_dict(mode="json"), path)
     raise ArgumentTypeError(written_place(path), f"a value of type {type(value).__name__} {_NOT_JSON}")
 
 

@@ -29,9 +29,8 @@ from prompt_cache_warmer.values.problems import named
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from prompt_cache_warmer.ports import Clock
+    from prompt_cache_warmer.wiring.aws import TableClient
 
 # How long a reservation holds by itself: as long as the longest Lambda run, and longer than the SDK's
 # ten minutes for one try of a call.
@@ -125,7 +124,7 @@ class BudgetPool:
         *,
         table: str,
         name: str,
-        client: DynamoDBClient | None = None,
+        client: TableClient | None = None,
         max_input_tokens: int | None = None,
         max_output_tokens: int | None = None,
         max_total_tokens: int | None = None,

@@ -32,13 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from decimal import Decimal
 
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from prompt_cache_warmer.ports import Clock, StateStore
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.model_prices import ModelPrices
     from prompt_cache_warmer.values.state import EntryKey
     from prompt_cache_warmer.values.targets import Target
+    from prompt_cache_warmer.wiring.aws import TableClient
 
     Progress = Callable[[EntryWarmth, int, int], object]
 
@@ -91,7 +90,7 @@ class Holding:
         max_usd_per_day: Decimal | int | str | None,
         request_timeout_seconds: float,
         state_table: str | None,
-        dynamodb_client: DynamoDBClient | None,
+        dynamodb_client: TableClient | None,
         clock: Clock | None,
     ) -> None:
         self.models = checked_models(model, models)
@@ -215,7 +214,7 @@ class Holding:
         return {result.entry.key: result for result in report.results}
 
 
-def _shared_state(table: object, client: DynamoDBClient | None) -> StateStore:
+def _shared_state(table: object, client: TableClient | None) -> StateStore:
     """Open a state table; what speaks to AWS is loaded here and not before."""
     if not isinstance(table, str) or not table:
         raise ArgumentTypeError("state_table", f"{shown(table)} is not the name of a table")

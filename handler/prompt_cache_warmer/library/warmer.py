@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import Any
 
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from prompt_cache_warmer.library.holding import Progress
     from prompt_cache_warmer.library.results import WarmResult
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.model_prices import ModelPrices
     from prompt_cache_warmer.values.problems import Problem
+    from prompt_cache_warmer.wiring.aws import TableClient
 
 
 Kind = TypeVar("Kind")
@@ -47,7 +46,7 @@ class _Warmer(Generic[Kind]):
         max_usd_per_day: Decimal | int | str | None = None,
         request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
         state_table: str | None = None,
-        dynamodb_client: DynamoDBClient | None = None,
+        dynamodb_client: TableClient | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.holding = Holding(

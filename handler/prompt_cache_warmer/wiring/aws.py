@@ -5,7 +5,7 @@ Apart from the sandbox, so that a command that only looks at the state does not 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
 from botocore.config import Config
@@ -17,6 +17,9 @@ from prompt_cache_warmer.adapters.s3_targets import READERS
 from prompt_cache_warmer.adapters.state_table import StateTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from prompt_cache_warmer.ports import StateStore
@@ -27,16 +30,31 @@ AWS_READ_TIMEOUT_SECONDS = 15
 AWS_ATTEMPTS = 3
 
 
-def state_store(table: str | None, *, client: DynamoDBClient | None = None) -> StateStore:
+class TableClient(Protocol):
+    """What is used of a boto3 DynamoDB client, so that an application needs no boto3-stubs to read our types."""
+
+    @property
+    def update_item(self) -> Callable[..., Mapping[str, Any]]:
+        """Write an item."""
+
+    @property
+    def batch_get_item(self) -> Callable[..., Mapping[str, Any]]:
+        """Read several."""
+
+
+def state_store(table: str | None, *, client: TableClient | None = None) -> StateStore:
     """Return the store of a stack's state: its table, or this process's memory without one."""
-    if table is None:
-        return MemoryState()
-    return DynamoDbState(StateTable(client or boto3.client("dynamodb", config=aws_config()), table))
+    return MemoryState() if table is None else DynamoDbState(_state_table(table, client))
 
 
-def pool_store(table: str, name: str, *, client: DynamoDBClient | None = None) -> DynamoDbPool:
+def pool_store(table: str, name: str, *, client: TableClient | None = None) -> DynamoDbPool:
     """Return the store of one budget pool in a state table."""
-    return DynamoDbPool(StateTable(client or boto3.client("dynamodb", config=aws_config()), table), name)
+    return DynamoDbPool(_state_table(table, client), name)
+
+
+def _state_table(name: str, client: TableClient | None) -> StateTable:
+    known = boto3.client("dynamodb", config=aws_config()) if client is None else cast("DynamoDBClient", client)
+    return StateTable(known, name)
 
 
 def aws_config() -> Config:

@@ -1,0 +1,140 @@
+"""Warmers over every client class of the SDK, over real HTTP: what is sent, what is proved, what is raised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anthropic
+import pytest
+
+from infra.local.messages_api.faults import Fault
+from prompt_cache_warmer import AsyncCacheWarmer, CacheWarmer, Verdict
+from tests.fakes import MODEL
+from tests.library import LONG_SYSTEM_PROMPT, PING, TOOL_SCHEMAS
+from tests.library_http import async_client, client
+from tests.provider_clients import ASYNC_CLIENTS, SYNC_CLIENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infra.local.messages_api import LocalMessagesApi
+
+THINKING = {
+    "thinking": {"type": "enabled", "budget_tokens": 2048},
+    "system": [{"type": "text", "text": LONG_SYSTEM_PROMPT, "cache_control": {"type": "ephemeral"}}],
+}
+
+
+def named(clients: list[tuple[str, Callable[[str], Any]]]) -> list[Any]:
+    """Return a list of clients as pytest's parameters."""
+    return [pytest.param(make, id=name) for name, make in clients]
+
+
+@pytest.mark.parametrize("make", named(SYNC_CLIENTS))
+def test_any_synchronous_client_warms_and_proves_it(api: LocalMessagesApi, make: Callable[[str], Any]) -> None:
+    """Written, then read by the verifying call; the SDK's own messages come back.
+
+    prompt-cache-warmer: "own client or a callable transport"
+    """
+    with make(api.base_url) as own:
+        warmer = CacheWarmer(client=own, model=MODEL)
+        warmer.add(system_prompt=LONG_SYSTEM_PROMPT, seed_messages=PING, tools=TOOL_SCHEMAS)
+        api.clock.advance(1)
+        result = warmer.warm()
+        again = warmer.warm()
+    assert (result.verdict, again.verdict) == (Verdict.WRITTEN, Verdict.REFRESHED)
+    assert again.cache_read_tokens == result.cache_creation_tokens > 5_000
+    (message,) = again.raw
+    assert isinstance(message, anthropic.types.Message)
+    assert message.usage.cache_read_input_tokens == again.cache_read_tokens
+
+
+@pytest.mark.parametrize("make", named(ASYNC_CLIENTS))
+async def test_any_asynchronous_client_warms_and_proves_it(api: LocalMessagesApi, make: Callable[[str], Any]) -> None:
+    """The same with await."""
+    async with make(api.base_url) as own:
+        warmer = AsyncCacheWarmer(client=own, model=MODEL)
+        warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+        verdicts = [(await warmer.warm()).verdict for _ in range(2)]
+    assert verdicts == [Verdict.WRITTEN, Verdict.REFRESHED]
+
+
+@pytest.mark.parametrize("make", named(SYNC_CLIENTS))
+def test_a_synchronous_client_in_an_asynchronous_warmer_is_an_error(make: Callable[[str], Any]) -> None:
+    """Known before anything is called."""
+    with pytest.raises(TypeError, match=r"client: .* is not asynchronous; use CacheWarmer for it"):
+        AsyncCacheWarmer(client=make("http://127.0.0.1:1"), model=MODEL)
+
+
+@pytest.mark.parametrize("make", named(ASYNC_CLIENTS))
+async def test_an_asynchronous_client_in_a_synchronous_warmer_is_an_error(make: Callable[[str], Any]) -> None:
+    """Known before anything is called."""
+    async with make("http://127.0.0.1:1") as own:
+        with pytest.raises(TypeError, match=r"client: .* is asynchronous; use AsyncCacheWarmer for it"):
+            CacheWarmer(client=own, model=MODEL)
+
+
+def test_what_zero_cannot_carry_is_a_stream_closed_after_its_first_event(api: LocalMessagesApi) -> None:
+    """As the service sends it: the connection is closed before the answer is generated."""
+    warmer = CacheWarmer(client=client(api.base_url), model=MODEL)
+    warmer.add(request=THINKING)
+    result = warmer.warm()
+    assert result.verdict is Verdict.WRITTEN
+    assert api.requests[0].body["stream"] is True
+    assert result.results[0].notices[0].startswith("closed after message_start")
+    (message,) = result.raw
+    assert isinstance(message, anthropic.types.Message)
+
+
+async def test_what_zero_cannot_carry_is_a_stream_asynchronously_too(api: LocalMessagesApi) -> None:
+    """The same with await."""
+    async with async_client(api.base_url) as own:
+        warmer = AsyncCacheWarmer(client=own, model=MODEL)
+        warmer.add(request=THINKING)
+        assert (await warmer.warm()).verdict is Verdict.WRITTEN
+    assert api.requests[0].body["stream"] is True
+
+
+def test_the_clients_own_retries_are_not_used(api: LocalMessagesApi) -> None:
+    """The engine retries an overload once by its own rules, however often the client would."""
+    own = anthropic.Anthropic(api_key="sk-ant-local", base_url=api.base_url, max_retries=5)
+    api.faults.add(Fault(kind="status", status=529, times=6))
+    warmer = CacheWarmer(client=own, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(anthropic.APIStatusError) as raised:
+        warmer.warm()
+    assert raised.value.status_code == 529
+    assert len(api.requests) == 2
+    assert own.max_retries == 5
+
+
+def test_a_refused_key_is_the_sdks_own_error(api: LocalMessagesApi) -> None:
+    """Whoever made the client catches what it raises."""
+    api.faults.add(Fault(kind="status", status=401))
+    warmer = CacheWarmer(client=client(api.base_url), model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(anthropic.AuthenticationError):
+        warmer.warm()
+    assert warmer.warm().verdict is Verdict.WRITTEN
+
+
+def test_a_client_wrapped_in_a_callable_keeps_its_errors(api: LocalMessagesApi) -> None:
+    """An API that refuses max_tokens: 0 is asked for one token, whoever carries the request."""
+    api.refuses_zero = True
+    own = client(api.base_url)
+    warmer = CacheWarmer(client=lambda request: own.messages.create(**request), model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert warmer.warm().verdict is Verdict.WRITTEN
+    assert [request.body["max_tokens"] for request in api.requests] == [0, 1]
+
+
+def test_an_answers_own_blocks_can_be_seed_messages(api: LocalMessagesApi) -> None:
+    """They are the SDK's objects, and the request has what they were read from."""
+    own = client(api.base_url)
+    question: Any = {"role": "user", "content": "Which products are there?"}
+    answer = own.messages.create(model=MODEL, max_tokens=16, messages=[question])
+    warmer = CacheWarmer(client=own, model=MODEL)
+    turn = {"role": "assistant", "content": answer.content}
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT, seed_messages=[question, turn])
+    assert warmer.warm().verdict is Verdict.WRITTEN
+    assert api.requests[-1].body["messages"][1]["content"] == [block.to_dict() for block in answer.content]

@@ -1,0 +1,108 @@
+"""Warmers that share a state table: one call per entry and interval, however many processes there are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.local.cloud import STATE_TABLE, create_state_table
+from infra.local.messages_api import LocalMessagesApi
+from prompt_cache_warmer import CacheWarmer, StateUnavailableError, Verdict, WarmSchedule
+from tests.fakes import MODEL, FakeClock
+from tests.library import LONG_SYSTEM_PROMPT, MemoryTransport
+
+if TYPE_CHECKING:
+    from infra.local.aws import LocalAws
+
+WAIT_SECONDS = 60.0  # for two processes to start, on a machine that may be busy
+SCRIPT = """
+import sys, warnings
+import anthropic
+from prompt_cache_warmer import CacheWarmer, WarmSchedule
+from tests.library import LONG_SYSTEM_PROMPT
+warnings.simplefilter("ignore")
+base_url, table, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+client = anthropic.Anthropic(api_key="sk-ant-local", base_url=base_url)
+warmer = CacheWarmer(client=client, models=["claude-sonnet-4-6", "claude-haiku-4-5"], state_table=table)
+warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+calls = []
+with WarmSchedule(warmer=warmer, interval_seconds=seconds, on_result=calls.append, on_error=print):
+    print("ready", flush=True)
+    sys.stdin.readline()
+print(sum(one.is_called for result in calls for one in result.results), flush=True)
+"""
+
+
+def warmer_of(aws: LocalAws, transport: MemoryTransport, **settings: Any) -> CacheWarmer:
+    """Return a warmer whose state is in the table."""
+    warmer = CacheWarmer(
+        client=transport, model=MODEL, state_table=STATE_TABLE, dynamodb_client=aws.dynamodb, **settings
+    )
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    return warmer
+
+
+def test_two_processes_make_one_call_per_entry_and_interval(aws: LocalAws) -> None:
+    """Two entries, two processes, some intervals: the API sees each entry once in each, and both take part."""
+    create_state_table(aws)
+    interval_seconds = 2.0
+    with LocalMessagesApi() as api:
+        command = [sys.executable, "-c", SCRIPT, api.base_url, STATE_TABLE, str(interval_seconds)]
+        environment = {**aws.environment(), "PYTHONPATH": ":".join(sys.path)}
+        processes = [
+            subprocess.Popen(  # noqa: S603 - our own script
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            for _ in range(2)
+        ]
+        pipes = [(process.stdin, process.stdout) for process in processes]
+        assert all(out is not None and out.readline() == "ready\n" for _, out in pipes)
+        time.sleep(4 * interval_seconds)
+        counted = [int(process.communicate("stop\n", timeout=WAIT_SECONDS)[0].split()[-1]) for process in processes]
+        requests = api.requests
+    assert sum(counted) == len(requests)
+    slots = [(request.body["model"], int(request.started_at_seconds)) for request in requests]
+    assert len(set(slots)) == len(slots)
+    per_model = [model for model, _ in slots]
+    assert 4 <= per_model.count(MODEL) <= 7
+    assert per_model.count(MODEL) == per_model.count("claude-haiku-4-5")
+
+
+def test_many_schedules_of_one_process_make_one_call_per_interval(aws: LocalAws) -> None:
+    """Eight threads that tick at the same moment: one claims the entry, the others see that it was called."""
+    create_state_table(aws)
+    transport = MemoryTransport()
+    ticked = threading.Semaphore(0)
+    schedules = [WarmSchedule(warmer=warmer_of(aws, transport), on_result=lambda _: ticked.release()) for _ in range(8)]
+    for schedule in schedules:
+        schedule.start()
+    for _ in schedules:
+        assert ticked.acquire(timeout=WAIT_SECONDS)
+    for schedule in schedules:
+        schedule.stop()
+    assert len(transport.requests) == 1
+
+
+def test_a_warmer_knows_what_another_one_did(aws: LocalAws) -> None:
+    """Its traffic and its spending, by the name of the prefix that both were given."""
+    create_state_table(aws)
+    transport, clock = MemoryTransport(), FakeClock()
+    settings = {"clock": clock, "max_usd_per_day": "0.20"}
+    first, second = (warmer_of(aws, transport, **settings) for _ in range(2))
+    assert first.targets == second.targets
+    assert first.warm().verdict is Verdict.WRITTEN
+    assert first.touch(at=clock.now())
+    assert not second.touch(at=clock.now())
+
+
+def test_a_table_that_is_not_there_is_an_error_that_names_it(aws: LocalAws) -> None:
+    """Nothing is called that cannot be accounted for."""
+    transport = MemoryTransport()
+    with pytest.raises(StateUnavailableError, match=STATE_TABLE):
+        warmer_of(aws, transport).warm()
+    assert transport.requests == []
