@@ -5,6 +5,8 @@ Two ratios, both sides measured in this one run on this one machine, alternating
 - a run of N entries against a bare ``asyncio.gather`` over the SDK with the same bodies;
 - importing the handler against importing only the third-party modules it needs.
 
+And a table of what importing the library costs (``library_imports``).
+
 The emulators run in a process of their own, so that their work is on neither side's clock.
 """
 
@@ -27,6 +29,7 @@ import anthropic
 from infra.local.cloud import API_KEY, BUCKET, LocalCloud
 from infra.local.function import InProcessFunction
 from infra.local.messages_api import LocalMessagesApi
+from tests.bench import library_imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +69,9 @@ def main() -> None:
         *(f"| {count:,} | {run:.2f} | {bare:.2f} | {run / bare:.2f} |" for count, run, bare in rows),
         "",
         f"Importing the handler: {ours:.2f} s; its third parties alone: {theirs:.2f} s; ratio {ours / theirs:.2f}.",
+        "",
+        *library_imports.table(),
+        "",
         f"Peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB.",
         "",
     ]

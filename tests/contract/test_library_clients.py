@@ -138,3 +138,23 @@ def test_an_answers_own_blocks_can_be_seed_messages(api: LocalMessagesApi) -> No
     warmer.add(system_prompt=LONG_SYSTEM_PROMPT, seed_messages=[question, turn])
     assert warmer.warm().verdict is Verdict.WRITTEN
     assert api.requests[-1].body["messages"][1]["content"] == [block.to_dict() for block in answer.content]
+
+
+@pytest.mark.parametrize("make", named(SYNC_CLIENTS))
+def test_a_cap_holds_for_any_client_whether_it_can_count_or_not(
+    api: LocalMessagesApi, make: Callable[[str], Any]
+) -> None:
+    """Bedrock has no counting of tokens, so there the body's own size bounds the call."""
+    with make(api.base_url) as own:
+        warmer = CacheWarmer(client=own, model=MODEL, max_usd_per_day="0.50")
+        warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+        assert warmer.warm().verdict is Verdict.WRITTEN
+
+
+async def test_a_cap_holds_for_an_asynchronous_client_that_cannot_count(api: LocalMessagesApi) -> None:
+    """The same with await."""
+    make = dict(ASYNC_CLIENTS)["async-bedrock"]
+    async with make(api.base_url) as own:
+        warmer = AsyncCacheWarmer(client=own, model=MODEL, max_usd_per_day="0.50")
+        warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+        assert (await warmer.warm()).verdict is Verdict.WRITTEN

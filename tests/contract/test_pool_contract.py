@@ -428,6 +428,16 @@ def test_marks_go_with_the_next_write(table: LocalAws) -> None:
     assert shown(pool) == (PoolAmount(pico_usd=10 * DOLLAR), UNUSED)
 
 
+def test_marks_are_not_forgotten_with_a_refused_write(table: LocalAws) -> None:
+    """They go with the next write that is made."""
+    pool = open_in_table(table, max_usd=1)
+    pool.record(usd=1)
+    with pytest.raises(PoolExhaustedError):
+        pool.record(usd=1)
+    pool.record(input_tokens=1)
+    assert len(attributes(table, "mark")) == 1
+
+
 def test_what_dead_processes_leave_behind_is_swept(table: LocalAws) -> None:
     """More reservations than one write removes, and the marks of each, go with a later write of anybody's."""
     clock = FakeClock()
@@ -443,8 +453,11 @@ def test_what_dead_processes_leave_behind_is_swept(table: LocalAws) -> None:
     open_in_table(table, clock=clock).record(usd=1)
     assert (len(attributes(table, "hold")), len(attributes(table, "mark"))) == (60, 61)
     clock.seconds = 300
-    living = open_in_table(table, clock=clock)
+    wire = Wire(table.dynamodb)
+    living = open_in_table(table, wire, clock=clock)
     living.record(usd=1)
+    # the write itself is refused twice, and each sweep holds no more conditions than an expression can
+    assert [write["ConditionExpression"].count("attribute_exists") for write in wire.writes] == [0, 50, 0, 10, 0]
     assert (len(attributes(table, "hold")), len(attributes(table, "mark"))) == (0, 2)  # of the last two processes
     assert item(table)["sweep_at"] == {"N": str(NOON + 600_000)}
     assert shown(living) == (PoolAmount(pico_usd=122 * DOLLAR), UNUSED)
@@ -493,6 +506,22 @@ def test_a_process_that_missed_a_reset_catches_up(table: LocalAws) -> None:
     assert (reservation.generation, shown(stale)) == (2, (UNUSED, PoolAmount(pico_usd=3 * DOLLAR)))
     assert open_in_table(table).reset() == 3
     assert stale.reset() == 4
+
+
+def test_a_reset_that_others_were_ahead_of_is_theirs(table: LocalAws) -> None:
+    """It resets nothing twice, and returns the generation there is."""
+    other = open_in_table(table)
+
+    class Slow(Wire):
+        def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's own name
+            found = super().batch_get_item(RequestItems=RequestItems)
+            other.reset()
+            other.reset()
+            other.record(usd=1)
+            return found
+
+    assert open_in_table(table, Slow(table.dynamodb)).reset() == 2
+    assert shown(other) == (PoolAmount(pico_usd=DOLLAR), UNUSED)
 
 
 def test_a_pool_without_its_table_says_so(aws: LocalAws) -> None:

@@ -30,7 +30,7 @@ class Recorded:
     def __init__(self) -> None:
         self.messages = self
 
-    def create(self, **request: Any) -> object:
+    def create(self, **request: Any) -> dict[str, Any]:
         """Answer a request."""
         return answered(written=len(request["system"]))
 

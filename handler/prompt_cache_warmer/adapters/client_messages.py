@@ -14,7 +14,7 @@ import anthropic
 from prompt_cache_warmer.adapters.anthropic_errors import translate
 from prompt_cache_warmer.adapters.anthropic_exchange import count, count_sync, exchange, exchange_sync
 from prompt_cache_warmer.adapters.own_thread import in_own_thread
-from prompt_cache_warmer.errors import CallTimeoutError, UnreachableError
+from prompt_cache_warmer.errors import CallTimeoutError, TransportError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -97,6 +97,8 @@ async def _within(timeout_seconds: float, call: WarmCall, work: Awaitable[A]) ->
             return await work
     except anthropic.APIError as error:
         raise translate(error, call) from error
+    except anthropic.AnthropicError as error:  # what the client refuses itself, such as counting on Bedrock
+        raise TransportError(f"the client raised {type(error).__name__}") from error
     except TimeoutError:
         raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
     except ValueError:

@@ -7,7 +7,7 @@ import os
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from prompt_cache_warmer.errors import OverBudgetError
+from prompt_cache_warmer.errors import CacheWarmerError, OverBudgetError
 from prompt_cache_warmer.library.blocking import wait_for
 from prompt_cache_warmer.library.clients import AsyncClient, Client
 from prompt_cache_warmer.library.holding import BY_HAND, REQUEST_TIMEOUT_SECONDS, Holding, Mode
@@ -206,15 +206,16 @@ def _unless_failed(result: WarmResult) -> WarmResult:
 
     Raises:
         Exception: what the client raised, when every call failed.
+        CacheWarmerError: when something else kept every call from being made.
         OverBudgetError: when a cap kept every call back.
     """
     if any(one.is_called and one.error is None for one in result.results):
         return result
-    error = next((one.error for one in result.failures if one.error is not None), None)
-    if error is not None:
-        if len(result.failures) > 1:
-            others = ", ".join(f"{one.target} on {one.model}" for one in result.failures[1:])
-            error.add_note(f"these failed too: {others}")
+    if result.failures:
+        first, *others = result.failures
+        error = first.error or CacheWarmerError(f"{first.target} on {first.model} could not be warmed: {first.reason}")
+        if others:
+            error.add_note(f"these failed too: {', '.join(f'{one.target} on {one.model}' for one in others)}")
         raise error
     capped = next((one for one in result.results if one.is_capped), None)
     if capped is not None:
