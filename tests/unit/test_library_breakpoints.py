@@ -331,7 +331,7 @@ def test_a_bad_argument_is_named_with_what_is_allowed(arguments: Json, kind: typ
     assert str(caught.value) == message
 
 
-ALLOWED = "is not JSON; allowed: text, numbers, true, false, None, lists and mappings (an SDK object: its to_dict())"
+ALLOWED = "is not JSON; allowed: text, numbers, true, false, None, lists, mappings and the SDK's objects"
 HOLDING_ITSELF: list[Any] = []
 HOLDING_ITSELF.append(HOLDING_ITSELF)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +21,7 @@ from prompt_cache_warmer.errors import (
 from prompt_cache_warmer.library.budget_pool import BudgetPool, PoolRemaining
 from prompt_cache_warmer.values.pool import PoolAmount
 from tests.fakes import EPOCH, FakeClock
+from tests.interpreter import printed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -345,31 +344,28 @@ def test_remaining_is_shown_per_cap() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a platform without forks")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_can_use_a_pool_that_was_busy_at_the_fork() -> None:
     """Threads that record all the time never leave a child with a lock that is shut for ever."""
-    pool = BudgetPool()
-    stop = threading.Event()
+    script = """
+import os, threading, warnings
+from prompt_cache_warmer import BudgetPool
+warnings.simplefilter("ignore")
+pool, stop = BudgetPool(), threading.Event()
 
-    def busy() -> None:
-        while not stop.is_set():
-            pool.record(input_tokens=1)
+def busy():
+    while not stop.is_set():
+        pool.record(input_tokens=1)
 
-    threads = [threading.Thread(target=busy) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(50):
-            child = os.fork()
-            if child == 0:  # pragma: no cover - coverage does not follow into a child
-                pool.record(input_tokens=1)
-                os._exit(0)
-            alarm = threading.Timer(CHILD_SECONDS, os.kill, (child, signal.SIGKILL))
-            alarm.start()
-            ended = os.waitpid(child, 0)[1]
-            alarm.cancel()
-            assert ended == 0
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+threads = [threading.Thread(target=busy) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in range(50):
+    child = os.fork()
+    if child == 0:
+        pool.record(input_tokens=1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+print("done")
+"""
+    assert printed(script) == "done\n"

@@ -295,7 +295,7 @@ def test_an_enumerations_member_is_the_word_it_stands_for() -> None:
 
 
 NO_PREFIX = "request: there is nothing to cache: no marked message, no system prompt and no tool"
-ALLOWED = "is not JSON; allowed: text, numbers, true, false, None, lists and mappings (an SDK object: its to_dict())"
+ALLOWED = "is not JSON; allowed: text, numbers, true, false, None, lists, mappings and the SDK's objects"
 PROMPT = {"model": MODEL, "system": "a"}
 
 

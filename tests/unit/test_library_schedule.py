@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -17,6 +14,7 @@ import pytest
 from prompt_cache_warmer import AsyncCacheWarmer, AsyncWarmSchedule, PrefixWarning, Verdict, WarmSchedule
 from prompt_cache_warmer.errors import StateUnavailableError
 from tests.fakes import EPOCH, MODEL, FakeClock
+from tests.interpreter import printed
 from tests.library import LONG_SYSTEM_PROMPT, Bench, MemoryTransport, async_warmer
 
 if TYPE_CHECKING:
@@ -363,7 +361,7 @@ assert schedule.is_running
 release.set()
 print("parent done", status, flush=True)
 """
-    assert _run(script) == "child done\nparent done 0\n"
+    assert printed(script) == "child done\nparent done 0\n"
 
 
 def test_a_schedule_does_not_keep_the_interpreter_alive() -> None:
@@ -379,19 +377,4 @@ WarmSchedule(warmer=Bench({"clock": None}, transport=transport).warmer).start()
 came.wait(10)
 print("done", flush=True)
 """
-    assert _run(script) == "done\n"
-
-
-def _run(script: str) -> str:
-    """Run a script in an interpreter of its own and return what it printed, errors included."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # noqa: TID251 - a child needs the whole of it
-    done = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", script],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return done.stdout
+    assert printed(script) == "done\n"

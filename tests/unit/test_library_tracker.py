@@ -328,6 +328,10 @@ def test_an_sdks_own_objects_are_what_they_are_sent_as() -> None:
         {"messages": ["no message"]},
         {"system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}, 5: {1, 2}}]},
         {"extra_body": 5},
+        {
+            "messages": [{"role": "user", "content": [{(1, 2): "?", "cache_control": {"type": "ephemeral"}}]}],
+            "system": "a",
+        },
     ],
 )
 def test_a_request_that_cannot_be_read_is_the_apis_business(arguments: dict[str, Any]) -> None:

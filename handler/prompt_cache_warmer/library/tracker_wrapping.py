@@ -128,5 +128,5 @@ class Wrapper:
         record = book.finish(
             Outcome(request=request, start=start, usage=usage, elapsed_ms=elapsed_ms, is_retry=is_retry)
         )
-        is_wanted = self._miss_retry is not None and not is_retry and record.is_miss and record.was_just_written
+        is_wanted = self._miss_retry is not None and record.is_miss and record.was_just_written
         return answer, self._miss_retry.delay_seconds if self._miss_retry and is_wanted else None
