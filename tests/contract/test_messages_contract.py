@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
-from prompt_cache_warmer.adapters.api_keys import StaticApiKeys
 from prompt_cache_warmer.errors import CredentialError
 from prompt_cache_warmer.rules.budget import COUNTED_TOKENS_MARGIN
 from prompt_cache_warmer.rules.request import warm_call
 from tests.fakes import MODEL, FakeMessages, document, target
+from tests.message_adapters import ADAPTERS, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import MessagesApi
 
 
-@pytest.fixture(params=["fake", "real"])
+@pytest.fixture(params=["fake", *ADAPTERS])
 async def messages(request: pytest.FixtureRequest, api: LocalMessagesApi) -> AsyncIterator[MessagesApi]:
     """Return the port under test."""
     if request.param == "fake":
         yield FakeMessages()
     else:
-        async with AnthropicMessages(StaticApiKeys("sk-test"), base_url=api.base_url) as real:
+        async with opened(request.param, api.base_url) as real:
             yield real
 
 
@@ -69,12 +68,14 @@ async def test_counting_bounds_what_the_call_then_has(messages: MessagesApi) -> 
     assert usage.input_tokens <= counted * COUNTED_TOKENS_MARGIN <= 2 * usage.input_tokens
 
 
+@pytest.mark.parametrize("messages", ["fake", "service"], indirect=True)  # a client is its own credential
 async def test_a_credential_nobody_has_cannot_count(messages: MessagesApi) -> None:
     """It says so as a call would."""
     with pytest.raises(CredentialError, match="there is no credential 'second'"):
         await messages.count_tokens(warm_call(target(credential="second"), MODEL), timeout_seconds=10)
 
 
+@pytest.mark.parametrize("messages", ["fake", "service"], indirect=True)
 async def test_a_credential_nobody_has_is_a_credential_error(messages: MessagesApi) -> None:
     """It is the target's or the secret's mistake and says so without any call."""
     with pytest.raises(CredentialError, match="there is no credential 'second'"):

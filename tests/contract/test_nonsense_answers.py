@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
-from prompt_cache_warmer.adapters.api_keys import StaticApiKeys
 from prompt_cache_warmer.errors import OverloadedError, UnreachableError, WarmCallError
 from prompt_cache_warmer.rules.request import warm_call
 from tests.fakes import MODEL, document, target
+from tests.message_adapters import ADAPTERS, opened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 STREAMED = {**document()["request"], "thinking": {"type": "enabled", "budget_tokens": 1024}}
+
+
+@pytest.fixture(params=ADAPTERS)
+def adapter(request: pytest.FixtureRequest) -> str:
+    """Return the name of each adapter."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -61,11 +66,11 @@ def event(name: str, **data: Any) -> str:
     ],
 )
 async def test_a_body_that_proves_nothing_is_an_unreachable_api(
-    serve: Callable[[str, str], Awaitable[str]], content_type: str, body: str, message: str
+    serve: Callable[[str, str], Awaitable[str]], adapter: str, content_type: str, body: str, message: str
 ) -> None:
     """200 is not enough: without a usage that adds up there is no verdict."""
     address = await serve(content_type, body)
-    async with AnthropicMessages(StaticApiKeys("k"), base_url=address) as messages:
+    async with opened(adapter, address) as messages:
         with pytest.raises(UnreachableError) as caught:
             await messages.send(warm_call(target(), MODEL), timeout_seconds=5)
     assert message in str(caught.value)
@@ -88,11 +93,11 @@ async def test_a_body_that_proves_nothing_is_an_unreachable_api(
     ],
 )
 async def test_a_stream_that_proves_nothing_is_the_error_it_says(
-    serve: Callable[[str, str], Awaitable[str]], body: str, kind: type[WarmCallError], message: str
+    serve: Callable[[str, str], Awaitable[str]], adapter: str, body: str, kind: type[WarmCallError], message: str
 ) -> None:
     """An error event is the API's own error; anything else without usage is no answer."""
     address = await serve("text/event-stream", body)
-    async with AnthropicMessages(StaticApiKeys("k"), base_url=address) as messages:
+    async with opened(adapter, address) as messages:
         with pytest.raises(WarmCallError) as caught:
             await messages.send(warm_call(target(request=STREAMED), "claude-haiku-4-5"), timeout_seconds=5)
     assert type(caught.value) is kind
@@ -101,10 +106,10 @@ async def test_a_stream_that_proves_nothing_is_the_error_it_says(
 
 @pytest.mark.parametrize("body", ["{}", '{"input_tokens": "5"}', '{"input_tokens": -5}', '{"input_tokens": true}'])
 async def test_an_answer_without_a_count_is_an_unreachable_api(
-    serve: Callable[[str, str], Awaitable[str]], body: str
+    serve: Callable[[str, str], Awaitable[str]], adapter: str, body: str
 ) -> None:
     """What is no number of tokens bounds nothing."""
     address = await serve("application/json", body)
-    async with AnthropicMessages(StaticApiKeys("k"), base_url=address) as messages:
+    async with opened(adapter, address) as messages:
         with pytest.raises(UnreachableError, match="an answer without a token count"):
             await messages.count_tokens(warm_call(target(), MODEL), timeout_seconds=5)

@@ -18,8 +18,9 @@ from prompt_cache_warmer import (
     OverBudgetError,
     Verdict,
 )
-from prompt_cache_warmer.errors import CallTimeoutError, UnreachableError
-from tests.fakes import EPOCH, MODEL
+from prompt_cache_warmer.adapters.held_targets import HeldTargets
+from prompt_cache_warmer.errors import CallTimeoutError, TargetUnavailableError, UnreachableError
+from tests.fakes import EPOCH, MODEL, target
 from tests.library import (
     CACHED_TOKENS,
     LONG_SYSTEM_PROMPT,
@@ -496,3 +497,33 @@ async def test_an_asynchronous_touch_is_awaited() -> None:
     """It may go to a table."""
     warmer = async_warmer(MemoryTransport())
     assert await warmer.touch()
+
+
+# --- what hardly ever happens -----------------------------------------------------------------------
+
+
+def test_nothing_is_verified_where_nothing_was_cached() -> None:
+    """A prefix below the model's minimum stays uncached however often it is sent."""
+    bench = Bench()
+    bench.transport.script = [answered()]
+    result = bench.warmer.warm(verify=True)
+    assert (result.verdict, result.verified_hit_tokens) == (Verdict.UNCACHED, None)
+    assert (len(bench.transport.requests), bench.clock.slept) == (1, [])
+
+
+def test_a_defect_of_ours_is_an_error_and_no_silence() -> None:
+    """Where something else than the client keeps every call from being made, that is raised."""
+    bench = Bench({"models": [MODEL, HAIKU]})
+    bench.clock.monotonic_seconds = lambda: 1 / 0  # type: ignore[method-assign] # a clock that is broken
+    with pytest.raises(ZeroDivisionError):
+        bench.warmer.warm()
+
+
+def test_a_target_that_is_gone_is_not_called() -> None:
+    """The run under way holds the targets it began with, and knows no others."""
+    held = HeldTargets({"support": target(name="support")})
+    assert asyncio.run(held.fetch(asyncio.run(held.load()).targets[0])).summary.name == "support"
+    with pytest.raises(TargetUnavailableError, match="'other' is not held any more"):
+        asyncio.run(held.fetch(target(name="other").summary))
+    with pytest.raises(TargetUnavailableError, match="'support' is not held any more"):
+        asyncio.run(held.fetch(target(name="support").summary))

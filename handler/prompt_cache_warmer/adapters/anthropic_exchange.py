@@ -106,12 +106,10 @@ def count_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: flo
     return _counted(client.messages.count_tokens(**_counting(call, timeout_seconds)).input_tokens)
 
 
-def answer_of(message: Mapping[str, Any], headers: Mapping[str, str], call: WarmCall) -> Answer:
-    """Read what a message proves.
-
-    Raises:
-        UnreachableError: when its usage cannot be read.
-    """
+def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answer:
+    """Read what a message proves."""
+    if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
+        raise UnreachableError("an answer without usage, so nothing is proved")
     try:
         counted = Usage.from_api(message["usage"], unsplit_ttl=call.requested_ttl)
     except ValueError as error:
@@ -122,12 +120,6 @@ def answer_of(message: Mapping[str, Any], headers: Mapping[str, str], call: Warm
         request_id=headers.get(REQUEST_ID_HEADER),
         workspace_id=headers.get(WORKSPACE_HEADER),
     )
-
-
-def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answer:
-    if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
-        raise UnreachableError("an answer without usage, so nothing is proved")
-    return answer_of(message, headers, call)
 
 
 def _started(event: anthropic.types.RawMessageStartEvent, headers: Mapping[str, str], call: WarmCall) -> Answer:
