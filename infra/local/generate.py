@@ -1,4 +1,4 @@
-"""Generated files: the JSON Schema of target documents, the tables of the README and the example arrivals.
+"""Generated files: the JSON Schema of target documents, the tables of the pages and the example arrivals.
 
 ``make generate`` writes them, ``tests/docs`` compares them: what the docs say is what the code has.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from infra.local.generate_library import figures_table, names_table
+from infra.local.generated_tables import filled, table
 from infra.local.lambda_emulator import ROOT
 from infra.local.office_hours import csv_text
 from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope
@@ -18,10 +20,11 @@ from prompt_cache_warmer.values.document import json_schema
 from prompt_cache_warmer.values.problems import ProblemCode, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 README = ROOT / "README.md"
+LIBRARY = ROOT / "infra/docs/library.md"
+SIBLINGS = ROOT / "infra/docs/from-other-packages.md"
 SCHEMA = ROOT / "infra/targets.schema.json"
 ARRIVALS = ROOT / "infra/examples/arrivals/office-hours.csv"
 
@@ -30,7 +33,9 @@ def generated() -> dict[Path, str]:
     """Return what each generated file should hold."""
     return {
         SCHEMA: json.dumps(json_schema(), indent=2) + "\n",
-        README: _readme(README.read_text(encoding="utf-8")),
+        README: filled(README.read_text(encoding="utf-8"), _readme_tables(), page=README.name),
+        LIBRARY: filled(LIBRARY.read_text(encoding="utf-8"), {"names": names_table()}, page=LIBRARY.name),
+        SIBLINGS: filled(SIBLINGS.read_text(encoding="utf-8"), {"figures": figures_table()}, page=SIBLINGS.name),
         ARRIVALS: csv_text(),
     }
 
@@ -41,9 +46,9 @@ def main() -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def _readme(text: str) -> str:
-    tables = {
-        "metrics": _table(
+def _readme_tables() -> dict[str, str]:
+    return {
+        "metrics": table(
             ("metric", "unit", "dimensions", "meaning"),
             (
                 (
@@ -55,14 +60,14 @@ def _readme(text: str) -> str:
                 for metric in CATALOGUE
             ),
         ),
-        "verdicts": _table(
+        "verdicts": table(
             ("verdict", "what it means"), ((f"`{verdict.value}`", verdict.sentence) for verdict in Verdict)
         ),
-        "reasons": _table(
+        "reasons": table(
             ("reason", "", "in words"),
             ((f"`{reason.value}`", "called" if reason.is_due else "not called", reason.sentence) for reason in Reason),
         ),
-        "settings": _table(
+        "settings": table(
             ("variable", "default", "what it is"),
             (
                 (
@@ -75,19 +80,6 @@ def _readme(text: str) -> str:
         ),
         "warnings": ", ".join(f"`{code.value}`" for code in ProblemCode if code.severity is Severity.WARNING) + "\n",
     }
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: generated -->\n", "<!-- end -->"
-        if text.count(begin) != 1:
-            raise ValueError(f"README.md must have exactly one place for {name!r}, found {text.count(begin)}")
-        before, _, rest = text.partition(begin)
-        text = before + begin + table + end + rest.partition(end)[2]
-    return text
-
-
-def _table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    headings = list(headings)
-    lines = [headings, ["---"] * len(headings), *map(list, rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,128 @@
+"""The library's blocks in the README and on its page: they run, in their order, over the local Messages API."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.local.lambda_emulator import ROOT
+from infra.local.messages_api import LocalMessagesApi
+from tests.library import LONG_SYSTEM_PROMPT, TOOL_SCHEMAS
+from tests.library_http import async_client, client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIBRARY = (ROOT / "infra/docs/library.md").read_text(encoding="utf-8")
+SIBLINGS = (ROOT / "infra/docs/from-other-packages.md").read_text(encoding="utf-8")
+CONVERSATION = [
+    {"role": "user", "content": "Where is my order? " * 400},
+    {"role": "assistant", "content": "On its way. " * 400},
+    {"role": "user", "content": "And the other one?"},
+]
+
+
+def blocks(text: str) -> list[str]:
+    """Return the Python blocks of a page, in order."""
+    return re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def names() -> Iterator[dict[str, Any]]:
+    """Return what the pages take for granted: clients and prompts."""
+    with LocalMessagesApi() as api, client(api.base_url) as own:
+        yield {
+            "api": api,
+            "anthropic_client": own,
+            "async_anthropic_client": async_client(api.base_url),
+            "LONG_SYSTEM_PROMPT": LONG_SYSTEM_PROMPT,
+            "TOOL_SCHEMAS": TOOL_SCHEMAS,
+            "conversation": CONVERSATION,
+        }
+
+
+class EndOfTimeError(Exception):
+    """Ends a loop that has no end."""
+
+
+def test_the_readmes_three_usages_run(
+    names: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Warm now, in a thread, and from a loop of one's own, which is left after its first second."""
+    usages = [
+        part.partition("```python\n")[2].partition("```")[0] for part in README.split("<!-- library usage -->")[1:]
+    ]
+    assert len(usages) == 3
+    exec(usages[0], names)  # noqa: S102 - our own page
+    assert capsys.readouterr().out == "7798 tokens cached, saves $2.0762 on the first 100 requests\n"
+    exec(usages[1], names)  # noqa: S102 - our own page
+    names["schedule"].stop()
+    calls = len(names["api"].requests)
+
+    def no_more(_: float) -> None:
+        import schedule  # noqa: PLC0415 - the block's own
+
+        (job,) = schedule.get_jobs()
+        job.run()  # type: ignore[no-untyped-call] # the package types its jobs in part
+        schedule.clear()
+        raise EndOfTimeError
+
+    monkeypatch.setattr(time, "sleep", no_more)
+    with pytest.raises(EndOfTimeError):
+        exec(usages[2], names)  # noqa: S102 - our own page
+    assert len(names["api"].requests) == calls + 1
+
+
+@pytest.mark.filterwarnings("ignore:interval_seconds")
+def test_every_block_of_the_librarys_page_runs(names: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """One after the other; what they print is what the sentences around them say."""
+    warm, keep, asynchronous, measure, budget, prompts = blocks(LIBRARY)
+    exec(warm, names)  # noqa: S102 - our own page
+    assert re.findall(r"^support (\S+) (\S+) \d\.\d+ (\d+)$", capsys.readouterr().out, re.MULTILINE) == [
+        ("claude-sonnet-4-6", "written", "7798"),
+        ("claude-haiku-4-5", "written", "7798"),
+    ]
+    exec(keep, names)  # noqa: S102 - our own page
+    assert not names["schedule"].is_running
+    exec(asynchronous, names)  # noqa: S102 - our own page
+    asyncio.run(_closing(names))
+    assert "Verdict.WRITTEN" in capsys.readouterr().out
+    exec(measure, names)  # noqa: S102 - our own page
+    assert capsys.readouterr().out.startswith("1 calls, hit ratio 100.0%, cost ")
+    exec(budget, names)  # noqa: S102 - our own page
+    # 2,000 plain at 3.00, 50,000 read at 0.30, 1,000 of output at 15.00 USD per million
+    assert capsys.readouterr().out.splitlines()[0].startswith("0.036")
+    exec(prompts, names)  # noqa: S102 - our own page
+    found, key, dropped = capsys.readouterr().out.splitlines()
+    assert "ttl='1h'" in found
+    assert re.fullmatch(r"anthropic-cache:claude-sonnet-4-6:sha256:[0-9a-f]{64}", key)
+    assert "Where is my order?" in dropped
+
+
+async def _closing(names: dict[str, Any]) -> None:
+    """Run the page's coroutine and close its client."""
+    await names["main"]()
+    await names["async_anthropic_client"].close()
+
+
+@pytest.mark.parametrize("page", ["library.md", "from-other-packages.md"])
+def test_every_link_of_the_pages_leads_somewhere(page: str) -> None:
+    """Files exist where the links say."""
+    folder = ROOT / "infra/docs"
+    for target in re.findall(r"\]\(([^)#]+)", (folder / page).read_text(encoding="utf-8")):
+        assert (folder / target).exists(), target
+
+
+def test_what_to_write_instead_names_what_there_is() -> None:
+    """Every name of the right-hand column can be imported."""
+    import prompt_cache_warmer  # noqa: PLC0415 - asked for its names only here
+
+    rows = re.findall(r"^\| `.* \| (`.*) \|$", SIBLINGS.partition("## What is different")[0], re.MULTILINE)
+    names = {name for row in rows for name in re.findall(r"`(?:\w+ = )?(\w+)\(", row)}
+    assert len(names) >= 8
+    assert {name for name in names if name[0].isupper() or "_" in name} <= set(prompt_cache_warmer.__all__)
