@@ -24,6 +24,8 @@ CONVERSATION = [
     {"role": "user", "content": "Where is my order? " * 400},
     {"role": "assistant", "content": "On its way. " * 400},
     {"role": "user", "content": "And the other one?"},
+    {"role": "assistant", "content": "It has arrived."},
+    {"role": "user", "content": "Thank you."},
 ]
 
 
