@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.library.tracker import CacheTracker
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.library.tracker_alerts import CacheAlert
+    from prompt_cache_warmer.library.tracking.alerts import CacheAlert
 
 SONNET = "claude-sonnet-4-6"
 MARK = {"type": "ephemeral"}

@@ -24,43 +24,54 @@ if TYPE_CHECKING:
         StateUnavailableError,
         UnpricedError,
     )
-    from prompt_cache_warmer.library.breakpoints import (
+    from prompt_cache_warmer.library.budgets.cost_cap import CostCap, CostEstimate
+    from prompt_cache_warmer.library.budgets.pool import BudgetPool, PoolSnapshot
+    from prompt_cache_warmer.library.budgets.reservation import Reservation
+    from prompt_cache_warmer.library.fitting.fitting import FitResult, fit_messages
+    from prompt_cache_warmer.library.prompts.breakpoints import (
         Breakpoint,
         add_cache_breakpoints,
         find_breakpoints,
         scope_blocks,
         to_system_blocks,
     )
-    from prompt_cache_warmer.library.budget_pool import BudgetPool
-    from prompt_cache_warmer.library.cache_key import compute_cache_key
-    from prompt_cache_warmer.library.cost_cap import CostCap
-    from prompt_cache_warmer.library.fitting import FitResult, fit_messages
-    from prompt_cache_warmer.library.holding import PrefixWarning
-    from prompt_cache_warmer.library.results import EntryWarmth, WarmResult
-    from prompt_cache_warmer.library.schedule import AsyncWarmSchedule, WarmSchedule
-    from prompt_cache_warmer.library.tracker import CacheTracker
-    from prompt_cache_warmer.library.warmer import AsyncCacheWarmer, CacheWarmer
+    from prompt_cache_warmer.library.prompts.cache_key import compute_cache_key
+    from prompt_cache_warmer.library.tracking.alerts import CacheAlert
+    from prompt_cache_warmer.library.tracking.arguments import MissRetry
+    from prompt_cache_warmer.library.tracking.records import Aggregate, CallRecord
+    from prompt_cache_warmer.library.tracking.tracker import CacheTracker
+    from prompt_cache_warmer.library.warming.holding import PrefixWarning
+    from prompt_cache_warmer.library.warming.results import EntryWarmth, WarmResult
+    from prompt_cache_warmer.library.warming.schedule import AsyncWarmSchedule, WarmSchedule
+    from prompt_cache_warmer.library.warming.warmer import AsyncCacheWarmer, CacheWarmer
     from prompt_cache_warmer.rules.verdict import Verdict
     from prompt_cache_warmer.values.model_prices import ModelPrices
 
 __all__ = [
+    "Aggregate",
     "ArgumentError",
     "AsyncCacheWarmer",
     "AsyncWarmSchedule",
     "Breakpoint",
     "BudgetPool",
+    "CacheAlert",
     "CacheTracker",
     "CacheWarmer",
     "CacheWarmerError",
+    "CallRecord",
     "CostCap",
     "CostCapError",
+    "CostEstimate",
     "EntryWarmth",
     "FitResult",
     "MessagesTooLongError",
+    "MissRetry",
     "ModelPrices",
     "OverBudgetError",
     "PoolExhaustedError",
+    "PoolSnapshot",
     "PrefixWarning",
+    "Reservation",
     "StateUnavailableError",
     "UnpricedError",
     "Verdict",
@@ -76,45 +87,54 @@ __all__ = [
 
 # Where each public name stands; a test holds it to the imports above.
 _MODULES = {
+    "Aggregate": "library.tracking.records",
     "ArgumentError": "errors",
-    "AsyncCacheWarmer": "library.warmer",
-    "AsyncWarmSchedule": "library.schedule",
-    "Breakpoint": "library.breakpoints",
-    "BudgetPool": "library.budget_pool",
-    "CacheTracker": "library.tracker",
-    "CacheWarmer": "library.warmer",
+    "AsyncCacheWarmer": "library.warming.warmer",
+    "AsyncWarmSchedule": "library.warming.schedule",
+    "Breakpoint": "library.prompts.breakpoints",
+    "BudgetPool": "library.budgets.pool",
+    "CacheAlert": "library.tracking.alerts",
+    "CacheTracker": "library.tracking.tracker",
+    "CacheWarmer": "library.warming.warmer",
     "CacheWarmerError": "errors",
-    "CostCap": "library.cost_cap",
+    "CallRecord": "library.tracking.records",
+    "CostCap": "library.budgets.cost_cap",
     "CostCapError": "errors",
-    "EntryWarmth": "library.results",
-    "FitResult": "library.fitting",
+    "CostEstimate": "library.budgets.cost_cap",
+    "EntryWarmth": "library.warming.results",
+    "FitResult": "library.fitting.fitting",
     "MessagesTooLongError": "errors",
+    "MissRetry": "library.tracking.arguments",
     "ModelPrices": "values.model_prices",
     "OverBudgetError": "errors",
     "PoolExhaustedError": "errors",
-    "PrefixWarning": "library.holding",
+    "PoolSnapshot": "library.budgets.pool",
+    "PrefixWarning": "library.warming.holding",
+    "Reservation": "library.budgets.reservation",
     "StateUnavailableError": "errors",
     "UnpricedError": "errors",
     "Verdict": "rules.verdict",
-    "WarmResult": "library.results",
-    "WarmSchedule": "library.schedule",
-    "add_cache_breakpoints": "library.breakpoints",
-    "compute_cache_key": "library.cache_key",
-    "find_breakpoints": "library.breakpoints",
-    "fit_messages": "library.fitting",
-    "scope_blocks": "library.breakpoints",
-    "to_system_blocks": "library.breakpoints",
+    "WarmResult": "library.warming.results",
+    "WarmSchedule": "library.warming.schedule",
+    "add_cache_breakpoints": "library.prompts.breakpoints",
+    "compute_cache_key": "library.prompts.cache_key",
+    "find_breakpoints": "library.prompts.breakpoints",
+    "fit_messages": "library.fitting.fitting",
+    "scope_blocks": "library.prompts.breakpoints",
+    "to_system_blocks": "library.prompts.breakpoints",
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a public name from its module, the first time it is used."""
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or type checkers would take every misspelt name for an object
+
+    def __getattr__(name: str) -> object:
+        """Load a public name from its module, the first time it is used."""
+        module = _MODULES.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value: object = getattr(import_module(f"{__name__}.{module}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -121,7 +121,7 @@ def test_the_third_usage_runs_in_the_schedule_packages_loop(api: LocalMessagesAp
     schedule = schedule_package.Scheduler()
     job = schedule.every(4).minutes.do(warmer.warm)
     schedule.run_pending()
-    assert len(api.requests) == 0
+    assert not any(api.requests)
     for _ in range(3):
         assert job.next_run is not None
         job.next_run -= timedelta(minutes=4)  # four minutes go by

@@ -12,7 +12,7 @@ import pytest
 from infra.local.cloud import STATE_TABLE, create_state_table
 from prompt_cache_warmer.adapters.memory_pool import MemoryPool
 from prompt_cache_warmer.errors import ArgumentValueError, PoolExhaustedError, StateUnavailableError
-from prompt_cache_warmer.library.budget_pool import BudgetPool, PoolRemaining, PoolSnapshot
+from prompt_cache_warmer.library.budgets.pool import BudgetPool, PoolRemaining, PoolSnapshot
 from prompt_cache_warmer.values.pool import PoolAmount
 from tests.dynamodb_doubles import Wire
 from tests.fakes import EPOCH, FakeClock

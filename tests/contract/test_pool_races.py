@@ -18,7 +18,7 @@ from infra.local.cloud import STATE_TABLE, create_state_table
 from infra.local.lambda_emulator import ROOT
 from prompt_cache_warmer.adapters.memory_pool import MemoryPool
 from prompt_cache_warmer.errors import PoolExhaustedError
-from prompt_cache_warmer.library.budget_pool import BudgetPool
+from prompt_cache_warmer.library.budgets.pool import BudgetPool
 from prompt_cache_warmer.values.pool import PoolAmount
 from tests.fakes import FakeClock
 
@@ -36,7 +36,7 @@ UNUSED = PoolAmount()
 PROCESS = """
 import sys
 from prompt_cache_warmer import errors
-from prompt_cache_warmer.library.budget_pool import BudgetPool
+from prompt_cache_warmer.library.budgets.pool import BudgetPool
 pool = BudgetPool.in_table(table=sys.argv[1], name="agents", max_usd="4")
 made = 0
 for _ in range(25):

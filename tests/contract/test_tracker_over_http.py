@@ -10,8 +10,8 @@ import anthropic
 import pytest
 
 from infra.local.messages_api import Fault, LocalMessagesApi
-from prompt_cache_warmer.library.tracker import CacheTracker
-from prompt_cache_warmer.library.tracker_records import Standing
+from prompt_cache_warmer.library.tracking.records import Standing
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

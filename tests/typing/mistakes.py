@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 from anthropic.lib.bedrock import AnthropicBedrock, AsyncAnthropicBedrock
 
+import prompt_cache_warmer
 from prompt_cache_warmer import (
     AsyncCacheWarmer,
     AsyncWarmSchedule,
@@ -35,6 +36,11 @@ MODEL = "claude-sonnet-4-6"
 def transport(request: dict[str, Any]) -> dict[str, Any]:
     """Answer as the API does."""
     return request
+
+
+def names() -> None:
+    """A misspelt name is no name, although names are loaded when they are first used."""
+    prompt_cache_warmer.CacheWarmr  # type: ignore[attr-defined] # noqa: B018 - misspelt
 
 
 def clients(sync: anthropic.Anthropic, other: anthropic.AsyncAnthropic) -> None:

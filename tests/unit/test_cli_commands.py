@@ -122,4 +122,6 @@ def test_a_missing_extra_is_explained(missing: str, monkeypatch: pytest.MonkeyPa
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert str(left.value.code).startswith(f"prompt-cache-warmer: {missing}")
-    assert str(left.value.code).endswith("is not installed; the command line needs: pip install '.[cli]'")
+    assert str(left.value.code).endswith(
+        "is not installed; the command line needs: pip install 'prompt-cache-warmer[cli]'"
+    )

@@ -295,7 +295,9 @@ def test_without_matplotlib_the_picture_is_refused_and_the_rest_works(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = replay("three.csv", "--plot", "out.png")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "Error: matplotlib is not installed; --plot needs: pip install '.[cli,plot]'\n"
+    assert result.stderr == (
+        "Error: matplotlib is not installed; --plot needs: pip install 'prompt-cache-warmer[cli,plot]'\n"
+    )
     assert replay("three.csv").exit_code == 0
 
 

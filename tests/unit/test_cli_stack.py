@@ -100,7 +100,9 @@ def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed for checking documents only, the command says what to install."""
     monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.aws", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
-    assert failed("resume") == "Error: boto3 is not installed; this command needs: pip install '.[aws,cli]'"
+    assert failed("resume") == (
+        "Error: boto3 is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
+    )
 
 
 def test_commands_without_a_stack_load_nothing_of_aws() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompt_cache_warmer.errors import ArgumentError, ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.breakpoints import (
+from prompt_cache_warmer.library.prompts.breakpoints import (
     Breakpoint,
     add_cache_breakpoints,
     find_breakpoints,

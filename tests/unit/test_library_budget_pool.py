@@ -18,7 +18,7 @@ from prompt_cache_warmer.errors import (
     PoolExhaustedError,
     StateUnavailableError,
 )
-from prompt_cache_warmer.library.budget_pool import BudgetPool, PoolRemaining
+from prompt_cache_warmer.library.budgets.pool import BudgetPool, PoolRemaining
 from prompt_cache_warmer.values.pool import PoolAmount
 from tests.fakes import EPOCH, FakeClock
 from tests.interpreter import printed

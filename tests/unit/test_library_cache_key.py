@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prompt_cache_warmer.errors import ArgumentError
-from prompt_cache_warmer.library import cache_key
-from prompt_cache_warmer.library.cache_key import KEY_PREFIX, compute_cache_key
+from prompt_cache_warmer.library.prompts import cache_key
+from prompt_cache_warmer.library.prompts.cache_key import KEY_PREFIX, compute_cache_key
 from tests.documents import (
     FIVE_MINUTES,
     ONE_HOUR,
@@ -129,7 +129,7 @@ def test_a_marked_message_belongs_to_the_key_with_all_before_it() -> None:
 
 PROGRAM = """
 import json, sys
-from prompt_cache_warmer.library.cache_key import compute_cache_key
+from prompt_cache_warmer.library.prompts.cache_key import compute_cache_key
 request = json.load(sys.stdin)
 print(compute_cache_key(request, workspace="w", region="r"), compute_cache_key(request, strict=True, betas=["b", "a"]))
 """

@@ -20,7 +20,7 @@ from prompt_cache_warmer.errors import (
     OverBudgetError,
     UnpricedError,
 )
-from prompt_cache_warmer.library.cost_cap import CostCap, CostEstimate
+from prompt_cache_warmer.library.budgets.cost_cap import CostCap, CostEstimate
 from prompt_cache_warmer.values.model_prices import ModelPrices
 from prompt_cache_warmer.values.pricing import cost_usd
 from prompt_cache_warmer.values.usage import Usage

@@ -9,7 +9,7 @@ import anthropic.types
 import pytest
 
 from prompt_cache_warmer.errors import MessagesTooLongError, OverBudgetError
-from prompt_cache_warmer.library.fitting import fit_messages
+from prompt_cache_warmer.library.fitting.fitting import fit_messages
 
 MARKER = {"type": "ephemeral"}
 
@@ -55,13 +55,13 @@ LOOP = [user("task"), calls("a"), results("a"), calls("b"), results("b"), calls(
 LOOP_COUNTS = [10, 10, 10, 10, 10, 10, 10]
 
 
-def kept(strategy: str, budget_tokens: int, **options: Any) -> tuple[int, ...]:
+def kept(strategy: Any, budget_tokens: int, **options: Any) -> tuple[int, ...]:
     """Fit the chat and say which of its messages stay."""
     given = {"token_counts": COUNTS, **options}
     return fit_messages(CHAT, budget_tokens=budget_tokens, strategy=strategy, **given).kept_places
 
 
-def kept_of_loop(strategy: str, budget_tokens: int, **options: Any) -> tuple[int, ...]:
+def kept_of_loop(strategy: Any, budget_tokens: int, **options: Any) -> tuple[int, ...]:
     """Fit the agent's loop and say which of its messages stay."""
     given = {"token_counts": LOOP_COUNTS, **options}
     return fit_messages(LOOP, budget_tokens=budget_tokens, strategy=strategy, **given).kept_places

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from infra.local.messages_api.conversation import check_conversation
 from prompt_cache_warmer.errors import MessagesTooLongError
-from prompt_cache_warmer.library.fitting import FitResult, fit_messages
+from prompt_cache_warmer.library.fitting.fitting import FitResult, fit_messages
 
 settings.register_profile("fitting", deadline=None, max_examples=200)
 FITTING = settings.get_profile("fitting")  # a loaded machine is not a defect
@@ -31,7 +31,7 @@ class Case:
     messages: list[dict[str, Any]]
     counts: list[int]
     priorities: list[int]
-    strategy: str
+    strategy: Any
     budget_tokens: int
     keep_system: bool
     keep_first: int

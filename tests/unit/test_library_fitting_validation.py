@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from prompt_cache_warmer.errors import ArgumentError, ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.fitting import fit_messages
+from prompt_cache_warmer.library.fitting.fitting import fit_messages
 
 CHAT: list[Any] = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "there"}]
 CALL = {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "look", "input": {}}]}

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.library.tracker import CacheTracker
-from prompt_cache_warmer.library.tracker_records import NO_PREFIX, Aggregate, Standing
+from prompt_cache_warmer.library.tracking.records import NO_PREFIX, Aggregate, Standing
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 from prompt_cache_warmer.values.model_prices import ModelPrices
 from prompt_cache_warmer.values.usage import Usage
 from tests.fakes import EPOCH

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prompt_cache_warmer.library.tracker_alerts import DropWatch
-from prompt_cache_warmer.library.tracker_arguments import MissRetry
-from prompt_cache_warmer.library.tracker_records import Standing
+from prompt_cache_warmer.library.tracking.alerts import DropWatch
+from prompt_cache_warmer.library.tracking.arguments import MissRetry
+from prompt_cache_warmer.library.tracking.records import Standing
 from tests.tracker_cases import HOUR, MARK, Desk, alarmed, ask, usage
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.library.tracker_alerts import CacheAlert
+    from prompt_cache_warmer.library.tracking.alerts import CacheAlert
 
 READ, WROTE, NOTHING = usage(read=5_000), usage(wrote=5_000), usage(plain=5_000)
 LONG = "A long and stable part of the prompt. " * 1_000

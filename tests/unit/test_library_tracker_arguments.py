@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prompt_cache_warmer.errors import ArgumentError, ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.tracker import CacheTracker
-from prompt_cache_warmer.library.tracker_arguments import MissRetry
+from prompt_cache_warmer.library.tracking.arguments import MissRetry
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.library.tracker import CacheTracker
-from prompt_cache_warmer.library.tracker_records import Standing
-from prompt_cache_warmer.library.usage_shapes import NO_USAGE, Provider, usage_of
+from prompt_cache_warmer.library.tracking.records import Standing
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 from prompt_cache_warmer.values.usage import Usage
+from prompt_cache_warmer.values.usage_shapes import NO_USAGE, Provider, usage_of
 from tests.fakes import FakeClock
 from tests.tracker_cases import usage
 

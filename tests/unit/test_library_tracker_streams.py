@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from prompt_cache_warmer.library.tracker import CacheTracker
-from prompt_cache_warmer.library.tracker_arguments import MissRetry
+from prompt_cache_warmer.library.tracking.arguments import MissRetry
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 from tests.tracker_cases import Desk, ask, usage
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import time
 import warnings
 from typing import Any
 
-from prompt_cache_warmer.library.tracker import CacheTracker
+from prompt_cache_warmer.library.tracking.tracker import CacheTracker
 from tests.tracker_cases import ask, usage
 
 THREADS = 200

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from prompt_cache_warmer.adapters.own_thread import in_own_thread
-from prompt_cache_warmer.library.blocking import wait_for
+from prompt_cache_warmer.library.warming.blocking import wait_for
 
 WAIT_SECONDS = 10.0
 place: contextvars.ContextVar[str] = contextvars.ContextVar("place", default="nowhere")

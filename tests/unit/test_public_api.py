@@ -18,16 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PUBLIC = [
-    *("ArgumentError", "AsyncCacheWarmer", "AsyncWarmSchedule", "Breakpoint", "BudgetPool", "CacheTracker"),
-    *("CacheWarmer", "CacheWarmerError", "CostCap", "CostCapError", "EntryWarmth", "FitResult"),
-    *("MessagesTooLongError", "ModelPrices", "OverBudgetError", "PoolExhaustedError", "PrefixWarning"),
-    *("StateUnavailableError", "UnpricedError", "Verdict", "WarmResult", "WarmSchedule", "add_cache_breakpoints"),
+    *("Aggregate", "ArgumentError", "AsyncCacheWarmer", "AsyncWarmSchedule", "Breakpoint", "BudgetPool", "CacheAlert"),
+    *("CacheTracker", "CacheWarmer", "CacheWarmerError", "CallRecord", "CostCap", "CostCapError", "CostEstimate"),
+    *("EntryWarmth", "FitResult", "MessagesTooLongError", "MissRetry", "ModelPrices", "OverBudgetError"),
+    *("PoolExhaustedError", "PoolSnapshot", "PrefixWarning", "Reservation", "StateUnavailableError", "UnpricedError"),
+    *("Verdict", "WarmResult", "WarmSchedule", "add_cache_breakpoints"),
     *("compute_cache_key", "find_breakpoints", "fit_messages", "scope_blocks", "to_system_blocks"),
 ]
 FOLDER = Path(prompt_cache_warmer.__file__).parent
 INIT = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
 # What the library hands out and nobody has to make.
-RECORDS = {"Breakpoint", "EntryWarmth", "FitResult", "Verdict", "WarmResult"}
+RECORDS = {
+    *("Aggregate", "Breakpoint", "CacheAlert", "CallRecord", "CostEstimate", "EntryWarmth", "FitResult"),
+    *("PoolSnapshot", "Reservation", "Verdict", "WarmResult"),
+}
 # The one method that passes positions on, because it calls what it is given.
 PASSES_ON = {"CostCap.run"}
 
@@ -36,18 +40,22 @@ OF_PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extension
 OF_PRICES = {*OF_PYDANTIC, "genai_prices", "httpx2", "idna"}
 LOADED: dict[str, set[str]] = {
     "errors": set(),
-    "library.budget_pool": set(),
-    "library.results": set(),
+    "library.budgets.pool": set(),
+    "library.budgets.reservation": set(),
+    "library.tracking.arguments": set(),
+    "library.warming.results": set(),
     "rules.verdict": set(),
     "values.model_prices": set(),
-    "library.breakpoints": OF_PYDANTIC,
-    "library.cache_key": OF_PYDANTIC,
-    "library.fitting": OF_PYDANTIC,
-    "library.cost_cap": OF_PRICES,
-    "library.holding": OF_PRICES,
-    "library.schedule": OF_PRICES,
-    "library.tracker": OF_PRICES,
-    "library.warmer": OF_PRICES,
+    "library.prompts.breakpoints": OF_PYDANTIC,
+    "library.prompts.cache_key": OF_PYDANTIC,
+    "library.fitting.fitting": OF_PYDANTIC,
+    "library.budgets.cost_cap": OF_PRICES,
+    "library.warming.holding": OF_PRICES,
+    "library.warming.schedule": OF_PRICES,
+    "library.tracking.alerts": set(),
+    "library.tracking.records": set(),
+    "library.tracking.tracker": OF_PRICES,
+    "library.warming.warmer": OF_PRICES,
 }
 # What no part loads before it is needed, whoever has it installed.
 LATE = {"anthropic", "aws_lambda_powertools", "boto3", "botocore", "click", "matplotlib", "rich", "yaml"}
@@ -177,7 +185,7 @@ def test_dir_lists_every_name_before_it_is_loaded() -> None:
 def test_an_unknown_name_is_an_attribute_error_that_says_which() -> None:
     """As of any module, so that ``hasattr`` and ``from ... import`` do what they always do."""
     with pytest.raises(AttributeError, match=r"^module 'prompt_cache_warmer' has no attribute 'CacheWarmr'$"):
-        _ = prompt_cache_warmer.CacheWarmr
+        _ = prompt_cache_warmer.CacheWarmr  # type: ignore[attr-defined] # misspelt
     with pytest.raises(ImportError, match="cannot import name 'CacheWarmr' from 'prompt_cache_warmer'"):
         exec("from prompt_cache_warmer import CacheWarmr")  # noqa: S102 - a type checker would refuse the statement
     assert not hasattr(prompt_cache_warmer, "__wrapped__")

@@ -11,7 +11,6 @@ import asyncio
 import inspect
 import json
 import sys
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.adapters.own_thread import in_own_thread
@@ -24,7 +23,7 @@ from prompt_cache_warmer.errors import (
 )
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.budget import ADDED_TOKENS
-from prompt_cache_warmer.values.usage import Usage
+from prompt_cache_warmer.values.usage_shapes import member, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,38 +100,14 @@ def _failed(error: Exception, call: WarmCall) -> WarmCallError:
 
 
 def _answer(message: object, call: WarmCall) -> Answer:
-    usage = _field(message, "usage")
-    if usage is None:
-        return Answer(Usage(is_reported=False), message_id=_text(message, "id"), raw=message)
     try:
-        counted = Usage.from_api(_mapping(usage), unsplit_ttl=call.requested_ttl)
+        usage = usage_of(message, provider="anthropic", unsplit_ttl=call.requested_ttl)
     except ValueError as error:
         raise UnreachableError(f"an answer whose usage cannot be read: {error}") from None
-    return Answer(counted, message_id=_text(message, "id"), request_id=_text(message, "_request_id"), raw=message)
-
-
-def _mapping(usage: object) -> Mapping[str, Any]:
-    """Read an object's counts as the mapping the API's JSON has."""
-    if isinstance(usage, Mapping):
-        return usage
-    counts = {name: getattr(usage, name, None) for name in _COUNTS}
-    split = counts["cache_creation"]
-    if split is not None and not isinstance(split, Mapping):
-        counts["cache_creation"] = {name: getattr(split, name, None) for name in _SPLIT_COUNTS}
-    return counts
-
-
-def _field(message: object, name: str) -> object:
-    return message.get(name) if isinstance(message, Mapping) else getattr(message, name, None)
-
-
-def _text(message: object, name: str) -> str | None:
-    value = _field(message, name)
-    return value if isinstance(value, str) else None
-
-
-_COUNTS = (
-    *("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
-    *("cache_creation", "speed"),
-)
-_SPLIT_COUNTS = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+    message_id, request_id = member(message, "id"), member(message, "_request_id")
+    return Answer(
+        usage,
+        message_id=message_id if isinstance(message_id, str) else None,
+        request_id=request_id if isinstance(request_id, str) else None,
+        raw=message,
+    )

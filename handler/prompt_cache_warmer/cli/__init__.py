@@ -13,5 +13,6 @@ def main() -> None:
     try:
         from prompt_cache_warmer.cli.commands import commands  # noqa: PLC0415 - so that a missing extra is explained
     except ModuleNotFoundError as error:
-        sys.exit(f"prompt-cache-warmer: {error.name} is not installed; the command line needs: pip install '.[cli]'")
+        needs = "the command line needs: pip install 'prompt-cache-warmer[cli]'"
+        sys.exit(f"prompt-cache-warmer: {error.name} is not installed; {needs}")
     commands(prog_name="prompt-cache-warmer")

@@ -106,7 +106,8 @@ def require_matplotlib() -> None:
         ClickException: saying what to install.
     """
     if find_spec("matplotlib") is None:
-        raise click.ClickException("matplotlib is not installed; --plot needs: pip install '.[cli,plot]'")
+        needs = "--plot needs: pip install 'prompt-cache-warmer[cli,plot]'"
+        raise click.ClickException(f"matplotlib is not installed; {needs}")
 
 
 def draw(image: Path, courses: Mapping[str, Course], *, title: str, subtitle: str) -> None:

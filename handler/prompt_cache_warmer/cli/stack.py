@@ -37,7 +37,7 @@ def open_table(table: str) -> StateStore:
 
         from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; this command needs: pip install '.[aws,cli]'"
+        message = f"{error.name} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
         raise click.ClickException(message) from error
     try:
         return state_store(table)

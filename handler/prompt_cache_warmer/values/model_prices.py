@@ -21,7 +21,7 @@ _TOKENS_PER_MTOK = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelPrices:
-    """What one model costs, in USD per million tokens; each a ``Decimal``, a whole number or a number as text.
+    """What one model costs, in USD per million tokens; a whole number or a number as text becomes a ``Decimal``.
 
     Attributes:
         input_usd_per_mtok: input that is not cached.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.bodies import checked_body, written_place
+from prompt_cache_warmer.library.prompts.bodies import checked_body, written_place
 from prompt_cache_warmer.values.body import (
     DEFAULT_TTL,
     MAX_MARKERS,

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.library.tracker_records import Standing
+from prompt_cache_warmer.library.tracking.records import Standing
 from prompt_cache_warmer.values.body import TTL_SECONDS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from prompt_cache_warmer.library.tracker_requests import Proof, TrackedRequest
+    from prompt_cache_warmer.library.tracking.requests import Proof, TrackedRequest
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.usage import Usage
 

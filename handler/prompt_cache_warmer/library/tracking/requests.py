@@ -16,8 +16,8 @@ import json
 from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.library.tracker_bodies import betas_of, body_of, model_of
-from prompt_cache_warmer.library.tracker_records import NO_PREFIX
+from prompt_cache_warmer.library.tracking.bodies import betas_of, body_of, model_of
+from prompt_cache_warmer.library.tracking.records import NO_PREFIX
 from prompt_cache_warmer.values.body import DEFAULT_TTL, Block, Json, Tier, blocks, marked_blocks, marker_ttl
 from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS
 from prompt_cache_warmer.values.markers import mark
@@ -26,9 +26,9 @@ from prompt_cache_warmer.values.prefix import Fingerprint, estimate_tokens, fing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from prompt_cache_warmer.library.usage_shapes import Provider
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.usage import Usage
+    from prompt_cache_warmer.values.usage_shapes import Provider
 
 _PREFIX_ID_CHARACTERS = 16  # 64 bits: no two prompts of one process share them
 # A prefix inside a longer cached one was cached too if it is long enough for every model of the provider.

@@ -10,20 +10,20 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters.forking import hold_at_fork
-from prompt_cache_warmer.library.tracker_alerts import DropWatch
-from prompt_cache_warmer.library.tracker_calls import Outcome, Start
-from prompt_cache_warmer.library.tracker_entries import KnownEntries
-from prompt_cache_warmer.library.tracker_history import History
-from prompt_cache_warmer.library.tracker_records import Aggregate, CallRecord
-from prompt_cache_warmer.library.usage_shapes import PRICED_AS
+from prompt_cache_warmer.library.tracking.alerts import DropWatch
+from prompt_cache_warmer.library.tracking.calls import Outcome, Start
+from prompt_cache_warmer.library.tracking.entries import KnownEntries
+from prompt_cache_warmer.library.tracking.history import History
+from prompt_cache_warmer.library.tracking.records import Aggregate, CallRecord
 from prompt_cache_warmer.values.pricing import cost_usd
 from prompt_cache_warmer.values.usage import Usage
+from prompt_cache_warmer.values.usage_shapes import PRICED_AS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from prompt_cache_warmer.library.tracker_alerts import CacheAlert
-    from prompt_cache_warmer.library.tracker_requests import TrackedRequest
+    from prompt_cache_warmer.library.tracking.alerts import CacheAlert
+    from prompt_cache_warmer.library.tracking.requests import TrackedRequest
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.model_prices import PriceList
 

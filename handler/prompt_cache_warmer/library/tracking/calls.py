@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.library.usage_shapes import NO_USAGE, counts_of, usage_of
+from prompt_cache_warmer.values.usage_shapes import NO_USAGE, counts_of, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from prompt_cache_warmer.library.tracker_entries import Entry
-    from prompt_cache_warmer.library.tracker_records import Standing
-    from prompt_cache_warmer.library.tracker_requests import TrackedRequest
+    from prompt_cache_warmer.library.tracking.entries import Entry
+    from prompt_cache_warmer.library.tracking.records import Standing
+    from prompt_cache_warmer.library.tracking.requests import TrackedRequest
     from prompt_cache_warmer.values.usage import Usage
 
 _MS_PER_SECOND = 1_000

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.budget_arguments import usd
-from prompt_cache_warmer.library.options import checked_count, checked_models, checked_seconds
-from prompt_cache_warmer.library.results import EntryWarmth, WarmResult, entry_warmth
-from prompt_cache_warmer.library.targets import added_target
+from prompt_cache_warmer.library.arguments import checked_count, checked_seconds, usd
+from prompt_cache_warmer.library.warming.models import checked_models
+from prompt_cache_warmer.library.warming.results import EntryWarmth, WarmResult, entry_warmth
+from prompt_cache_warmer.library.warming.targets import added_target
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.verdict import Verdict

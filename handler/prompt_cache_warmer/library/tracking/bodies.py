@@ -10,15 +10,15 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.library.usage_shapes import member
 from prompt_cache_warmer.values.body import DEFAULT_TTL
 from prompt_cache_warmer.values.prefix import RENDERED_SETTINGS
+from prompt_cache_warmer.values.usage_shapes import member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from prompt_cache_warmer.library.usage_shapes import Provider
     from prompt_cache_warmer.values.body import Json
+    from prompt_cache_warmer.values.usage_shapes import Provider
 
 _BODY_FIELDS = ("tools", "system", "messages", "cache_control", "tool_choice", "output_config", *RENDERED_SETTINGS)
 _INSTRUCTION_ROLES = frozenset({"system", "developer"})

@@ -13,14 +13,14 @@ from weakref import WeakSet
 from prompt_cache_warmer.adapters.forking import hold_at_fork
 from prompt_cache_warmer.adapters.own_thread import in_own_thread
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.holding import PrefixWarning
-from prompt_cache_warmer.library.ticking import INTERVAL_SECONDS, Ticking
-from prompt_cache_warmer.library.warmer import AsyncCacheWarmer, CacheWarmer
+from prompt_cache_warmer.library.warming.holding import PrefixWarning
+from prompt_cache_warmer.library.warming.ticking import INTERVAL_SECONDS, Ticking
+from prompt_cache_warmer.library.warming.warmer import AsyncCacheWarmer, CacheWarmer
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.library.holding import Holding, Mode
-    from prompt_cache_warmer.library.results import WarmResult
-    from prompt_cache_warmer.library.ticking import OnError, OnResult
+    from prompt_cache_warmer.library.warming.holding import Holding, Mode
+    from prompt_cache_warmer.library.warming.results import WarmResult
+    from prompt_cache_warmer.library.warming.ticking import OnError, OnResult
 
 # How long stopping waits for a call under way; the call itself goes on and nothing follows it.
 STOP_SECONDS = 5.0

@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from prompt_cache_warmer.errors import ArgumentTypeError, CacheWarmerError
-from prompt_cache_warmer.library.holding import Mode
-from prompt_cache_warmer.library.options import checked_seconds
+from prompt_cache_warmer.library.arguments import checked_seconds
+from prompt_cache_warmer.library.warming.holding import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from prompt_cache_warmer.library.results import WarmResult
+    from prompt_cache_warmer.library.warming.results import WarmResult
     from prompt_cache_warmer.ports import Clock
 
     OnResult = Callable[[WarmResult], object]

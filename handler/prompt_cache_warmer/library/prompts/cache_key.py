@@ -22,7 +22,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.bodies import checked_body
+from prompt_cache_warmer.library.prompts.bodies import checked_body
 from prompt_cache_warmer.values.document import MODEL_PATTERN
 from prompt_cache_warmer.values.markers import mark
 from prompt_cache_warmer.values.prefix import fingerprint

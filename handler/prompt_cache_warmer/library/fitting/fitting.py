@@ -30,21 +30,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError, MessagesTooLongError
-from prompt_cache_warmer.library.fitting_choice import STRATEGIES, Strategy, choose
-from prompt_cache_warmer.library.fitting_figures import (
+from prompt_cache_warmer.library.fitting.choice import STRATEGIES, Strategy, StrategyName, choose
+from prompt_cache_warmer.library.fitting.figures import (
     check_switch,
     checked_amount,
     count_each,
     count_fixed,
     read_priorities,
 )
-from prompt_cache_warmer.library.fitting_units import cached_until, read_messages, units_of
+from prompt_cache_warmer.library.fitting.units import cached_until, read_messages, units_of
 from prompt_cache_warmer.values.problems import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from prompt_cache_warmer.library.fitting_units import Unit
+    from prompt_cache_warmer.library.fitting.units import Unit
     from prompt_cache_warmer.values.body import Json
 
 
@@ -87,7 +87,7 @@ def fit_messages(  # noqa: PLR0913 - every one but the budget has a default, and
     messages: Sequence[Message],
     *,
     budget_tokens: int,
-    strategy: str = "tail",
+    strategy: StrategyName = "tail",
     keep_system: bool = True,
     keep_first: int = 0,
     keep_last: int = 0,

@@ -7,7 +7,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.bodies import checked_body
+from prompt_cache_warmer.library.prompts.bodies import checked_body
 from prompt_cache_warmer.values.body import Json, blocks
 from prompt_cache_warmer.values.prefix import estimate_tokens
 

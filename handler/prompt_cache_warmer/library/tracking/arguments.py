@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.usage_shapes import PRICED_AS
 from prompt_cache_warmer.values.problems import nearest, shown
+from prompt_cache_warmer.values.usage_shapes import PRICED_AS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

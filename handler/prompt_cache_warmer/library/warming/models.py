@@ -1,9 +1,8 @@
-"""What a warmer was told when it was made, checked."""
+"""The models a warmer warms on, checked."""
 
 from __future__ import annotations
 
 import re
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
@@ -34,44 +33,10 @@ def checked_models(model: object, models: Sequence[str] | None) -> tuple[str, ..
     found: list[str] = []
     for place, value in named:
         if not isinstance(value, str):
-            raise ArgumentTypeError(place, f"{_shown(value)} is not a model id")
+            raise ArgumentTypeError(place, f"a value of type {type(value).__name__} is not a model id")
         if not re.match(MODEL_PATTERN, value):
             raise ArgumentValueError(place, f"{shown(value)} is not allowed; allowed: {PATTERN_WORDS[MODEL_PATTERN]}")
         if value in found:
             raise ArgumentValueError(place, f"{shown(value)} is named twice")
         found.append(value)
     return tuple(found)
-
-
-def checked_seconds(argument: str, value: object, *, at_least: float = 0.0, at_most: float) -> float:
-    """Return a duration in seconds, above ``at_least`` and up to ``at_most``.
-
-    Raises:
-        ArgumentTypeError: for anything but a number.
-        ArgumentValueError: for one that is not allowed.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ArgumentTypeError(argument, f"{_shown(value)} is not a number of seconds")
-    if not isfinite(value) or not at_least < value <= at_most:
-        raise ArgumentValueError(
-            argument, f"{value} is not allowed; allowed: more than {at_least:g} and at most {at_most:g} seconds"
-        )
-    return float(value)
-
-
-def checked_count(argument: str, value: object, *, at_least: int, at_most: int) -> int:
-    """Return a whole number in a range.
-
-    Raises:
-        ArgumentTypeError: for anything but a whole number.
-        ArgumentValueError: for one that is not allowed.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ArgumentTypeError(argument, f"{_shown(value)} is not a whole number")
-    if not at_least <= value <= at_most:
-        raise ArgumentValueError(argument, f"{value} is not allowed; allowed: {at_least:,} to {at_most:,}")
-    return value
-
-
-def _shown(value: object) -> str:
-    return f"a value of type {type(value).__name__}"

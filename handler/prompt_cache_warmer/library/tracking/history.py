@@ -6,13 +6,13 @@ from collections import defaultdict, deque
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.library.tracker_records import Aggregate
+from prompt_cache_warmer.library.tracking.records import Aggregate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from prompt_cache_warmer.library.tracker_records import CallRecord
+    from prompt_cache_warmer.library.tracking.records import CallRecord
 
 
 class History:

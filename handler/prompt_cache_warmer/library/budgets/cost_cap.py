@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError, CostCapError, UnpricedError
-from prompt_cache_warmer.library.budget_arguments import token_count, usd
+from prompt_cache_warmer.library.arguments import token_count, usd
 from prompt_cache_warmer.values.model_prices import PriceList
 from prompt_cache_warmer.values.pricing import cost_usd, known_models
 from prompt_cache_warmer.values.problems import named, nearest

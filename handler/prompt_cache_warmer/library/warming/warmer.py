@@ -8,9 +8,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prompt_cache_warmer.errors import CacheWarmerError, OverBudgetError
-from prompt_cache_warmer.library.blocking import wait_for
-from prompt_cache_warmer.library.clients import AsyncClient, Client
-from prompt_cache_warmer.library.holding import BY_HAND, REQUEST_TIMEOUT_SECONDS, Holding, Mode
+from prompt_cache_warmer.library.warming.blocking import wait_for
+from prompt_cache_warmer.library.warming.clients import AsyncClient, Client
+from prompt_cache_warmer.library.warming.holding import BY_HAND, REQUEST_TIMEOUT_SECONDS, Holding, Mode
 from prompt_cache_warmer.values.document import DEFAULT_EXPECTED_REQUESTS
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import Any
 
-    from prompt_cache_warmer.library.holding import Progress
-    from prompt_cache_warmer.library.results import WarmResult
+    from prompt_cache_warmer.library.warming.holding import Progress
+    from prompt_cache_warmer.library.warming.results import WarmResult
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.model_prices import ModelPrices
     from prompt_cache_warmer.values.problems import Problem

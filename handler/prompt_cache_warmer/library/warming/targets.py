@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.bodies import as_json
+from prompt_cache_warmer.library.prompts.bodies import as_json
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, shown
 from prompt_cache_warmer.values.reading import Origin, read_target
 

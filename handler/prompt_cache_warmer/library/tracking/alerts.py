@@ -19,10 +19,10 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from prompt_cache_warmer.library.tracker_records import Standing, ratio_of
+from prompt_cache_warmer.library.tracking.records import Standing, ratio_of
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.library.tracker_records import CallRecord
+    from prompt_cache_warmer.library.tracking.records import CallRecord
 
 # One prefix that vanished early is the cache's own luck: it promises nothing. The third call is no luck any more.
 MIN_JUDGED_CALLS = 3

@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from prompt_cache_warmer.library.fitting_units import Unit
+    from prompt_cache_warmer.library.fitting.units import Unit
+
+
+StrategyName = Literal["tail", "head", "middle", "slide", "drop-oldest", "drop-middle", "priority"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
-from prompt_cache_warmer.library.usage_shapes import member
+from prompt_cache_warmer.values.usage_shapes import member
 
 
 class StreamObserver(Protocol):

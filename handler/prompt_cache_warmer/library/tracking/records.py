@@ -32,7 +32,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
-    """One call.
+    """One recorded call: what it read, wrote, cost and saved.
 
     Attributes:
         started_at: when its request started.

@@ -15,26 +15,26 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library import tracker_arguments as check
-from prompt_cache_warmer.library.tracker_book import Book, BookRules
-from prompt_cache_warmer.library.tracker_calls import Outcome
-from prompt_cache_warmer.library.tracker_history import by_prefix, chosen, over_time
-from prompt_cache_warmer.library.tracker_records import Aggregate
-from prompt_cache_warmer.library.tracker_requests import read_request
-from prompt_cache_warmer.library.tracker_wrapping import Wrapper
-from prompt_cache_warmer.library.usage_shapes import member, usage_of
+from prompt_cache_warmer.library.tracking import arguments as check
+from prompt_cache_warmer.library.tracking.book import Book, BookRules
+from prompt_cache_warmer.library.tracking.calls import Outcome
+from prompt_cache_warmer.library.tracking.history import by_prefix, chosen, over_time
+from prompt_cache_warmer.library.tracking.records import Aggregate
+from prompt_cache_warmer.library.tracking.requests import read_request
+from prompt_cache_warmer.library.tracking.wrapping import Wrapper
 from prompt_cache_warmer.values.model_prices import PriceList
+from prompt_cache_warmer.values.usage_shapes import member, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from prompt_cache_warmer.library.tracker_alerts import CacheAlert
-    from prompt_cache_warmer.library.tracker_arguments import MissRetry
-    from prompt_cache_warmer.library.tracker_records import CallRecord
-    from prompt_cache_warmer.library.usage_shapes import Provider
+    from prompt_cache_warmer.library.tracking.alerts import CacheAlert
+    from prompt_cache_warmer.library.tracking.arguments import MissRetry
+    from prompt_cache_warmer.library.tracking.records import CallRecord
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.model_prices import ModelPrices
+    from prompt_cache_warmer.values.usage_shapes import Provider
 
 WINDOW_CALLS = 20  # a ratio over fewer says little; over more it says it late
 MAX_HISTORY = 10_000  # a few megabytes

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Self
 
 from prompt_cache_warmer.errors import ArgumentValueError, StateUnavailableError
-from prompt_cache_warmer.library.budget_arguments import token_count, usd
+from prompt_cache_warmer.library.arguments import token_count, usd
 from prompt_cache_warmer.values.money import pico_usd
 from prompt_cache_warmer.values.pool import PoolAmount, in_unit
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from types import TracebackType
 
-    from prompt_cache_warmer.library.budget_store import PoolStore
+    from prompt_cache_warmer.library.budgets.store import PoolStore
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.pool import PoolCaps, PoolHold
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.adapters.memory_pool import MemoryPool
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.budget_arguments import token_count, usd
-from prompt_cache_warmer.library.budget_reservation import Reservation
-from prompt_cache_warmer.library.budget_store import PoolStore
+from prompt_cache_warmer.library.arguments import token_count, usd
+from prompt_cache_warmer.library.budgets.reservation import Reservation
+from prompt_cache_warmer.library.budgets.store import PoolStore
 from prompt_cache_warmer.values.money import pico_usd
 from prompt_cache_warmer.values.pool import CapName, PoolAmount, PoolCaps, plain_usd
 from prompt_cache_warmer.values.problems import named

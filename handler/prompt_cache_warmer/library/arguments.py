@@ -1,8 +1,9 @@
-"""The amounts that callers hand to the budgets, read strictly: money is a ``Decimal``, tokens are whole."""
+"""Arguments of the library's callers, read strictly: money is a ``Decimal``, tokens and counts are whole."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isfinite
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
 from prompt_cache_warmer.values.problems import shown
@@ -11,6 +12,40 @@ from prompt_cache_warmer.values.problems import shown
 # keeps, and any sum of them within the 38 of a number in DynamoDB.
 MOST_USD = Decimal(10**12)
 MOST_TOKENS = 10**15  # a thousand times what the largest bill could buy; sums stay far within the same 38 digits
+
+
+def checked_seconds(argument: str, value: object, *, at_least: float = 0.0, at_most: float) -> float:
+    """Return a duration in seconds, above ``at_least`` and up to ``at_most``.
+
+    Raises:
+        ArgumentTypeError: for anything but a number.
+        ArgumentValueError: for one that is not allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ArgumentTypeError(argument, f"{_shown(value)} is not a number of seconds")
+    if not isfinite(value) or not at_least < value <= at_most:
+        raise ArgumentValueError(
+            argument, f"{value} is not allowed; allowed: more than {at_least:g} and at most {at_most:g} seconds"
+        )
+    return float(value)
+
+
+def checked_count(argument: str, value: object, *, at_least: int, at_most: int) -> int:
+    """Return a whole number in a range.
+
+    Raises:
+        ArgumentTypeError: for anything but a whole number.
+        ArgumentValueError: for one that is not allowed.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ArgumentTypeError(argument, f"{_shown(value)} is not a whole number")
+    if not at_least <= value <= at_most:
+        raise ArgumentValueError(argument, f"{value} is not allowed; allowed: {at_least:,} to {at_most:,}")
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"a value of type {type(value).__name__}"
 
 
 def token_count(argument: str, value: object) -> int:

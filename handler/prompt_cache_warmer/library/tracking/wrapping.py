@@ -6,20 +6,20 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from prompt_cache_warmer.library.tracker_bodies import model_of
-from prompt_cache_warmer.library.tracker_calls import Outcome, StreamedCall, usage_or_none
-from prompt_cache_warmer.library.tracker_requests import TrackedRequest, read_request
-from prompt_cache_warmer.library.tracker_streams import watched
-from prompt_cache_warmer.library.usage_shapes import counts_of
+from prompt_cache_warmer.library.tracking.bodies import model_of
+from prompt_cache_warmer.library.tracking.calls import Outcome, StreamedCall, usage_or_none
+from prompt_cache_warmer.library.tracking.requests import TrackedRequest, read_request
+from prompt_cache_warmer.library.tracking.streams import watched
+from prompt_cache_warmer.values.usage_shapes import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from prompt_cache_warmer.library.tracker_arguments import MissRetry
-    from prompt_cache_warmer.library.tracker_book import Book
-    from prompt_cache_warmer.library.tracker_calls import Start
-    from prompt_cache_warmer.library.usage_shapes import Provider
+    from prompt_cache_warmer.library.tracking.arguments import MissRetry
+    from prompt_cache_warmer.library.tracking.book import Book
+    from prompt_cache_warmer.library.tracking.calls import Start
     from prompt_cache_warmer.ports import Clock
+    from prompt_cache_warmer.values.usage_shapes import Provider
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -1,0 +1,1 @@
+"""Caps on single calls, and pools that many calls share."""

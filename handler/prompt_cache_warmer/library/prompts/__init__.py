@@ -1,0 +1,1 @@
+"""Prompts as the cache sees them: markers, prefixes, keys."""

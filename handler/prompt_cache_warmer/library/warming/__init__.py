@@ -1,0 +1,1 @@
+"""Warmers and their schedules, over the caller's own client."""
