@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -13,7 +14,10 @@ import pytest
 from infra.local.cloud import STATE_TABLE, create_state_table
 from infra.local.messages_api import LocalMessagesApi
 from prompt_cache_warmer import CacheWarmer, StateUnavailableError, Verdict, WarmSchedule
-from tests.fakes import MODEL, FakeClock
+from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
+from prompt_cache_warmer.adapters.state_table import StateTable
+from prompt_cache_warmer.values.state import EntryKey
+from tests.fakes import EPOCH, MODEL, FakeClock
 from tests.library import LONG_SYSTEM_PROMPT, MemoryTransport
 
 if TYPE_CHECKING:
@@ -98,6 +102,20 @@ def test_a_warmer_knows_what_another_one_did(aws: LocalAws) -> None:
     assert first.warm().verdict is Verdict.WRITTEN
     assert first.touch(at=clock.now())
     assert not second.touch(at=clock.now())
+
+
+def test_a_touch_is_of_the_prefix_that_was_added(aws: LocalAws) -> None:
+    """Traffic of an older prompt says nothing of a newer one with the same name."""
+    create_state_table(aws)
+    warmer = warmer_of(aws, MemoryTransport())
+    assert warmer.touch(at=EPOCH)
+    (name,) = warmer.targets
+    key = EntryKey(name, "default", MODEL)
+    store = DynamoDbState(StateTable(aws.dynamodb, STATE_TABLE))
+    traffic = asyncio.run(store.load([key], day=EPOCH.date())).entries[key].traffic
+    assert traffic is not None
+    assert traffic.last_at == EPOCH
+    assert f"prefix-{traffic.fingerprint}".startswith(name)
 
 
 def test_a_table_that_is_not_there_is_an_error_that_names_it(aws: LocalAws) -> None:

@@ -194,6 +194,24 @@ async def test_a_shared_state_that_cannot_be_reached_ends_no_schedule() -> None:
     assert ticks.at[:2] == [240, 480]
 
 
+async def test_what_nobody_expected_is_logged_by_its_kind_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Its text may quote a prompt; whoever asked for errors gets it whole."""
+    ticks = Ticks(1)
+    warm, calls = ticks.warmer.holding.warm, []
+
+    async def broken(*arguments: Any, **settings: Any) -> WarmResult:
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyError("SECRET")
+        return await warm(*arguments, **settings)
+
+    ticks.warmer.holding.warm = broken  # type: ignore[method-assign] # a defect, the first time
+    with caplog.at_level(logging.WARNING, "prompt_cache_warmer"):
+        await ticks.run()
+    assert [record.getMessage() for record in caplog.records] == ["a tick failed: KeyError"]
+    assert [error.args for error in ticks.errors] == [("SECRET",)]
+
+
 @pytest.mark.parametrize(
     ("system", "seconds", "message"),
     [
