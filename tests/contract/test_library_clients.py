@@ -9,7 +9,8 @@ import pytest
 
 from infra.local.messages_api.faults import Fault
 from prompt_cache_warmer import AsyncCacheWarmer, CacheWarmer, Verdict
-from tests.fakes import MODEL
+from prompt_cache_warmer.library.warming.holding import BY_HAND
+from tests.fakes import MODEL, FakeClock
 from tests.library import LONG_SYSTEM_PROMPT, PING, TOOL_SCHEMAS
 from tests.library_http import async_client, client
 from tests.provider_clients import ASYNC_CLIENTS, SYNC_CLIENTS
@@ -55,8 +56,9 @@ async def test_any_asynchronous_client_warms_and_proves_it(api: LocalMessagesApi
     async with make(api.base_url) as own:
         warmer = AsyncCacheWarmer(client=own, model=MODEL)
         warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
-        verdicts = [(await warmer.warm()).verdict for _ in range(2)]
-    assert verdicts == [Verdict.WRITTEN, Verdict.REFRESHED]
+        results = [await warmer.warm() for _ in range(2)]
+    assert [result.verdict for result in results] == [Verdict.WRITTEN, Verdict.REFRESHED]
+    assert all(isinstance(result.raw[0], anthropic.types.Message) for result in results)
 
 
 @pytest.mark.parametrize("make", named(SYNC_CLIENTS))
@@ -108,6 +110,17 @@ def test_the_clients_own_retries_are_not_used(api: LocalMessagesApi) -> None:
     assert own.max_retries == 5
 
 
+async def test_an_asynchronous_clients_own_retries_are_not_used_either(api: LocalMessagesApi) -> None:
+    """The same with await."""
+    async with anthropic.AsyncAnthropic(api_key="sk-ant-local", base_url=api.base_url, max_retries=5) as own:
+        api.faults.add(Fault(kind="status", status=529, times=6))
+        warmer = AsyncCacheWarmer(client=own, model=MODEL)
+        warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+        with pytest.raises(anthropic.APIStatusError):
+            await warmer.warm()
+    assert len(api.requests) == 2
+
+
 def test_a_refused_key_is_the_sdks_own_error(api: LocalMessagesApi) -> None:
     """Whoever made the client catches what it raises."""
     api.faults.add(Fault(kind="status", status=401))
@@ -116,6 +129,17 @@ def test_a_refused_key_is_the_sdks_own_error(api: LocalMessagesApi) -> None:
     with pytest.raises(anthropic.AuthenticationError):
         warmer.warm()
     assert warmer.warm().verdict is Verdict.WRITTEN
+
+
+def test_asking_by_hand_tries_every_entry_of_a_credential_that_was_stopped(api: LocalMessagesApi) -> None:
+    """Without waiting for what one of them shows, as a schedule would."""
+    api.faults.add(Fault(kind="status", status=401))
+    clock = FakeClock()
+    warmer = CacheWarmer(client=client(api.base_url), models=[MODEL, "claude-haiku-4-5"], clock=clock)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    warmer.run(BY_HAND)  # one is refused, the other is not called for it or was before it
+    clock.seconds += 3_700  # the credential is on trial
+    assert all(entry.is_called for entry in warmer.warm().results)
 
 
 def test_a_client_wrapped_in_a_callable_keeps_its_errors(api: LocalMessagesApi) -> None:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prompt_cache_warmer import AsyncCacheWarmer, AsyncWarmSchedule, PrefixWarning, Verdict, WarmSchedule
+from prompt_cache_warmer import (
+    AsyncCacheWarmer,
+    AsyncWarmSchedule,
+    OverBudgetError,
+    PrefixWarning,
+    Verdict,
+    WarmSchedule,
+)
 from prompt_cache_warmer.errors import StateUnavailableError
 from tests.fakes import EPOCH, MODEL, FakeClock
 from tests.interpreter import printed
@@ -349,7 +356,34 @@ async def test_a_task_gives_up_a_call_that_takes_too_long() -> None:
     await called.wait()
     await schedule.stop(timeout_seconds=0.01)
     assert not schedule.is_running
-    assert (await warmer.warm()).verdict is Verdict.WRITTEN
+    async with asyncio.timeout(WAIT_SECONDS):  # the call itself would take a minute to give up
+        assert (await warmer.warm()).verdict is Verdict.WRITTEN
+
+
+async def test_a_call_that_is_given_up_counts_as_dear_as_it_can_have_been() -> None:
+    """It may be billed: about 0.14 USD at the worst, so that the day's cap has no room for another."""
+    called = asyncio.Event()
+
+    async def send(_: dict[str, Any]) -> object:
+        called.set()
+        await asyncio.Event().wait()
+        return None
+
+    warmer = AsyncCacheWarmer(client=send, model=MODEL, max_usd_per_day="0.20")
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    schedule = await AsyncWarmSchedule(warmer=warmer).start()
+    await called.wait()
+    await schedule.stop(timeout_seconds=0.01)
+    with pytest.raises(OverBudgetError):
+        await warmer.warm()
+
+
+async def test_answers_without_usage_keep_no_schedule_back() -> None:
+    """They prove nothing, so nothing is known to be pointless either."""
+    ticks = Ticks(6)
+    ticks.transport.script = [{} for _ in range(6)]
+    await ticks.run()
+    assert ticks.at[:6] == [0, 240, 480, 720, 960, 1_200]
 
 
 def test_a_forked_child_has_no_schedule_until_it_starts_one() -> None:

@@ -347,6 +347,15 @@ def test_an_answer_without_usage_proves_nothing(answer: object) -> None:
         assert result.estimated_savings.is_nan()
 
 
+def test_a_call_without_usage_counts_as_dear_as_it_can_have_been() -> None:
+    """About 0.14 USD at the worst: one fits into the day's cap, and a second one does not any more."""
+    warmer = warmer_of(lambda _: {}, max_usd_per_day="0.20")
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    warmer.warm()
+    with pytest.raises(OverBudgetError):
+        warmer.warm()
+
+
 def test_a_usage_that_is_no_usage_is_an_error() -> None:
     """What cannot be read is not taken for nothing."""
     warmer = warmer_of(lambda _: {"usage": {"input_tokens": "many"}})

@@ -33,6 +33,8 @@ async def test_what_work_raises_is_raised_where_it_is_awaited() -> None:
 async def test_whoever_stops_waiting_leaves_the_work_behind() -> None:
     """Its result comes to nobody, and disturbs nobody."""
     release, done = threading.Event(), threading.Event()
+    disturbed: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: disturbed.append(context))
 
     def work() -> None:
         release.wait(WAIT_SECONDS)
@@ -44,6 +46,7 @@ async def test_whoever_stops_waiting_leaves_the_work_behind() -> None:
     release.set()
     await asyncio.to_thread(done.wait, WAIT_SECONDS)
     await asyncio.sleep(0.05)  # the late result is handed to the loop, which drops it
+    assert disturbed == []
 
 
 def test_work_may_outlive_its_loop() -> None:

@@ -114,10 +114,12 @@ def connected(client: object, *, is_async: bool) -> ConnectedClient:
     create = getattr(getattr(client, "messages", None), "create", None)
     if callable(create):
         _check_kind(client, found=is_async_callable(create), wanted=is_async, may_be_unknown=True)
-        return ConnectedClient(TransportMessages(lambda request: create(**request), is_async=is_async), False)
+        return ConnectedClient(
+            TransportMessages(lambda request: create(**request), is_async=is_async), closes_streams=False
+        )
     if callable(client) and not isinstance(client, type):
         _check_kind(client, found=is_async_callable(client), wanted=is_async, may_be_unknown=True)
-        return ConnectedClient(TransportMessages(client, is_async=is_async), False)
+        return ConnectedClient(TransportMessages(client, is_async=is_async), closes_streams=False)
     raise ArgumentTypeError(
         "client",
         f"{_kind(client)} is not a client; allowed: a client of the anthropic SDK, or a callable that takes a request",
