@@ -9,6 +9,7 @@ import pytest
 
 from infra.local.messages_api.faults import Fault
 from prompt_cache_warmer import AsyncCacheWarmer, CacheWarmer, Verdict
+from prompt_cache_warmer.errors import CallTimeoutError
 from prompt_cache_warmer.library.warming.holding import BY_HAND
 from tests.fakes import MODEL, FakeClock
 from tests.library import LONG_SYSTEM_PROMPT, PING, TOOL_SCHEMAS
@@ -129,6 +130,17 @@ def test_a_refused_key_is_the_sdks_own_error(api: LocalMessagesApi) -> None:
     with pytest.raises(anthropic.AuthenticationError):
         warmer.warm()
     assert warmer.warm().verdict is Verdict.WRITTEN
+
+
+@pytest.mark.parametrize("kind", ["delay", "slow_body"])
+def test_an_answer_that_takes_too_long_is_given_up(api: LocalMessagesApi, kind: Any) -> None:
+    """Also one that trickles, which no time between two bytes would end."""
+    api.faults.add(Fault(kind=kind, seconds=5))
+    warmer = CacheWarmer(client=client(api.base_url), model=MODEL, request_timeout_seconds=0.3)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises((anthropic.APITimeoutError, CallTimeoutError)):
+        warmer.warm()
+    assert len(api.requests) == 1
 
 
 def test_asking_by_hand_tries_every_entry_of_a_credential_that_was_stopped(api: LocalMessagesApi) -> None:

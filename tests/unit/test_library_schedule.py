@@ -20,6 +20,7 @@ from prompt_cache_warmer import (
     WarmSchedule,
 )
 from prompt_cache_warmer.errors import StateUnavailableError
+from prompt_cache_warmer.library.warming.schedule import stop_all
 from tests.fakes import EPOCH, MODEL, FakeClock
 from tests.interpreter import printed
 from tests.library import LONG_SYSTEM_PROMPT, Bench, MemoryTransport, async_warmer
@@ -325,6 +326,35 @@ def test_a_callback_may_stop_the_schedule_that_called_it() -> None:
     assert stopped.wait(WAIT_SECONDS)
     assert answers == [False]
     assert not schedule.is_running
+
+
+async def test_a_schedule_without_callbacks_only_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody has to listen."""
+    clock = FakeClock()
+    transport = MemoryTransport(script=[OSError("no route")], now=clock.now)
+    schedule = await AsyncWarmSchedule(warmer=async_warmer(transport, clock=clock)).start()
+    assert await schedule.start() is schedule
+    while len(transport.requests) < 3:
+        await asyncio.sleep(0.001)
+    await schedule.stop()
+    await schedule.stop()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_a_schedule_that_is_stopped_as_soon_as_it_is_started_makes_no_call_or_one() -> None:
+    """Also before its thread has begun."""
+    for _ in range(50):
+        transport = MemoryTransport()
+        assert real(transport).start().stop(timeout_seconds=WAIT_SECONDS)
+        assert len(transport.requests) <= 1
+
+
+def test_the_end_of_the_interpreter_stops_every_schedule() -> None:
+    """Without waiting for what nobody will see."""
+    schedule = real(MemoryTransport()).start()
+    stop_all()
+    assert not schedule.is_running
+    stop_all()
 
 
 async def test_a_callback_may_stop_the_task_that_called_it() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from datetime import timedelta
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,8 +21,19 @@ from prompt_cache_warmer import (
     Verdict,
 )
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
-from prompt_cache_warmer.errors import CallTimeoutError, TargetUnavailableError, UnreachableError
-from tests.fakes import EPOCH, MODEL, target
+from prompt_cache_warmer.errors import (
+    CacheWarmerError,
+    CallTimeoutError,
+    StateUnavailableError,
+    TargetUnavailableError,
+    UnreachableError,
+)
+from prompt_cache_warmer.ports import ClaimRequest
+from prompt_cache_warmer.rules.request import Form, asking_for, warm_call
+from prompt_cache_warmer.values.caps import NO_CAPS
+from prompt_cache_warmer.values.money import NOTHING
+from prompt_cache_warmer.values.state import EntryKey
+from tests.fakes import EPOCH, MODEL, document, target
 from tests.library import (
     CACHED_TOKENS,
     LONG_SYSTEM_PROMPT,
@@ -520,12 +533,78 @@ def test_nothing_is_verified_where_nothing_was_cached() -> None:
     assert (len(bench.transport.requests), bench.clock.slept) == (1, [])
 
 
-def test_a_defect_of_ours_is_an_error_and_no_silence() -> None:
-    """Where something else than the client keeps every call from being made, that is raised."""
-    bench = Bench({"models": [MODEL, HAIKU]})
-    bench.clock.monotonic_seconds = lambda: 1 / 0  # type: ignore[method-assign] # a clock that is broken
-    with pytest.raises(ZeroDivisionError):
+def test_what_keeps_every_call_from_being_made_is_an_error() -> None:
+    """Where that is not the client, the reason is raised and no result that looks like one."""
+    bench = Bench()
+    store = bench.warmer.holding.store
+
+    async def refuse(_: object) -> NoReturn:
+        raise StateUnavailableError("the table is throttled")
+
+    store.claim = refuse  # type: ignore[assignment, method-assign] # a table that can be read and not written
+    with pytest.raises(CacheWarmerError, match=f"support on {MODEL} could not be warmed: the table is throttled"):
         bench.warmer.warm()
+    assert bench.transport.requests == []
+
+
+def test_an_entry_that_another_process_is_calling_is_left_to_it() -> None:
+    """Nothing failed, and nothing was called."""
+    bench = Bench()
+    store = bench.warmer.holding.store
+    until, day = EPOCH + timedelta(minutes=1), EPOCH.date()
+    key = EntryKey("support", "default", MODEL)
+    asyncio.run(store.claim(ClaimRequest(key, "another", 0, until, day, NOTHING, NO_CAPS)))
+    result = bench.warmer.warm()
+    assert (result.verdict, result.results[0].code, result.results[0].is_called) == (None, "claimed", False)
+    assert (result.cost_usd, result.estimated_savings, result.failures) == (0, 0, ())
+
+
+def test_a_forked_child_waits_for_no_call_of_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own turn is free, whatever was under way at the fork."""
+    called, release = threading.Event(), threading.Event()
+
+    def wait(_: object) -> None:
+        called.set()
+        release.wait(10)
+
+    bench = Bench()
+    bench.transport.hook = wait
+    thread = threading.Thread(target=bench.warmer.warm)
+    thread.start()
+    assert called.wait(10)
+    bench.transport.hook = None
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert bench.warmer.warm().results[0].code == "claimed"
+    release.set()
+    thread.join()
+
+
+def test_without_boto3_a_shared_state_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library itself does without."""
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.aws", raising=False)
+    with pytest.raises(ValueError, match=r"state_table: it needs boto3; install it with: pip install .*\[aws\]"):
+        warmer_of(state_table="warmer-state")
+
+
+def test_a_stream_asks_for_as_many_tokens_as_are_wanted() -> None:
+    """It is closed before it has generated them."""
+    thinking = {"thinking": {"type": "enabled", "budget_tokens": 1024}, **document()["request"]}
+    call = asking_for(warm_call(target(request=thinking), HAIKU), 4_000)
+    assert (call.form, call.body["max_tokens"], call.body["stream"]) == (Form.STREAMED, 4_000, True)
+
+
+def test_an_awaitable_that_is_no_coroutine_is_refused_as_well() -> None:
+    """A future has nothing to close."""
+
+    class Later:
+        def __await__(self) -> NoReturn:
+            raise NotImplementedError
+
+    warmer = warmer_of(lambda _: Later())
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(TypeError, match="use AsyncCacheWarmer"):
+        warmer.warm()
 
 
 def test_a_target_that_is_gone_is_not_called() -> None:

@@ -121,6 +121,11 @@ class Holding:
         return tuple(self._targets)
 
     @property
+    def store(self) -> StateStore:
+        """Where entries and spending are remembered."""
+        return self._engine.store
+
+    @property
     def ttl_seconds(self) -> tuple[int, int]:
         """The shortest and the longest time to live of the targets, each by its shortest marker."""
         found = [min(TTL_SECONDS[ttl] for ttl in target.summary.ttls) for target in self._targets.values()]
@@ -178,7 +183,7 @@ class Holding:
             raise ArgumentValueError("model", f"{shown(model)} is not one of {', '.join(self.models)}")
         moment = self.clock.now() if at is None else at.astimezone(UTC)
         touched = [
-            await self._engine.store.touch(entry.key, at=moment, fingerprint=entry.target.prefix_digest)
+            await self.store.touch(entry.key, at=moment, fingerprint=entry.target.prefix_digest)
             for entry in entries(tuple(target.summary for target in self._chosen(name)))
             if model in (None, entry.model)
         ]

@@ -248,10 +248,11 @@ def _check_interval(holding: Holding, interval_seconds: float) -> None:
         warnings.warn(f"interval_seconds: {message} times in their life; {advice}", PrefixWarning, stacklevel=3)
 
 
-def _stop_all() -> None:
+def stop_all() -> None:
+    """Stop every schedule of this process; called at the interpreter's exit."""
     for runner in list(_runners):
         runner.stop(EXIT_SECONDS)
 
 
 _runners: WeakSet[_Runner] = WeakSet()
-atexit.register(_stop_all)
+atexit.register(stop_all)
