@@ -332,10 +332,11 @@ async def test_a_schedule_without_callbacks_only_logs(caplog: pytest.LogCaptureF
     """Nobody has to listen."""
     clock = FakeClock()
     transport = MemoryTransport(script=[OSError("no route")], now=clock.now)
+    enough = asyncio.Event()
+    transport.hook = lambda _: enough.set() if len(transport.requests) == 3 else None
     schedule = await AsyncWarmSchedule(warmer=async_warmer(transport, clock=clock)).start()
     assert await schedule.start() is schedule
-    while len(transport.requests) < 3:
-        await asyncio.sleep(0.001)
+    await asyncio.wait_for(enough.wait(), WAIT_SECONDS)
     await schedule.stop()
     await schedule.stop()
     assert [record.levelname for record in caplog.records] == ["WARNING"]
