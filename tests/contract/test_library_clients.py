@@ -164,6 +164,14 @@ def test_a_client_wrapped_in_a_callable_keeps_its_errors(api: LocalMessagesApi) 
     assert [request.body["max_tokens"] for request in api.requests] == [0, 1]
 
 
+def test_a_clients_own_method_is_a_transport(api: LocalMessagesApi) -> None:
+    """It takes keywords only."""
+    create: Any = client(api.base_url).messages.create
+    warmer = CacheWarmer(client=create, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert warmer.warm().verdict is Verdict.WRITTEN
+
+
 def test_an_answers_own_blocks_can_be_seed_messages(api: LocalMessagesApi) -> None:
     """They are the SDK's objects, and the request has what they were read from."""
     own = client(api.base_url)

@@ -88,6 +88,8 @@ def test_a_key_is_the_same_for_ever() -> None:
         {"system": [text("You are kind.", cache_control=FIVE_MINUTES), text("Be brief.")]},
         {"messages": [user(text("Hello.", cache_control=FIVE_MINUTES))]},
         {"betas": ["context-1m"]},
+        {"extra_headers": {"Anthropic-Beta": "context-1m"}},
+        {"extra_body": {"thinking": {"type": "adaptive"}}},
         {"speed": "fast"},
         {"inference_geo": "eu"},
     ],
@@ -103,6 +105,7 @@ def test_another_prefix_has_another_key(change: Json) -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"extra_headers": {"x-trace": "1"}, "extra_query": {"a": "b"}, "timeout": 30, "extra_body": {"top_k": 3}},
         {"max_tokens": 5, "temperature": 0.5, "metadata": {"user_id": "u"}, "stream": True, "stop_sequences": ["x"]},
         {"messages": [user(text("Something else."))]},
         {"messages": None, "thinking": None, "output_config": None, "betas": None, "cache_control": None},
@@ -226,6 +229,18 @@ def test_where_the_cache_is_kept_can_be_in_the_key() -> None:
     ]
     assert len({compute_cache_key(BASE, **place) for place in places}) == 5
     assert compute_cache_key(BASE, workspace=None, region=None) == compute_cache_key(BASE)
+
+
+def test_betas_are_the_same_wherever_they_stand() -> None:
+    """In the request, in its header, or beside it."""
+    request = {field: value for field, value in BASE.items() if field != "betas"}
+    header = {"extra_headers": {"anthropic-beta": "b-2, a-1"}}
+    keys = {
+        compute_cache_key({**request, "betas": ["a-1", "b-2"]}),
+        compute_cache_key({**request, **header}),
+        compute_cache_key(request, betas=["a-1", "b-2"]),
+    }
+    assert len(keys) == 1
 
 
 def test_the_parts_and_the_whole_request_have_the_same_key() -> None:

@@ -249,7 +249,7 @@ def test_system_messages_alone() -> None:
 
 
 def test_over_budget_is_an_error() -> None:
-    """agentfit: "over-budget error or partial": what must stay and does not fit is an error that has both figures."""
+    """agentfit: "over-budget error": what must stay and does not fit is an error that has both figures."""
     with pytest.raises(OverBudgetError, match=r"what must be kept has 20 tokens; the budget is 15") as caught:
         kept("tail", 15, keep_last=2)
     assert isinstance(caught.value, MessagesTooLongError)
@@ -257,7 +257,7 @@ def test_over_budget_is_an_error() -> None:
 
 
 def test_partial() -> None:
-    """With partial the least there can be comes back, over the budget, and says that it was truncated."""
+    """agentfit: "or partial": the least there can be comes back, over the budget, and says that it was truncated."""
     fitted = fit_messages(CHAT, budget_tokens=15, token_counts=COUNTS, keep_last=2, partial=True)
     assert fitted.kept_places == (6, 7)
     assert fitted.after_tokens == 20

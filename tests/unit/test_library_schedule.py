@@ -83,7 +83,10 @@ class Ticks:
 
 
 async def test_ticks_come_at_once_and_at_multiples_of_the_interval() -> None:
-    """So that processes that share a state tick together; noon is a multiple of 240 s."""
+    """So that processes that share a state tick together; noon is a multiple of 240 s.
+
+    The article: "schedule = WarmSchedule(warmer=warmer, interval_seconds=240); schedule.start()"
+    """
     ticks = await Ticks(4, start_seconds=100).run()
     assert ticks.at[:4] == [100, 240, 480, 720]
 
@@ -256,7 +259,10 @@ def real(transport: MemoryTransport, **settings: Any) -> WarmSchedule:
 
 @pytest.mark.filterwarnings("ignore:interval_seconds")
 def test_three_real_seconds_hold_three_ticks_or_four() -> None:
-    """One at once, and one at each full second, however the first one falls."""
+    """One at once, and one at each full second, however the first one falls.
+
+    The article: "background thread; and stop(), and `with`"
+    """
     transport = MemoryTransport()
     ticks: list[float] = []
     schedule = real(transport, interval_seconds=1, on_result=lambda _: ticks.append(time.time()))

@@ -21,6 +21,7 @@ from prompt_cache_warmer import (
     Verdict,
 )
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
+from prompt_cache_warmer.adapters.transport_messages import taking_request
 from prompt_cache_warmer.errors import (
     CacheWarmerError,
     CallTimeoutError,
@@ -60,6 +61,11 @@ OWN_PRICES = {
 }
 
 
+def anthropic_omit() -> object:
+    """Return what the SDK takes for an argument that was left out."""
+    return type("Omit", (), {})()
+
+
 def warmer_of(transport: Any = None, **settings: Any) -> CacheWarmer:
     """Return a warmer without a target."""
     return CacheWarmer(client=transport or MemoryTransport(), **{"model": MODEL, **settings})
@@ -71,7 +77,7 @@ def warmer_of(transport: Any = None, **settings: Any) -> CacheWarmer:
 def test_a_call_is_the_engines_own_warm_call() -> None:
     """The system prompt is marked, the author's ping follows it unchanged, and no token is asked for.
 
-    prompt-cache-warmer: "default ping text or own messages; tools; settable max_tokens"
+    prompt-cache-warmer: "own messages; tools;", "own client or a callable transport"
     """
     transport = MemoryTransport()
     warmer = warmer_of(transport)
@@ -84,7 +90,10 @@ def test_a_call_is_the_engines_own_warm_call() -> None:
 
 
 def test_without_messages_of_ones_own_there_is_a_ping() -> None:
-    """The API needs a message, so the engine's placeholder stands there."""
+    """The API needs a message, so the engine's placeholder stands there.
+
+    prompt-cache-warmer: "default ping text or own messages"
+    """
     bench = Bench()
     bench.warmer.warm()
     assert bench.transport.requests[0]["messages"] == [
@@ -94,7 +103,10 @@ def test_without_messages_of_ones_own_there_is_a_ping() -> None:
 
 @pytest.mark.parametrize("max_tokens", [1, 8])
 def test_the_tokens_asked_for_can_be_set(max_tokens: int) -> None:
-    """Some gateways refuse 0; what the call generates is part of its cost."""
+    """Some gateways refuse 0; what the call generates is part of its cost.
+
+    prompt-cache-warmer: "settable max_tokens"
+    """
     bench = Bench({"max_tokens": max_tokens})
     bench.transport.script = [answered(written=CACHED_TOKENS, output=max_tokens)]
     result = bench.warmer.warm()
@@ -116,6 +128,7 @@ def test_a_request_is_taken_as_it_is_passed_to_the_sdk() -> None:
             "extra_body": {"context_management": {"edits": []}},
             "extra_headers": {"Anthropic-Beta": "context-1m-2025-08-07, other-2026-01-01", "x-trace": "1"},
             "timeout": 30,
+            "metadata": anthropic_omit(),
         }
     )
     warmer.warm()
@@ -124,6 +137,25 @@ def test_a_request_is_taken_as_it_is_passed_to_the_sdk() -> None:
     assert request["extra_headers"] == {"anthropic-beta": "context-1m-2025-08-07,other-2026-01-01"}
     assert {"timeout", "extra_body"}.isdisjoint(request)
     assert "customer" not in str(request)
+
+
+def test_a_transport_of_keywords_gets_the_request_as_those() -> None:
+    """Such as a client's own ``messages.create``."""
+    transport = MemoryTransport()
+
+    def create(*, model: str, max_tokens: int, **rest: Any) -> object:
+        return transport({"model": model, "max_tokens": max_tokens, **rest})
+
+    warmer = warmer_of(create)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert warmer.warm().verdict is Verdict.WRITTEN
+    assert transport.requests[0]["max_tokens"] == 0
+
+
+def test_a_transport_that_does_not_say_what_it_takes_gets_one_dictionary() -> None:
+    """Builtins often have no signature."""
+    assert taking_request(print) is print
+    assert taking_request(dict.fromkeys) is dict.fromkeys
 
 
 def test_a_transport_is_asked_for_a_whole_message_where_a_stream_would_do() -> None:
@@ -237,11 +269,12 @@ def test_a_result_has_everything_a_reader_asks_for() -> None:
     prompt-cache-warmer: "result with model, token counts, both latencies, cost, raw responses"
     """
     bench = Bench()
-    bench.transport.hook = lambda _: setattr(bench.clock, "seconds", bench.clock.seconds + 0.25)
+    took_seconds = iter([0.25, 0.75])
+    bench.transport.hook = lambda _: setattr(bench.clock, "seconds", bench.clock.seconds + next(took_seconds))
     result = bench.warmer.warm(verify=True)
     assert result.model == MODEL
     assert (result.cache_creation_tokens, result.input_tokens, result.output_tokens) == (CACHED_TOKENS, 8, 0)
-    assert (result.latency_ms, result.verify_latency_ms) == (250, 250)
+    assert (result.latency_ms, result.verify_latency_ms) == (250, 750)
     assert result.raw == [answered(1, written=CACHED_TOKENS), answered(2, read=CACHED_TOKENS)]
     # a write and a read of 10,000 tokens, and twice 8 plain ones
     assert result.cost_usd == (10_000 * Decimal("3.75") + 10_000 * Decimal("0.30") + 16 * 3) / 1_000_000
@@ -307,7 +340,7 @@ def test_an_unknown_price_is_unknown() -> None:
 def test_prices_can_be_ones_own() -> None:
     """They stand in place of all known ones, so that an empty list means that nothing is known.
 
-    prompt-cache-warmer's defect: "`prices={}` ignored"
+    prompt-cache-warmer: "overridable prices", and its defect: "`prices={}` ignored"
     """
     own, none = (warmer_of(prices=prices) for prices in (OWN_PRICES, {}))
     for warmer in (own, none):
@@ -349,7 +382,10 @@ def test_answers_may_be_dictionaries_or_objects(as_object: bool) -> None:  # noq
 
 @pytest.mark.parametrize("answer", [{"id": "msg_1"}, SimpleNamespace(id="msg_1"), {"usage": None}, None, "done"])
 def test_an_answer_without_usage_proves_nothing(answer: object) -> None:
-    """No verdict, no cost and no error, as often as it comes."""
+    """No verdict, no cost and no error, as often as it comes.
+
+    prompt-cache-warmer: "missing usage accepted"
+    """
     warmer = warmer_of(lambda _: answer)
     warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
     for _ in range(4):  # more often than a breaker would look on

@@ -85,6 +85,17 @@ def is_async_callable(transport: object) -> bool:
     return inspect.iscoroutinefunction(transport) or inspect.iscoroutinefunction(getattr(transport, "__call__", None))  # noqa: B004 - the method itself is asked about
 
 
+def taking_request(transport: Callable[..., object]) -> Callable[[dict[str, Any]], object]:
+    """Return a callable that takes the request as one dictionary; one that takes keywords only gets it as those."""
+    try:
+        inspect.signature(transport).bind({})
+    except TypeError:  # such as a client's own messages.create
+        return lambda request: transport(**request)
+    except ValueError:  # it does not say what it takes
+        return transport
+    return transport
+
+
 def _request(call: WarmCall) -> dict[str, Any]:
     return {**call.body, **({"extra_headers": {"anthropic-beta": ",".join(call.betas)}} if call.betas else {})}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
-from prompt_cache_warmer.adapters.transport_messages import TransportMessages, is_async_callable
+from prompt_cache_warmer.adapters.transport_messages import TransportMessages, is_async_callable, taking_request
 from prompt_cache_warmer.errors import ArgumentTypeError
 from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.warm.caller import Caller
@@ -119,7 +119,7 @@ def connected(client: object, *, is_async: bool) -> ConnectedClient:
         )
     if callable(client) and not isinstance(client, type):
         _check_kind(client, found=is_async_callable(client), wanted=is_async, may_be_unknown=True)
-        return ConnectedClient(TransportMessages(client, is_async=is_async), closes_streams=False)
+        return ConnectedClient(TransportMessages(taking_request(client), is_async=is_async), closes_streams=False)
     raise ArgumentTypeError(
         "client",
         f"{_kind(client)} is not a client; allowed: a client of the anthropic SDK, or a callable that takes a request",

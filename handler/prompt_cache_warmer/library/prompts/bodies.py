@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.values.problems import Problem, ProblemCode, json_path
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, json_path, shown
 from prompt_cache_warmer.values.validation import parse_document
 
 if TYPE_CHECKING:
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.problems import JsonPath
 
 _MAX_DEPTH = 64  # as for target documents: no legal body comes near it, a body that holds itself passes it
+# Arguments of the SDK's create that are no part of the body.
+_CALL_OPTIONS = frozenset({"extra_headers", "extra_body", "extra_query", "timeout"})
+_BETA_HEADER = "anthropic-beta"
+_NOT_GIVEN = frozenset({"NotGiven", "Omit"})  # the SDK's own words for an argument that was left out
 _NOT_LISTS = (bytes, bytearray, memoryview)  # sequences to Python, no JSON
 _NOT_JSON = "is not JSON; allowed: text, numbers, true, false, None, lists, mappings and the SDK's objects"
 
@@ -46,13 +50,36 @@ def checked_body(body: object, *, within: str = "", betas: object = ()) -> Json:
             f"a value of type {type(body).__name__} is not a Messages API body, such as {{'system': [...]}}",
         )
     outer = (within,) if within else ()
-    read = {field: value for field, value in as_json(body, outer).items() if value is not None}
+    read = {field: value for field, value in sent_body(as_json(body, outer), within).items() if value is not None}
     # A document around the body, because that is what the engine's own check takes.
     document = {"name": "body", "models": ["any"], "keep": "once", "request": read, "betas": as_json(betas, ("betas",))}
     problems = parse_document(document, source="")
     if isinstance(problems, tuple):
         _refuse(problems[0], within)
     return read
+
+
+def sent_body(request: Json, within: str) -> Json:
+    """Return the body of a request as it is passed to the SDK's ``create``, the betas of its headers in ``betas``.
+
+    Args:
+        request: the request; what is no part of the body, such as ``timeout``, is left out.
+        within: the argument that holds it, for the errors.
+
+    Raises:
+        ArgumentTypeError: for headers or an extra body that are no mappings.
+    """
+    body = {field: value for field, value in request.items() if field not in _CALL_OPTIONS}
+    extra_body, headers = request.get("extra_body"), request.get("extra_headers")
+    for option, value in (("extra_body", extra_body), ("extra_headers", headers)):
+        if value is not None and not isinstance(value, dict):
+            raise ArgumentTypeError(f"{within}.{option}".lstrip("."), f"{shown(value)} is not a mapping")
+    body |= extra_body or {}
+    written = {header.lower(): value for header, value in (headers or {}).items()}.get(_BETA_HEADER)
+    if not isinstance(written, str):
+        return body
+    betas = [beta.strip() for beta in written.split(",") if beta.strip()]
+    return {**body, "betas": [*(body.get("betas") or ()), *betas]}
 
 
 def written_place(path: JsonPath) -> str:
@@ -88,7 +115,8 @@ def as_json(value: object, path: JsonPath) -> Any:  # noqa: ANN401 - JSON is any
     if len(path) > _MAX_DEPTH:
         raise ArgumentValueError(written_place(path[:1]), f"nested more than {_MAX_DEPTH} levels deep")
     if isinstance(value, Mapping):
-        return {_key(key, path): as_json(inner, (*path, key)) for key, inner in value.items()}
+        given = {key: inner for key, inner in value.items() if type(inner).__name__ not in _NOT_GIVEN}
+        return {_key(key, path): as_json(inner, (*path, key)) for key, inner in given.items()}
     if isinstance(value, Sequence) and not isinstance(value, _NOT_LISTS):
         return [as_json(inner, (*path, index)) for index, inner in enumerate(value)]
     to_dict = getattr(value, "to_dict", None)  # a block of an answer that goes back in a message

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.prompts.bodies import as_json
-from prompt_cache_warmer.values.problems import Problem, ProblemCode, shown
+from prompt_cache_warmer.library.prompts.bodies import as_json, sent_body
+from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from prompt_cache_warmer.values.body import Json
     from prompt_cache_warmer.values.model_prices import PriceList
@@ -23,9 +22,6 @@ _UNNAMED = "prefix-"
 _DIGEST_CHARACTERS = 16
 _VERSION = "added"
 _WRONG_TYPES = frozenset({ProblemCode.WRONG_TYPE, ProblemCode.NOT_AN_OBJECT})
-_BETA_HEADER = "anthropic-beta"
-# Arguments of the SDK's create that are no part of the body.
-_CALL_OPTIONS = ("extra_headers", "extra_body", "extra_query", "timeout")
 
 
 def added_target(
@@ -53,7 +49,7 @@ def added_target(
     if not given:
         raise ArgumentValueError("system_prompt", "is missing; pass system_prompt, tools, seed_messages, or a request")
     if isinstance(given.get("request"), dict):
-        given |= _without_call_options(given["request"])
+        given["request"] = sent_body(given["request"], "request")
     document: Json = {
         "name": _UNNAMED if name is None else name,
         "models": list(models),
@@ -69,21 +65,6 @@ def added_target(
     if name is None:
         summary = replace(summary, name=f"{_UNNAMED}{summary.prefix_digest[:_DIGEST_CHARACTERS]}")
     return replace(reading.target, summary=summary)
-
-
-def _without_call_options(request: Json) -> Json:
-    """Read a request as it is passed to the SDK's ``create``: its body, and the betas of its headers."""
-    body = {field: value for field, value in request.items() if field not in _CALL_OPTIONS}
-    extra_body, headers = request.get("extra_body"), request.get("extra_headers")
-    for option, value in (("extra_body", extra_body), ("extra_headers", headers)):
-        if value is not None and not isinstance(value, Mapping):
-            raise ArgumentTypeError(f"request.{option}", f"{shown(value)} is not a mapping")
-    body |= extra_body or {}
-    written = {str(header).lower(): value for header, value in (headers or {}).items()}.get(_BETA_HEADER)
-    if not isinstance(written, str):
-        return {"request": body}
-    betas = [beta.strip() for beta in written.split(",") if beta.strip()]
-    return {"request": {**body, "betas": [*(body.get("betas") or ()), *betas]}}
 
 
 def _size_bytes(given: Json) -> int:

@@ -112,8 +112,8 @@ class CacheWarmer(_Warmer[Client]):
     """Keeps prompt prefixes warm over a synchronous client; any number of threads may use it.
 
     Args:
-        client: a client of the ``anthropic`` SDK, of any provider, or a callable that takes a request as
-            ``client.messages.create(**request)`` does and returns a message.
+        client: a client of the ``anthropic`` SDK, of any provider, or a callable that is given the request
+            as one dictionary and returns a message, such as ``lambda request: client.messages.create(**request)``.
         model: the model to warm on.
         models: instead, several models, each with a cache entry of its own; they are called at the same time.
         prices: prices by model in place of all known ones; a model that is not in them has none.
