@@ -154,7 +154,7 @@ def test_a_transport_of_keywords_gets_the_request_as_those() -> None:
 
 def test_a_transport_that_does_not_say_what_it_takes_gets_one_dictionary() -> None:
     """Builtins often have no signature."""
-    assert taking_request(dict.fromkeys) == dict.fromkeys
+    assert taking_request(max) is max
 
 
 def test_a_transport_is_asked_for_a_whole_message_where_a_stream_would_do() -> None:
