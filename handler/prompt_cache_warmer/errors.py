@@ -37,6 +37,7 @@ or a request body.
 
 from __future__ import annotations
 
+import copyreg
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ _FIRST_ERROR_STATUS = 400  # below it an answer was begun: a stream that breaks 
 
 
 class CacheWarmerError(Exception):
-    """The root of every error this package raises."""
+    """The root of every error this package raises; all of them can be sent to another process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Take it apart without its constructor's arguments, which are no part of every message."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
 
 
 class ArgumentError(CacheWarmerError):
@@ -171,6 +176,7 @@ class WarmCallError(CacheWarmerError):
     Attributes:
         code: the stable word for this failure in reports, logs and tests.
         advice: one sentence that says what the operator should do.
+        is_end_known: whether it is known how far the call came.
         http_status: the status the API answered with, None when there was no answer.
         request_id: the API's own id of the request, None when there was no answer.
         workspace_id: the workspace the credential resolved to, None when the API did not say.
@@ -179,6 +185,7 @@ class WarmCallError(CacheWarmerError):
 
     code: ClassVar[str] = "failed"
     advice: ClassVar[str] = "Read the message; the next tick tries again."
+    is_end_known: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -198,7 +205,7 @@ class WarmCallError(CacheWarmerError):
     @property
     def may_be_billed(self) -> bool:
         """Whether the call may be billed all the same: only an answer with an error status says that it is not."""
-        return self.http_status is not None and self.http_status < _FIRST_ERROR_STATUS
+        return not self.is_end_known or (self.http_status is not None and self.http_status < _FIRST_ERROR_STATUS)
 
 
 class CredentialError(WarmCallError):
@@ -231,11 +238,7 @@ class TransportError(WarmCallError):
 
     code = "transport"
     advice = "Look at what the transport raised; the call may be billed."
-
-    @property
-    def may_be_billed(self) -> bool:
-        """Whether the call may be billed all the same: nobody knows how far it came."""
-        return True
+    is_end_known = False
 
 
 class TransientError(WarmCallError):
@@ -263,11 +266,7 @@ class UnexpectedCallError(TransientError):
 
     code = "internal"
     advice = "This is a defect of prompt-cache-warmer: please report it with this line."
-
-    @property
-    def may_be_billed(self) -> bool:
-        """Whether the call may be billed all the same: nobody knows how far it came."""
-        return True
+    is_end_known = False
 
 
 class UnreachableError(TransientError):

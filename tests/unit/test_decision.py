@@ -146,7 +146,7 @@ CASES: dict[str, Case] = {
         rule(), replace(LAPSING, breaker=OPEN), Reason.DUE, NOW, tick=tick(overrides_breakers=True)
     ),
     "its credential stopped, asked for whatever that says": Case(
-        rule(), LAPSING, Reason.DUE, NOW, tick=tick(overrides_breakers=True), standing=Standing(credential=OPEN)
+        rule(), LAPSING, Reason.DUE, NOW, tick=tick(overrides_credentials=True), standing=Standing(credential=OPEN)
     ),
     # What is held back
     "its breaker open for 6 more minutes": Case(rule(), replace(LAPSING, breaker=OPEN), Reason.BREAKER_OPEN, ago(-6)),

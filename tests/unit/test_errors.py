@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+from decimal import Decimal
 
 import pytest
 
@@ -56,6 +58,26 @@ def test_every_failed_call_says_what_to_do(kind: type[WarmCallError]) -> None:
         "wrkspc_1",
         2.5,
     )
+
+
+EXAMPLES: list[CacheWarmerError] = [
+    errors.ArgumentValueError("model", "is missing"),
+    errors.ArgumentTypeError("client", "7 is not a client"),
+    errors.CostCapError(estimate_usd=Decimal("0.5"), cap_usd=Decimal("0.1"), model="claude-sonnet-4-6"),
+    errors.PoolExhaustedError(cap="max_usd", limit=Decimal(1), taken=Decimal("0.5"), wanted=Decimal(2)),
+    errors.MessagesTooLongError(budget_tokens=5, needed_tokens=7),
+    SettingsError(("one", "two")),
+    errors.RateLimitedError("no", http_status=429, retry_after_seconds=2.0),
+    errors.StateUnavailableError("no table"),
+]
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_every_error_can_be_sent_to_another_process(error: CacheWarmerError) -> None:
+    """With its message and all it says, so that a worker's error breaks no pool of processes."""
+    sent = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+    assert type(sent) is type(error)
+    assert (str(sent), sent.args, vars(sent)) == (str(error), error.args, vars(error))
 
 
 def test_the_words_of_failures_are_stable() -> None:

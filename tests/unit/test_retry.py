@@ -45,6 +45,8 @@ def test_the_wait_the_api_asks_for_is_honoured_only_if_it_still_fits() -> None:
 def test_a_retry_at_once_is_honoured_too() -> None:
     """retry-after: 0 means now."""
     assert wait(RateLimitedError("x", retry_after_seconds=0)) == 0
+    assert wait(RateLimitedError("x", retry_after_seconds=30)) == 30
+    assert wait(RateLimitedError("x", retry_after_seconds=30.1)) is None  # the next tick comes sooner than an hour
 
 
 def test_a_call_needs_its_timeout_and_the_margin() -> None:

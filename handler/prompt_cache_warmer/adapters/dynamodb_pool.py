@@ -2,9 +2,9 @@
 
 The item ``pool/<name>`` counts what is taken, that is used or held, so that one condition compares it
 with a cap and no write waits for another. ``hold <generation> <id>`` is an amount held for a call, with
-the time it ends by itself; ``mark <generation> <id>`` says that a write was made, so that the SDK's
-second try of it counts nothing. A mark is removed by the same process's next write. What outlived its
-time is swept by whichever write comes upon it. An item that is not written for ``RETENTION_DAYS`` goes.
+the time it ends by itself; ``mark <generation> <id>`` says that a write was made, so that a second try
+of it counts nothing, the SDK's or a caller's; its time is until when one may begin. A mark is removed by
+the same process's next write. What outlived its time is swept by whichever write comes upon it. An item that is not written for ``RETENTION_DAYS`` goes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from prompt_cache_warmer.adapters import state_items as items
 from prompt_cache_warmer.adapters.state_records import milliseconds, number
 from prompt_cache_warmer.adapters.state_update import Update
 from prompt_cache_warmer.errors import StateUnavailableError
-from prompt_cache_warmer.values.pool import NOTHING, CapName, PoolAmount, PoolCaps, PoolHold, PoolState, exhausted
+from prompt_cache_warmer.values.pool import (
+    NOTHING,
+    RETRY,
+    CapName,
+    PoolAmount,
+    PoolCaps,
+    PoolHold,
+    PoolState,
+    exhausted,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
 # A sweep costs two writes; as rarely as this they are nothing, and as often what dead processes leave
 # behind stays far below DynamoDB's 400 KB.
 SWEEP_SECONDS = 300
-# Longer than every try of one write together (three of at most 18 s), and than clocks differ.
+# Longer than every try of one write together (three of at most 18 s) and what clocks differ by.
 MARK_SECONDS = 120
 # Each is a condition or a placeholder of an expression, which holds 4 KB and 300 operators.
 REMOVED_PER_WRITE = 50
@@ -87,7 +96,7 @@ class DynamoDbPool:
         def committing(change: PoolAmount) -> Update:
             update = self._update(hold.generation, now)
             _count(update, change)
-            update.put(mark, _time(now))
+            update.put(mark, _time(now + RETRY))
             return update
 
         update = committing(spent - hold.amount)

@@ -9,6 +9,7 @@ is never counted twice.
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -56,7 +57,7 @@ class DynamoDbState:
     def __init__(self, table: StateTable) -> None:
         self._table = table
         self._leftovers: dict[str, Leftovers] = {}
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="state")
+        self._workers = _workers()
 
     async def load(self, keys: Sequence[EntryKey], *, day: date) -> Snapshot:
         """Read the state of entries, their credentials, the spending of a UTC day and its month, and the pause.
@@ -128,7 +129,9 @@ class DynamoDbState:
         return await self._in_thread(partial(self._table.write, writes.resuming())) is None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
+        if self._workers[0] != os.getpid():  # a forked child has none of its parent's threads
+            self._workers = _workers()
+        return await asyncio.get_running_loop().run_in_executor(self._workers[1], work)
 
     def _claim(self, request: ClaimRequest) -> ClaimAnswer:
         token = uuid4().hex
@@ -185,3 +188,8 @@ class DynamoDbState:
             self._table.write(
                 writes.settling(lease, Count.of(spent), self._leftovers.pop(items.STACK_KEY, _NOTHING_LEFT))
             )
+
+
+def _workers() -> tuple[int, ThreadPoolExecutor]:
+    """Return threads for the calls to the table, with the process they belong to."""
+    return os.getpid(), ThreadPoolExecutor(WORKERS, thread_name_prefix="state")

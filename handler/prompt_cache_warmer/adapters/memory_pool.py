@@ -12,6 +12,9 @@ from prompt_cache_warmer.values.pool import NOTHING, PoolAmount, PoolCaps, PoolH
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+# Of what is forgotten, so much is nothing to look for.
+_FEW_HOLDS = 64
+
 
 class MemoryPool:
     """A ``PoolStore`` in memory; every change is made under one lock that a fork finds free."""
@@ -22,6 +25,7 @@ class MemoryPool:
         self._generation = 0
         self._taken = NOTHING
         self._holds: dict[str, PoolHold] = {}
+        self._drop_at = _FEW_HOLDS
 
     def record(self, amount: PoolAmount, *, caps: PoolCaps, now: datetime) -> None:
         """Count an amount as used."""
@@ -32,9 +36,9 @@ class MemoryPool:
         """Hold an amount for a call, until it is committed, released, or the lease is over."""
         with self._lock:
             self._take(amount, caps, now)
-            oldest = next(iter(self._holds.values()), None)
-            if oldest is not None and oldest.until <= now:
-                self._drop_expired(now)  # so that what was forgotten goes although no cap is ever reached
+            if len(self._holds) >= self._drop_at:  # what was forgotten goes although no cap is ever reached
+                self._drop_expired(now)
+                self._drop_at = max(_FEW_HOLDS, 2 * len(self._holds))  # so that a reservation looks at two on average
             hold = PoolHold(uuid4().hex, self._generation, amount, now + lease)
             self._holds[hold.id] = hold
             return hold

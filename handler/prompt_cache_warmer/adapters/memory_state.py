@@ -6,6 +6,7 @@ Any number of event loops and threads may use it: every change is made under one
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from prompt_cache_warmer.adapters.counts import NO_CEILING, NOTHING, Ceiling, Count
+from prompt_cache_warmer.adapters.forking import hold_at_fork
 from prompt_cache_warmer.adapters.state_items import day_of, month_of
 from prompt_cache_warmer.adapters.state_records import milliseconds, time_of
 from prompt_cache_warmer.ports import ClaimAnswer
@@ -53,6 +55,8 @@ class MemoryState:
 
     def __init__(self) -> None:
         self._lock = Lock()
+        hold_at_fork(self._lock)
+        self._pid = os.getpid()
         self._entries: dict[EntryKey, EntryState] = {}
         self._targets: defaultdict[str, _Target] = defaultdict(_Target)
         self._stack: dict[str, Count] = {}
@@ -64,6 +68,7 @@ class MemoryState:
     async def load(self, keys: Sequence[EntryKey], *, day: date) -> Snapshot:
         """Read the state of entries, their credentials, the spending of a UTC day and its month, and the pause."""
         with self._lock:
+            self._drop_claims_of_a_parent()
             return Snapshot(
                 entries={key: _seen(self._entries[key]) for key in keys if key in self._entries},
                 spent_by_target={key.target: self._targets[key.target].days.get(day, NOTHING).amount for key in keys},
@@ -76,6 +81,12 @@ class MemoryState:
                 },
                 pause=self._pause,
             )
+
+    def _drop_claims_of_a_parent(self) -> None:
+        """Forget the claims that were under way when this process was forked: nobody here will end them."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._entries = {key: replace(state, claim=None) for key, state in self._entries.items()}
 
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
         """Claim an entry and reserve its call's worst case under its target's caps, both or neither."""

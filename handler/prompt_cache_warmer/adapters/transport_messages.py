@@ -8,6 +8,7 @@ names. An answer without ``usage`` is accepted, and proves nothing.
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import json
 import sys
@@ -97,7 +98,8 @@ def taking_request(transport: Callable[..., object]) -> Callable[[dict[str, Any]
 
 
 def _request(call: WarmCall) -> dict[str, Any]:
-    return {**call.body, **({"extra_headers": {"anthropic-beta": ",".join(call.betas)}} if call.betas else {})}
+    body = copy.deepcopy(call.body)  # gateways edit what they are given, and the target's own must stay as it is
+    return {**body, **({"extra_headers": {"anthropic-beta": ",".join(call.betas)}} if call.betas else {})}
 
 
 def _failed(error: Exception, call: WarmCall) -> WarmCallError:

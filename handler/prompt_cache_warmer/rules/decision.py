@@ -117,7 +117,7 @@ def _detail(reason: Reason, state: EntryState, standing: Standing) -> str:
 def _held_back(state: EntryState, tick: Tick, standing: Standing) -> Reason | None:
     if state.breaker.is_open(tick.now) and not tick.overrides_breakers:
         return Reason.BREAKER_OPEN
-    if standing.credential.is_open(tick.now) and not tick.overrides_breakers:
+    if standing.credential.is_open(tick.now) and not tick.overrides_credentials:
         return Reason.CREDENTIAL_STOPPED
     return refusal(standing.allowances, standing.worst)
 

@@ -1,7 +1,7 @@
 """When a failed warm call is tried once more within the same run.
 
 At most one retry, only for answers that say "not now" (429, 529 and other 5xx, a refused or dropped
-connection), and only while the wait and another full timeout still fit the run. A timeout is not
+connection), and only while the wait is short and it and another full timeout still fit the run. A timeout is not
 retried: it has used the time, and the call may be billed. Refusals are never retried.
 """
 
@@ -11,6 +11,8 @@ from prompt_cache_warmer.errors import CallTimeoutError, TransientError, WarmCal
 
 MAX_RETRIES = 1
 DEFAULT_WAIT_SECONDS = 1.0  # for an answer that names no wait; an overloaded API wants a moment
+# A longer wait is left to the next tick: it would hold the run up, and the call's place in it.
+MAX_WAIT_SECONDS = 30.0
 RUN_END_MARGIN_SECONDS = 5.0  # kept free to emit metrics, write the logs and answer
 
 
@@ -34,5 +36,5 @@ def wait_before_retry_seconds(
         return None
     asked = error.retry_after_seconds
     wait = DEFAULT_WAIT_SECONDS if asked is None else asked
-    fits = wait + needed_seconds(request_timeout_seconds) <= remaining_seconds
+    fits = wait <= MAX_WAIT_SECONDS and wait + needed_seconds(request_timeout_seconds) <= remaining_seconds
     return wait if fits else None

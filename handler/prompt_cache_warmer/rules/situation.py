@@ -51,7 +51,8 @@ class Tick:
         scheduled_at: when this tick was due, which is its identity; None for an invocation by hand.
         is_requested: whether the entry was asked for by name.
         is_plain: whether an entry is called at every tick as long as no traffic of it was reported.
-        overrides_breakers: whether whoever asks wants a call made whatever the last ones came to.
+        overrides_breakers: whether whoever asks wants a call made whatever the entry's last ones came to.
+        overrides_credentials: the same of what the credential's last ones came to.
     """
 
     now: datetime
@@ -61,6 +62,7 @@ class Tick:
     is_requested: bool = False
     is_plain: bool = False
     overrides_breakers: bool = False
+    overrides_credentials: bool = False
 
 
 @dataclass(frozen=True, slots=True)

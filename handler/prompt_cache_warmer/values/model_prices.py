@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.problems import shown
 
 if TYPE_CHECKING:
@@ -47,14 +48,15 @@ class ModelPrices:
 
     def cost_usd(self, usage: Usage) -> Decimal:
         """Price one call's tokens in USD."""
-        micro_usd = (
-            usage.uncached_tokens * self.input_usd_per_mtok
-            + usage.output_tokens * self.output_usd_per_mtok
-            + usage.read_tokens * self.cache_read_usd_per_mtok
-            + usage.write_5m_tokens * self.cache_write_5m_usd_per_mtok
-            + usage.write_1h_tokens * self.cache_write_1h_usd_per_mtok
-        )
-        return micro_usd / _TOKENS_PER_MTOK
+        with localcontext(MONEY):
+            micro_usd = (
+                usage.uncached_tokens * self.input_usd_per_mtok
+                + usage.output_tokens * self.output_usd_per_mtok
+                + usage.read_tokens * self.cache_read_usd_per_mtok
+                + usage.write_5m_tokens * self.cache_write_5m_usd_per_mtok
+                + usage.write_1h_tokens * self.cache_write_1h_usd_per_mtok
+            )
+            return micro_usd / _TOKENS_PER_MTOK
 
 
 class PriceList:

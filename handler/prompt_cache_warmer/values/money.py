@@ -3,12 +3,18 @@
 Stores that add concurrently count whole pico-USD (a millionth of a millionth of a dollar): the
 cheapest token there is costs thousands of them, sums of whole numbers are exact everywhere, and a
 reservation is rounded up so that a cap is never passed by a rounding.
+
+Money is computed in the context ``MONEY``, whatever precision and traps a caller's thread has set for
+numbers of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+
+# Python's own default, spelled out because a program can change that too; whole pico-USD of any bill fit in.
+MONEY = Context(prec=28, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 _PICO = Decimal("1e-12")
 
@@ -32,11 +38,11 @@ class Amount:
 
     def __add__(self, other: Amount) -> Amount:
         """Add the known money and the tokens."""
-        return Amount(self.known_usd + other.known_usd, self.tokens + other.tokens)
+        return Amount(MONEY.add(self.known_usd, other.known_usd), self.tokens + other.tokens)
 
     def __sub__(self, other: Amount) -> Amount:
         """Subtract the known money and the tokens; may be negative."""
-        return Amount(self.known_usd - other.known_usd, self.tokens - other.tokens)
+        return Amount(MONEY.subtract(self.known_usd, other.known_usd), self.tokens - other.tokens)
 
 
 NOTHING = Amount()
@@ -44,9 +50,9 @@ NOTHING = Amount()
 
 def pico_usd(usd: Decimal) -> int:
     """Count whole pico-USD, rounded up."""
-    return int((usd / _PICO).to_integral_value(rounding=ROUND_CEILING))
+    return int(MONEY.divide(usd, _PICO).to_integral_value(rounding=ROUND_CEILING))
 
 
 def usd_of(pico: int) -> Decimal:
     """Return the USD of whole pico-USD."""
-    return pico * _PICO
+    return MONEY.multiply(pico, _PICO)

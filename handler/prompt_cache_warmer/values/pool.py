@@ -7,11 +7,12 @@ only what adds to what it caps, and a cap of 0 allows nothing of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from prompt_cache_warmer.errors import PoolExhaustedError
-from prompt_cache_warmer.values.money import usd_of
+from prompt_cache_warmer.values.money import MONEY, usd_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,6 +69,10 @@ class PoolAmount:
             "max_usd": self.pico_usd,
         }[cap]
 
+
+# How long a commit may be tried again, because a store remembers for as long what it has counted: as long as a
+# usual reservation lasts. Longer would fill a store with what processes leave that are started all the time.
+RETRY = timedelta(minutes=15)
 
 NOTHING = PoolAmount()
 PoolCaps = dict[CapName, int]
@@ -126,4 +131,4 @@ def plain_usd(pico: int) -> Decimal:
     """Return the USD of whole pico-USD without zeros at the end, so that 10 is written 10 and not 1E+1."""
     usd = usd_of(pico)
     whole = usd.to_integral_value()
-    return Decimal(int(whole)) if usd == whole else usd.normalize()
+    return Decimal(int(whole)) if usd == whole else usd.normalize(MONEY)

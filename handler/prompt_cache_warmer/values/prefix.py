@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.values.body import Block, Json, Tier, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 # English prose and JSON come to about four bytes a token; the API's own count is in `usage`.
 BYTES_PER_TOKEN = 4
@@ -110,21 +110,47 @@ def fingerprint(
         betas: the values of the ``anthropic-beta`` header.
         sort_keys: whether an object is the same in any order of its keys; to the API it is not.
     """
-    tiers = {tier: hashlib.sha256() for tier in Tier}
-    for block in prefix_blocks(body, end):
-        written = _compact([_role(body, block), _unmarked(block.content)], sort_keys=sort_keys)
-        tiers[block.tier].update(written.encode())
-    if end.tier is Tier.MESSAGES and "tool_choice" in body:  # it keys the messages and nothing before them
-        tiers[Tier.MESSAGES].update(_compact(body["tool_choice"], sort_keys=sort_keys).encode())
+    prefix = prefix_blocks(body, end)
+    (found,) = fingerprints(body, prefix, betas, at={len(prefix) - 1}, sort_keys=sort_keys)
+    return found
+
+
+def fingerprints(
+    body: Mapping[str, Any],
+    prefix: Sequence[Block],
+    betas: Sequence[str] = (),
+    *,
+    at: Collection[int],
+    sort_keys: bool = False,
+) -> Iterator[Fingerprint]:
+    """Hash several prefixes of ``body`` in one pass, the shortest first.
+
+    Args:
+        body: a Messages API body.
+        prefix: its blocks in order, as far as the longest prefix goes.
+        betas: the values of the ``anthropic-beta`` header.
+        at: where the prefixes end among them.
+        sort_keys: whether an object is the same in any order of its keys; to the API it is not.
+    """
     settings: Json = {field: body[field] for field in RENDERED_SETTINGS if field in body}
     effort = (body.get("output_config") or {}).get("effort")
     settings |= {"effort": effort, "betas": sorted(set(betas))}
-    return Fingerprint(
-        tools=tiers[Tier.TOOLS].hexdigest(),
-        system=tiers[Tier.SYSTEM].hexdigest(),
-        messages=tiers[Tier.MESSAGES].hexdigest(),
-        settings=hashlib.sha256(_compact(settings, sort_keys=sort_keys).encode()).hexdigest(),
-    )
+    settings_hash = hashlib.sha256(_compact(settings, sort_keys=sort_keys).encode()).hexdigest()
+    tiers = {tier: hashlib.sha256() for tier in Tier}
+    for index, block in enumerate(prefix):
+        written = _compact([_role(body, block), _unmarked(block.content)], sort_keys=sort_keys)
+        tiers[block.tier].update(written.encode())
+        if index not in at:
+            continue
+        messages = tiers[Tier.MESSAGES].copy()
+        if block.tier is Tier.MESSAGES and "tool_choice" in body:  # it keys the messages and nothing before them
+            messages.update(_compact(body["tool_choice"], sort_keys=sort_keys).encode())
+        yield Fingerprint(
+            tools=tiers[Tier.TOOLS].hexdigest(),
+            system=tiers[Tier.SYSTEM].hexdigest(),
+            messages=messages.hexdigest(),
+            settings=settings_hash,
+        )
 
 
 def estimate_tokens(prefix: Iterable[Block]) -> int:

@@ -7,13 +7,16 @@ is None, never 0. Prices of one's own (``values/model_prices.py``) stand in plac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from decimal import localcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price, data_snapshot
 
+from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 PROVIDER = "anthropic"
 # Prices of a run's entries stay at hand: an entry is looked at every tick and its prices hardly ever change.
 _KNOWN_COSTS = 16_384
+# What may follow a model's name in an id of it, on the API (a dash) and on Vertex AI (an at sign).
+_VERSION = re.compile(r"(-latest|[-@]\d{8})$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +87,37 @@ def cost_usd(
         cache_write_1h_tokens=usage.write_1h_tokens,
         output_tokens=usage.output_tokens,
     )
-    context = None if usage.speed is None else {"speed": usage.speed}
+    chosen = {"speed": usage.speed, "service_tier": usage.service_tier}
+    context = {name: value for name, value in chosen.items() if value is not None} or None
     try:
-        price = calc_price(priced, model, provider_id=provider, genai_request_timestamp=at, price_context=context)
+        with localcontext(MONEY):
+            price = calc_price(priced, model, provider_id=provider, genai_request_timestamp=at, price_context=context)
     except LookupError:
         return None
+    if usage.service_tier is not None:  # the package prices a tier that it does not know as if there were none
+        untiered = replace(usage, service_tier=None)
+        if price.total_price == cost_usd(model, untiered, at=at, provider=provider):
+            return None
     return price.total_price
 
 
 def known_models() -> tuple[str, ...]:
     """List the models with a known price, by their shortest id; their dated ids and aliases are known too."""
     return tuple(model.id for model in data_snapshot.get_snapshot().find_provider(None, PROVIDER, None).models)
+
+
+def is_known_model(model: str) -> bool:
+    """Tell whether an id is a known model's own, or that with a date or ``latest`` at the end.
+
+    ``cost_usd`` also prices what only begins like a known model, so that it is right about what an answer
+    names; whoever is to refuse what costs too much had better ask here before.
+    """
+    return _VERSION.sub("", model) in _known_names()
+
+
+def _known_names() -> frozenset[str]:
+    names = {_VERSION.sub("", model) for model in known_models()}
+    return frozenset(names | {name.removesuffix("-0") for name in names})  # Opus 4.0's dated id has no 0
 
 
 def savings_usd(
@@ -114,4 +139,5 @@ def savings_usd(
     read = cost_usd(model, Usage(read_tokens=cached, speed=warmed.speed), at=at, prices=prices)
     if plain is None or read is None or warm_cost_usd is None:
         return None
-    return (plain - read) * expected_requests - warm_cost_usd
+    with localcontext(MONEY):
+        return (plain - read) * expected_requests - warm_cost_usd

@@ -23,6 +23,7 @@ class Usage:
         is_split: whether the API said which of the written tokens live how long.
         is_reported: whether the answer carried a usage at all; without one nothing is proved.
         speed: the inference speed the API reports, None where it reports none; it changes the price.
+        service_tier: OpenAI's, None for its default and everywhere else; it changes the price.
     """
 
     uncached_tokens: int = 0
@@ -33,6 +34,7 @@ class Usage:
     is_split: bool = True
     is_reported: bool = True
     speed: str | None = None
+    service_tier: str | None = None
 
     @property
     def written_tokens(self) -> int:

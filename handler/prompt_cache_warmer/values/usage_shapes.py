@@ -10,7 +10,8 @@ bedrock, Converse       ``usage.inputTokens``, ``cacheDetails`` camelCase; the w
 bedrock, InvokeModel    ``usage`` of the parsed body            nothing
 ======================= ======================================= ==================================================
 
-OpenAI names no writes, so none are made up: what was not read is plain input.
+OpenAI names no writes, so none are made up: what was not read is plain input. Its answers name their service tier
+beside their usage; what is not the default tier has prices of its own.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ _FIELDS: dict[Provider, tuple[str, ...]] = {
     "openai": _OPENAI_FIELDS,
     "bedrock": (*_CAMEL_FIELDS, *_SNAKE_FIELDS),
 }
+# OpenAI's words for its plain prices; an answer under way still says "auto".
+_PLAIN_TIERS = frozenset({"auto", "default"})
 # Where an event of a stream carries usage: itself, a message's start, a response's end, Converse's last event.
 _EVENT_PLACES = ("message", "response", "metadata")
 
@@ -57,9 +60,14 @@ def member(value: object, name: str) -> Any:  # noqa: ANN401 - any JSON value or
 def counts_of(answer: object, *, provider: Provider) -> dict[str, Any]:
     """Find the counts of an answer, an event of a stream or a usage object; nothing where there are none."""
     places = [answer, *(member(answer, name) for name in _EVENT_PLACES)]
-    found = next((usage for usage in (member(place, "usage") for place in places) if usage is not None), answer)
+    place, found = next(
+        ((place, usage) for place in places if (usage := member(place, "usage")) is not None), (answer, answer)
+    )
     counts = {name: member(found, name) for name in _FIELDS[provider]}
-    return {name: value for name, value in counts.items() if value is not None}
+    counts = {name: value for name, value in counts.items() if value is not None}
+    if counts and provider == "openai" and (tier := member(place, "service_tier")) is not None:
+        counts["service_tier"] = tier  # no count, but it says what they cost
+    return counts
 
 
 def usage_of(answer: object, *, provider: Provider, unsplit_ttl: Ttl) -> Usage:
@@ -120,4 +128,9 @@ def _from_openai(counts: Mapping[str, Any]) -> Usage:
     )
     if usage.read_tokens > usage.uncached_tokens:
         raise ValueError(f"usage says {usage.read_tokens} of {usage.uncached_tokens} input tokens were cached")
-    return replace(usage, uncached_tokens=usage.uncached_tokens - usage.read_tokens)
+    tier = counts.get("service_tier")
+    return replace(
+        usage,
+        uncached_tokens=usage.uncached_tokens - usage.read_tokens,
+        service_tier=tier if isinstance(tier, str) and tier not in _PLAIN_TIERS else None,
+    )

@@ -199,6 +199,8 @@ class Caller:
                     raise
                 retries += 1
                 await self._clock.sleep(wait_seconds)
+                if remaining_seconds() < needed_seconds(self._timeout_seconds):  # the run was stopped meanwhile
+                    raise
             finally:
                 sent.latency_seconds = self._clock.monotonic_seconds() - started
 

@@ -172,7 +172,7 @@ def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
     waiting: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         tick = case.decision.tick
-        if case.decision.is_due and case.credential.breaker.is_half_open(tick.now) and not tick.overrides_breakers:
+        if case.decision.is_due and case.credential.breaker.is_half_open(tick.now) and not tick.overrides_credentials:
             waiting[case.entry.credential].append(case)
     tried = {name: rivals[_turn(rivals[0].decision.tick) % len(rivals)] for name, rivals in waiting.items()}
     rest = {rival.entry.key for name, rivals in waiting.items() for rival in rivals if rival is not tried[name]}

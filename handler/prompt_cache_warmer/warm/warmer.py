@@ -65,7 +65,8 @@ class Policy:
         tick_seconds: how long until the next run.
         jitter_seconds: how much later than that the next run may come.
         is_plain: whether entries nobody reported traffic of are called at every run.
-        overrides_breakers: whether calls are made whatever the last ones came to.
+        overrides_breakers: whether calls are made whatever an entry's last ones came to.
+        overrides_credentials: whether they are made whatever a credential's last ones came to.
         caps: what the whole stack may spend.
         is_durable: whether the state outlives this process.
     """
@@ -77,6 +78,7 @@ class Policy:
     jitter_seconds: float = SCHEDULE_JITTER_SECONDS
     is_plain: bool = False
     overrides_breakers: bool = False
+    overrides_credentials: bool = False
 
 
 class Warmer:
@@ -138,6 +140,7 @@ class Warmer:
             jitter_seconds=self._policy.jitter_seconds,
             is_plain=self._policy.is_plain,
             overrides_breakers=self._policy.overrides_breakers,
+            overrides_credentials=self._policy.overrides_credentials,
             scheduled_at=order.scheduled_at,
             is_requested=order.targets is not None,
         )

@@ -5,6 +5,7 @@ Apart from the sandbox, so that a command that only looks at the state does not 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Protocol, cast
 
 import boto3
@@ -53,8 +54,23 @@ def pool_store(table: str, name: str, *, client: TableClient | None = None) -> D
 
 
 def _state_table(name: str, client: TableClient | None) -> StateTable:
-    known = boto3.client("dynamodb", config=aws_config()) if client is None else cast("DynamoDBClient", client)
-    return StateTable(known, name)
+    return StateTable(cast("DynamoDBClient", _ClientOfEachProcess() if client is None else client), name)
+
+
+class _ClientOfEachProcess:
+    """A boto3 DynamoDB client, made anew in a forked child: connections cannot be shared with a parent."""
+
+    def __init__(self) -> None:
+        self._made = self._make()
+
+    def __getattr__(self, name: str) -> object:
+        if self._made[0] != os.getpid():
+            self._made = self._make()
+        return getattr(self._made[1], name)
+
+    @staticmethod
+    def _make() -> tuple[int, DynamoDBClient]:
+        return os.getpid(), boto3.client("dynamodb", config=aws_config())
 
 
 def aws_config() -> Config:

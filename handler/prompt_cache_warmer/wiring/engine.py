@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
 from prompt_cache_warmer.adapters.transport_messages import TransportMessages, is_async_callable, taking_request
 from prompt_cache_warmer.errors import ArgumentTypeError
-from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from prompt_cache_warmer.ports import Clock, MessagesApi, RunLog, StateStore
     from prompt_cache_warmer.rules.metrics import MetricSet
@@ -69,8 +68,23 @@ class Engine:
             keeps_answers=True,
         )
 
-    async def run(self, order: Order, targets: Mapping[str, Target], *, policy: Policy, log: RunLog) -> RunReport:
+    async def run(
+        self,
+        order: Order,
+        targets: Mapping[str, Target],
+        *,
+        policy: Policy,
+        log: RunLog,
+        remaining_seconds: Callable[[], float],
+    ) -> RunReport:
         """Carry out one order over targets.
+
+        Args:
+            order: what is asked for.
+            targets: the targets by name.
+            policy: what bounds the run.
+            log: told of every entry as it is done.
+            remaining_seconds: says at any moment how much time the run has left; 0 ends it.
 
         Raises:
             RunError: when the run as a whole could not happen.
@@ -85,7 +99,7 @@ class Engine:
             clock=self.clock,
             policy=policy,
         )
-        return await warmer.run(order, remaining_seconds=unlimited)
+        return await warmer.run(order, remaining_seconds=remaining_seconds)
 
 
 def connected(client: object, *, is_async: bool) -> ConnectedClient:

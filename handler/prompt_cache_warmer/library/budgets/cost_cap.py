@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError, CostCapError, UnpricedError
 from prompt_cache_warmer.library.arguments import token_count, usd
 from prompt_cache_warmer.values.model_prices import PriceList
-from prompt_cache_warmer.values.pricing import cost_usd, known_models
+from prompt_cache_warmer.values.money import MONEY
+from prompt_cache_warmer.values.pricing import cost_usd, is_known_model, known_models
 from prompt_cache_warmer.values.problems import named, nearest
 from prompt_cache_warmer.values.usage import Usage
 
@@ -64,14 +65,18 @@ class CostEstimate:
     @property
     def total_usd(self) -> Decimal:
         """The whole call: the sum of its parts."""
-        cached = self.cache_read_usd + self.cache_write_usd + self.cache_write_1h_usd
-        return self.input_usd + cached + self.output_usd
+        with localcontext(MONEY):
+            cached = self.cache_read_usd + self.cache_write_usd + self.cache_write_1h_usd
+            return self.input_usd + cached + self.output_usd
 
 
 class CostCap:
     """Gates calls by what each may cost at most; one that may cost more is not made.
 
     Safe to use from any number of threads and processes: nothing changes after it is made.
+
+    A model is known by its id, also with a date or ``latest`` at the end. One that only begins like a known
+    model is another, and nobody knows what it costs.
 
     Args:
         usd_per_call: the most one call may cost; a ``Decimal``, a whole number or a number as text. 0
@@ -143,7 +148,8 @@ class CostCap:
             write_5m_tokens=token_count("cache_write_tokens", cache_write_tokens),
             write_1h_tokens=token_count("cache_write_1h_tokens", cache_write_1h_tokens),
         )
-        return self._priced(model, usage, at=self._clock.now() if at is None else _aware(at))
+        with localcontext(MONEY):
+            return self._priced(model, usage, at=self._clock.now() if at is None else _aware(at))
 
     def check(self, model: str, **tokens: Unpack[CallTokens]) -> CostEstimate:
         """Estimate one call and refuse it when it may cost more than the cap.
@@ -221,7 +227,8 @@ class CostCap:
         all_input = usage.input_tokens
 
         def cost(of: Usage) -> Decimal:
-            found = cost_usd(model, of, at=at, prices=self._prices)
+            is_known = self._prices is not None or is_known_model(model)
+            found = cost_usd(model, of, at=at, prices=self._prices) if is_known else None
             if found is None:
                 hint = nearest(model, self.models)
                 raise UnpricedError(f"no price is known for model {named(model)}; give it in prices{hint}")

@@ -113,7 +113,7 @@ class BudgetPool:
         }
         self._caps: PoolCaps = {cap: token_count(cap, most) for cap, most in tokens.items() if most is not None}
         if max_usd is not None:
-            self._caps["max_usd"] = -pico_usd(-usd("max_usd", max_usd))
+            self._caps["max_usd"] = -pico_usd(usd("max_usd", max_usd).copy_negate())
         self._store = MemoryPool() if store is None else _store(store)
         self._lease = _lease(lease_seconds)
         self._clock = SystemClock() if clock is None else clock

@@ -78,7 +78,7 @@ def check_alert(threshold: object, hook: object) -> None:
             raise ArgumentValueError("alert_threshold", f"{threshold} is not allowed; allowed: above 0, up to 1")
     if hook is None:
         return
-    if not callable(hook) or inspect.iscoroutinefunction(hook):
+    if not callable(hook) or any(map(inspect.iscoroutinefunction, (hook, type(hook).__call__))):
         raise ArgumentTypeError("on_alert", f"a {type(hook).__name__} is not allowed; allowed: a plain function")
     if threshold is None:
         raise ArgumentValueError("on_alert", "is never called without alert_threshold; allowed: both, or neither")

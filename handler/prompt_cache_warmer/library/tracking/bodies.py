@@ -41,7 +41,8 @@ def body_of(arguments: Mapping[str, Any], *, provider: Provider) -> Json:
 
 def model_of(arguments: Mapping[str, Any]) -> str:
     """Read the model's id; Bedrock's own calls name it otherwise."""
-    return str(arguments.get("modelId") or arguments.get("model") or "")
+    found = arguments.get("modelId") or arguments.get("model") or ""
+    return str.__str__(found) if isinstance(found, str) else str(found)  # an enumeration's member writes its own name
 
 
 def betas_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from prompt_cache_warmer.library.tracking.entries import KnownEntries
 from prompt_cache_warmer.library.tracking.history import History
 from prompt_cache_warmer.library.tracking.records import Aggregate, CallRecord
 from prompt_cache_warmer.values.pricing import cost_usd
-from prompt_cache_warmer.values.usage import Usage
 from prompt_cache_warmer.values.usage_shapes import PRICED_AS
 
 if TYPE_CHECKING:
@@ -66,21 +65,39 @@ class Book:
         self.dropped: deque[Outcome] = deque()
         self._lock = Lock()
         hold_at_fork(self._lock)
+        self._resets = 0
         self.reset()
 
     def begin(self, request: TrackedRequest, *, ago_ms: float = 0.0) -> Start:
         """Begin a call now, or so long ago."""
+        self._enter_dropped()
         at = self._clock.now() - timedelta(milliseconds=ago_ms)
         with self._lock:
             standing, entry = self._entries.find(request, at=at)
-        return Start(at=at, seconds=self._clock.monotonic_seconds(), standing=standing, entry=entry)
+            resets = self._resets
+        return Start(at=at, seconds=self._clock.monotonic_seconds(), standing=standing, entry=entry, resets=resets)
 
     def finish(self, outcome: Outcome) -> CallRecord:
-        """Record how a call ended, and tell of the drops it shows."""
+        """Record how a call ended, and tell of the drops it shows; one that began before a reset is left out."""
+        self._enter_dropped()
+        return self._enter(outcome)
+
+    def _enter_dropped(self) -> None:
+        """Record the streams that were dropped since somebody looked."""
+        while True:
+            try:
+                outcome = self.dropped.popleft()
+            except IndexError:  # none is left, or another thread took the last
+                return
+            self._enter(outcome)
+
+    def _enter(self, outcome: Outcome) -> CallRecord:
         record = self._record(outcome)
         elapsed = timedelta(milliseconds=outcome.elapsed_ms or 0.0)
         ended_at = outcome.start.at + elapsed
         with self._lock:
+            if outcome.start.resets != self._resets:
+                return record
             self._history.add(record)
             self._entries.learn(outcome.request, outcome.usage, started_at=outcome.start.at, ended_at=ended_at)
             alerts = self._watch.note(record) if self._watch else []
@@ -90,16 +107,15 @@ class Book:
 
     def remembered(self) -> tuple[tuple[CallRecord, ...], Aggregate]:
         """Return the last calls and the sum of those before them; streams that were dropped are recorded first."""
-        while self.dropped:
-            self.finish(self.dropped.popleft())
+        self._enter_dropped()
         with self._lock:
             return self._history.kept(), self._history.forgotten()
 
     def reset(self) -> None:
-        """Forget everything."""
+        """Forget everything, calls under way included."""
         rules = self._rules
         with self._lock:
-            self.dropped.clear()
+            self._resets += 1
             self._history = History(rules.max_history)
             self._entries = KnownEntries(rules.max_history)
             self._watch: DropWatch | None = None
@@ -108,7 +124,9 @@ class Book:
 
     def _record(self, outcome: Outcome) -> CallRecord:
         request, start, usage = outcome.request, outcome.start, outcome.usage
-        plain = Usage(uncached_tokens=usage.input_tokens, output_tokens=usage.output_tokens, speed=usage.speed)
+        plain = replace(
+            usage, uncached_tokens=usage.input_tokens, read_tokens=0, write_5m_tokens=0, write_1h_tokens=0
+        )
         cost, uncached_cost = (
             cost_usd(request.model, each, at=start.at, prices=self._rules.prices, provider=PRICED_AS[request.provider])
             if usage.is_reported

@@ -28,12 +28,14 @@ class Start:
         seconds: the same on the monotonic clock.
         standing: what was known of its prefix then.
         entry: the longest prefix that was known to be in the cache, None where there was none.
+        resets: how often the book had been reset by then.
     """
 
     at: datetime
     seconds: float
     standing: Standing
     entry: Entry | None
+    resets: int
 
     def elapsed_ms(self, now_seconds: float) -> float:
         """Tell how long ago it was, by the monotonic clock."""

@@ -57,7 +57,7 @@ class KnownEntries:
         """Find the longest prefix of a request that is known to be in the cache when it starts, and where it stands."""
         if not request.marks:
             return Standing.UNKNOWN, None
-        known = (self._entries.get(digest) for digest in request.readable()) if self._entries else ()
+        known = map(self._entries.get, request.readable)
         entry = next((entry for entry in known if entry and entry.proved_at <= at < entry.lapses_at), None)
         if entry is not None:
             return Standing.WARM, entry
@@ -70,7 +70,7 @@ class KnownEntries:
         self._prompts[request.prefix_id] = None
         self._prompts.move_to_end(request.prefix_id)
         if not usage.cached_tokens:  # what should have been there is not: neither read nor written again
-            for digest in request.readable():
+            for digest in request.readable:
                 self._entries.pop(digest, None)
         for proof in request.proofs(usage):
             self._prove(proof, usage, started_at=started_at, ended_at=ended_at)
@@ -81,7 +81,9 @@ class KnownEntries:
     def _prove(self, proof: Proof, usage: Usage, *, started_at: datetime, ended_at: datetime) -> None:
         known = self._entries.get(proof.digest)
         is_alive = known is not None and started_at < known.lapses_at
-        ttl = known.ttl if known is not None and is_alive and not usage.written_tokens else _granted(proof.ttl, usage)
+        asked = known.ttl if known is not None and is_alive else proof.ttl
+        is_read = proof.tokens <= usage.read_tokens  # only what was written can have been granted less
+        ttl = asked if is_read else _granted(proof.ttl, usage)
         lapses_at = started_at + timedelta(seconds=TTL_SECONDS[ttl])
         entry = Entry(proof.tokens, ttl, ended_at, lapses_at, is_just_written=not usage.read_tokens)
         if known is not None and is_alive:

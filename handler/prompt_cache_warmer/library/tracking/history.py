@@ -62,12 +62,12 @@ def by_prefix(records: Sequence[CallRecord]) -> dict[str, Aggregate]:
 
 
 def over_time(records: Sequence[CallRecord], *, bucket_seconds: float) -> list[tuple[datetime, Aggregate]]:
-    """Sum calls up by stretches of time, counted from the first call; stretches without calls are there too."""
-    if not records:
+    """Sum calls up by stretches of time, counted from the first call; only stretches with calls are there."""
+    first = min((record.started_at for record in records), default=None)
+    if first is None:
         return []
-    first = min(record.started_at for record in records)
     width = timedelta(seconds=bucket_seconds)
     grouped: defaultdict[int, list[CallRecord]] = defaultdict(list)
     for record in records:
         grouped[(record.started_at - first) // width].append(record)
-    return [(first + index * width, Aggregate.of(grouped[index])) for index in range(max(grouped) + 1)]
+    return [(first + index * width, Aggregate.of(found)) for index, found in sorted(grouped.items())]

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.library.tracking.bodies import betas_of, body_of, model_of
@@ -21,10 +22,10 @@ from prompt_cache_warmer.library.tracking.records import NO_PREFIX
 from prompt_cache_warmer.values.body import DEFAULT_TTL, Block, Json, Tier, blocks, marked_blocks, marker_ttl
 from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS
 from prompt_cache_warmer.values.markers import mark
-from prompt_cache_warmer.values.prefix import Fingerprint, estimate_tokens, fingerprint
+from prompt_cache_warmer.values.prefix import Fingerprint, estimate_tokens, fingerprint, fingerprints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.usage import Usage
@@ -51,71 +52,58 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A marker of a request.
+
+    Attributes:
+        digest: the prefix that ends there and its model.
+        size: an estimate of its tokens.
+        ttl: how long it asks it to live.
+    """
+
+    digest: str
+    size: int
+    ttl: Ttl
+
+
+@dataclass(frozen=True, slots=True)
 class TrackedRequest:
-    """One request.
+    """What is kept of one request: hashes and sizes, never its words, because a stream may be under way for long.
 
     Attributes:
         provider: whose API it goes to.
         model: the model's id, empty when it is not known.
         prefix_id: the prompt it belongs to.
-        body: the request as a Messages API body.
-        betas: its beta features, which are part of the cache's key.
-        positions: its blocks, in order.
-        marks: where its markers stand among them, with their time to live.
+        marks: its markers, in order.
+        readable: the prefixes that the API looks for, from the longest on.
+        size: an estimate of its tokens.
     """
 
     provider: Provider
     model: str = ""
     prefix_id: str = NO_PREFIX
-    body: Json = field(default_factory=dict)
-    betas: tuple[str, ...] = ()
-    positions: tuple[Block, ...] = ()
-    marks: tuple[tuple[int, Ttl], ...] = ()
-    _digests: dict[int, str] = field(default_factory=dict, compare=False)  # hashed once: prompts may be long
+    marks: tuple[Mark, ...] = ()
+    readable: tuple[str, ...] = ()
+    size: int = 0
 
     @property
     def ttl(self) -> Ttl:
         """The time to live of its last marker."""
-        return self.marks[-1][1] if self.marks else DEFAULT_TTL
-
-    def check(self) -> None:
-        """Measure and hash all that will be asked for later: what cannot be is found out here."""
-        estimate_tokens(self.positions)
-        for index, _ in self.marks[-1:]:
-            self._digest(index)
-
-    def readable(self) -> Iterator[str]:
-        """Walk the prefixes that the API looks for, from the longest on."""
-        seen: set[int] = set()
-        for last, _ in reversed(self.marks):
-            for index in range(last, max(-1, last - LOOKBACK_POSITIONS), -1):
-                if index not in seen:
-                    seen.add(index)
-                    yield self._digest(index)
+        return self.marks[-1].ttl if self.marks else DEFAULT_TTL
 
     def proofs(self, usage: Usage) -> Iterator[Proof]:
         """Walk the prefixes that this request's usage proves to be in the cache."""
         if not usage.cached_tokens or not self.marks:
             return
-        inner, whole, whole_tokens = self.marks[:-1], self.marks[-1][0], usage.cached_tokens
+        inner, whole_size, whole_tokens = self.marks[:-1], self.marks[-1].size, usage.cached_tokens
         if self.provider == "openai":  # it says how much was read, not where that ends
-            inner, whole, whole_tokens = self.marks, len(self.positions) - 1, usage.input_tokens
+            inner, whole_size, whole_tokens = self.marks, self.size, usage.input_tokens
         else:
-            yield Proof(self._digest(whole), whole_tokens, self.ttl)
-        for index, ttl in inner:
-            share = self._estimate(index) / max(self._estimate(whole), 1)
-            tokens = int(whole_tokens * share * 2 / 3)  # an estimate is right within about a third
+            yield Proof(self.marks[-1].digest, whole_tokens, self.ttl)
+        for each in inner:
+            tokens = int(whole_tokens * each.size / max(whole_size, 1) * 2 / 3)  # right within about a third
             if _SURELY_CACHED_TOKENS[self.provider] <= tokens <= usage.cached_tokens:
-                yield Proof(self._digest(index), tokens, ttl)
-
-    def _estimate(self, index: int) -> int:
-        return estimate_tokens(self.positions[: index + 1])
-
-    def _digest(self, index: int) -> str:
-        if index not in self._digests:
-            found = fingerprint(self.body, self.positions[index], self.betas)
-            self._digests[index] = _digest(self.provider, self.model, found)
-        return self._digests[index]
+                yield Proof(each.digest, tokens, each.ttl)
 
 
 def read_request(arguments: Mapping[str, Any], *, provider: Provider, prefix_id: str | None = None) -> TrackedRequest:
@@ -136,20 +124,29 @@ def read_request(arguments: Mapping[str, Any], *, provider: Provider, prefix_id:
     positions = tuple(blocks(body))
     end = _stable_end(body, is_automatic=automatic is not None)
     own_id = _digest(provider, model, fingerprint(*end, betas))[:_PREFIX_ID_CHARACTERS] if end else NO_PREFIX
-    request = TrackedRequest(
+    ends = dict(_ends(positions, automatic, provider))
+    looked_for = _looked_for(ends)
+    prefix = positions[: max(ends, default=-1) + 1]
+    found = fingerprints(body, prefix, betas, at=looked_for)
+    digests = {at: _digest(provider, model, each) for at, each in zip(sorted(looked_for), found, strict=True)}
+    sizes = list(accumulate((estimate_tokens((position,)) for position in positions), initial=0))
+    return TrackedRequest(
         provider=provider,
         model=model,
         prefix_id=prefix_id or own_id,
-        body=body,
-        betas=betas,
-        positions=positions,
-        marks=tuple(_marks(positions, automatic, provider)),
+        marks=tuple(Mark(digests[at], sizes[at + 1], ttl) for at, ttl in ends.items()),
+        readable=tuple(digests[at] for at in looked_for),
+        size=sizes[-1],
     )
-    request.check()
-    return request
 
 
-def _marks(positions: tuple[Block, ...], automatic: Json | None, provider: Provider) -> Iterator[tuple[int, Ttl]]:
+def _looked_for(ends: Iterable[int]) -> list[int]:
+    """List where the prefixes end that the API looks for: before each marker, the last one first."""
+    back = (range(end, max(-1, end - LOOKBACK_POSITIONS), -1) for end in sorted(ends, reverse=True))
+    return list(dict.fromkeys(chain.from_iterable(back)))
+
+
+def _ends(positions: tuple[Block, ...], automatic: Json | None, provider: Provider) -> Iterator[tuple[int, Ttl]]:
     if provider == "openai":
         shared = sum(position.tier is not Tier.MESSAGES for position in positions)
         if shared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
+from contextvars import copy_context
 from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
@@ -23,14 +24,21 @@ def wait_for(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work())
+        return _run(work)
     done: Future[T] = Future()
+    context = copy_context()  # tracing goes by it
 
     def run() -> None:
         try:
-            done.set_result(asyncio.run(work()))
+            done.set_result(context.run(_run, work))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
             done.set_exception(error)
 
     Thread(target=run, name="prompt-cache-warmer", daemon=True).start()
     return done.result()
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in a new loop; unlike ``asyncio.run`` it leaves the loop that the thread may have set alone."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(work())

@@ -15,6 +15,7 @@ from prompt_cache_warmer.library.arguments import checked_count, checked_seconds
 from prompt_cache_warmer.library.warming.models import checked_models
 from prompt_cache_warmer.library.warming.results import EntryWarmth, WarmResult, entry_warmth
 from prompt_cache_warmer.library.warming.targets import added_target
+from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.verdict import Verdict
@@ -65,11 +66,13 @@ class Mode:
         scheduled_at: since when a call counts as made for this run; None for a run by hand, which always calls.
         interval_seconds: how long until the next run; 0 for a run by hand.
         jitter_seconds: how much later than that the next run may come.
+        remaining_seconds: says how much time the run has left; 0 once it is stopped.
     """
 
     scheduled_at: datetime | None = None
     interval_seconds: float = 0.0
     jitter_seconds: float = 0.0
+    remaining_seconds: Callable[[], float] = unlimited
 
 
 BY_HAND = Mode()
@@ -210,12 +213,15 @@ class Holding:
             is_durable=self._is_durable,
             is_plain=True,
             overrides_breakers=is_by_hand,
+            overrides_credentials=True,  # a refused key costs nothing, and its owner is told at every tick
         )
         order = Order(
             targets=tuple(targets) if is_by_hand else None,
             scheduled_time=None if mode.scheduled_at is None else mode.scheduled_at.isoformat(),
         )
-        report = await self._engine.run(order, targets, policy=policy, log=log)
+        report = await self._engine.run(
+            order, targets, policy=policy, log=log, remaining_seconds=mode.remaining_seconds
+        )
         return {result.entry.key: result for result in report.results}
 
 

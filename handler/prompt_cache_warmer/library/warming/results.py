@@ -72,7 +72,7 @@ class EntryWarmth:
     message_id: str | None = None
     request_id: str | None = None
     workspace_id: str | None = None
-    error: Exception | None = None
+    error: Exception | None = field(default=None, repr=False)  # it may quote the request
     raw: object = field(default=None, repr=False)
     verify_raw: object = field(default=None, repr=False)
 
