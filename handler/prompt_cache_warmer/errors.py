@@ -51,7 +51,7 @@ class CacheWarmerError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Take it apart without its constructor's arguments, which are no part of every message."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined] # pickle's own
 
 
 class ArgumentError(CacheWarmerError):

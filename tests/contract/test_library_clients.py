@@ -10,7 +10,7 @@ import pytest
 from infra.local.messages_api.faults import Fault
 from prompt_cache_warmer import AsyncCacheWarmer, CacheWarmer, Verdict
 from prompt_cache_warmer.errors import CallTimeoutError
-from prompt_cache_warmer.library.warming.holding import BY_HAND
+from prompt_cache_warmer.library.warming.mode import BY_HAND
 from tests.fakes import MODEL, FakeClock
 from tests.library import LONG_SYSTEM_PROMPT, PING, TOOL_SCHEMAS
 from tests.library_http import async_client, client

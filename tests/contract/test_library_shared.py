@@ -110,7 +110,7 @@ def test_a_touch_is_of_the_prefix_that_was_added(aws: LocalAws) -> None:
     warmer = warmer_of(aws, MemoryTransport())
     assert warmer.touch(at=EPOCH)
     (name,) = warmer.targets
-    key = EntryKey(name, "default", MODEL)
+    key = EntryKey(name, "library", MODEL)
     store = DynamoDbState(StateTable(aws.dynamodb, STATE_TABLE))
     traffic = asyncio.run(store.load([key], day=EPOCH.date())).entries[key].traffic
     assert traffic is not None

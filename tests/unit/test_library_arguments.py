@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from prompt_cache_warmer import (
     PrefixWarning,
     WarmSchedule,
 )
-from tests.fakes import MODEL
+from tests.fakes import EPOCH, MODEL
 from tests.library import LONG_SYSTEM_PROMPT, Bench, MemoryTransport, answered, async_warmer
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ CASES: list[tuple[Callable[..., object], dict[str, Any], type[Exception], str]] 
     (made, {"max_usd_per_day": "-1"}, ValueError, "max_usd_per_day: -1 is not allowed"),
     (made, {"prices": {MODEL: 3}}, TypeError, "prices['claude-sonnet-4-6']: 3 is not a ModelPrices"),
     (made, {"prices": [MODEL]}, TypeError, "prices: a list of 1 is not a mapping"),
+    (made, {"credential": "My Key"}, ValueError, "credential: 'My Key' is not allowed; allowed: 1 to 64 of a-z"),
+    (made, {"credential": 7}, TypeError, "credential: a value of type int is not a name"),
+    (made, {"request_timeout_seconds": 121}, ValueError, "request_timeout_seconds: 121 is not allowed"),
     (made, {"state_table": 7}, TypeError, "state_table: 7 is not the name of a table"),
     # no prompt, and what is none
     (added, {"system_prompt": None}, ValueError, "system_prompt: is missing; pass system_prompt, tools, seed_messages"),
@@ -125,11 +128,12 @@ CASES: list[tuple[Callable[..., object], dict[str, Any], type[Exception], str]] 
         "tools[0].input_schema: a value of type set is",
     ),
     (added, {"seed_messages": [{"role": "robot", "content": "x"}]}, ValueError, "seed_messages[0].role: role="),
+    (added, {"system_prompt": "x" * 9_000_000}, ValueError, "request: 9,000,0"),
     (added, {"name": "Support Agent"}, ValueError, "name: name='Support Agent' is not allowed; allowed: 1 to 64 of"),
     (added, {"name": 7}, TypeError, "name: a value of type int is not a name"),
     (added, {"expected_requests": 0}, ValueError, "expected_requests: 0 is not allowed; allowed: 1 to 1,000,000,000"),
     # schedules
-    (scheduled, {"interval_seconds": -1}, ValueError, "interval_seconds: -1 is not allowed; allowed: more than 0"),
+    (scheduled, {"interval_seconds": -1}, ValueError, "interval_seconds: -1 is not allowed; allowed: more than 0.01"),
     (scheduled, {"interval_seconds": 0}, ValueError, "interval_seconds: 0 is not allowed"),
     (scheduled, {"interval_seconds": 86_401}, ValueError, "interval_seconds: 86401 is not allowed"),
     (
@@ -145,6 +149,9 @@ CASES: list[tuple[Callable[..., object], dict[str, Any], type[Exception], str]] 
         TypeError,
         "warmer: a value of type AsyncCacheWarmer is no CacheWarmer; use AsyncWarmSchedule for it",
     ),
+    (scheduled, {"interval_seconds": 1e-7}, ValueError, "interval_seconds: 1e-07 is not allowed; allowed: more than"),
+    (scheduled, {"on_error": coroutine_function}, TypeError, "on_error: is a coroutine function, which nobody would"),
+    (scheduled, {"on_result": AsyncCallable()}, TypeError, "on_result: is a coroutine function"),
     (scheduled, {"on_result": 7}, TypeError, "on_result: a value of type int cannot be called"),
     (scheduled, {"on_error": "log"}, TypeError, "on_error: a value of type str cannot be called"),
 ]
@@ -231,6 +238,9 @@ def test_a_name_is_one_targets_only() -> None:
         ({"name": "suport"}, "name: there is no target 'suport'; did you mean 'support'"),
         ({"model": "claude-haiku-4-5"}, "model: 'claude-haiku-4-5' is not one of claude-sonnet-4-6"),
         ({"at": datetime(2026, 11, 22, 12)}, "at: 2026-11-22 12:00:00 has no time zone"),  # noqa: DTZ001 - that is the case
+        ({"at": EPOCH + timedelta(minutes=2)}, "at: 2026-11-22 12:02:00+00:00 is in the future; allowed: up to now"),
+        ({"at": "2026-11-22"}, "at: a value of type str is not a datetime"),
+        ({"name": ["support"]}, "name: a value of type list is not a name"),
     ],
 )
 def test_a_touch_of_nothing_is_an_error(arguments: dict[str, Any], message: str) -> None:
@@ -262,6 +272,27 @@ def test_advice_is_given_when_a_target_is_added(prompt: str, message: str) -> No
         warmer.add(system_prompt=prompt)
     assert [one.filename for one in warned] == [__file__]
     assert {"marker-added"} < {problem.code.value for problem in warmer.advice}
+
+
+def test_what_of_a_request_is_not_sent_is_said() -> None:
+    """A gateway's own headers belong on the client."""
+    warmer = made()
+    marked = [{"type": "text", "text": LONG_SYSTEM_PROMPT, "cache_control": {"type": "ephemeral"}}]
+    request = {"system": marked, "extra_headers": {"x-tenant": "blue"}, "extra_query": {"trace": "1"}}
+    with pytest.warns(PrefixWarning) as warned:
+        warmer.add(request=request)
+    assert [str(one.message) for one in warned] == [
+        "request.extra_headers['x-tenant'] is not sent with warm calls; set it on the client if they need it",
+        "request.extra_query is not sent with warm calls; set it on the client if they need it",
+    ]
+
+
+def test_where_a_warning_is_an_error_nothing_is_added() -> None:
+    """So that it can be tried again."""
+    warmer = made()
+    with pytest.raises(PrefixWarning):  # the tests take every warning for an error
+        warmer.add(system_prompt="Be kind. " * 1_500, name="support")
+    assert warmer.targets == ()
 
 
 def test_a_good_prefix_is_added_without_a_word() -> None:

@@ -27,8 +27,10 @@ from prompt_cache_warmer.errors import (
     CallTimeoutError,
     StateUnavailableError,
     TargetUnavailableError,
+    TransportError,
     UnreachableError,
 )
+from prompt_cache_warmer.library.warming.mode import Mode
 from prompt_cache_warmer.ports import ClaimRequest
 from prompt_cache_warmer.rules.request import Form, asking_for, warm_call
 from prompt_cache_warmer.values.caps import NO_CAPS
@@ -126,7 +128,7 @@ def test_a_request_is_taken_as_it_is_passed_to_the_sdk() -> None:
             "system": [{"type": "text", "text": LONG_SYSTEM_PROMPT, "cache_control": {"type": "ephemeral"}}],
             "messages": [{"role": "user", "content": "a customer's question"}],
             "extra_body": {"context_management": {"edits": []}},
-            "extra_headers": {"Anthropic-Beta": "context-1m-2025-08-07, other-2026-01-01", "x-trace": "1"},
+            "extra_headers": {"Anthropic-Beta": "context-1m-2025-08-07, other-2026-01-01"},
             "timeout": 30,
             "metadata": anthropic_omit(),
         }
@@ -577,22 +579,27 @@ def test_what_keeps_every_call_from_being_made_is_an_error() -> None:
         raise StateUnavailableError("the table is throttled")
 
     store.claim = refuse  # type: ignore[assignment, method-assign] # a table that can be read and not written
-    with pytest.raises(CacheWarmerError, match=f"support on {MODEL} could not be warmed: the table is throttled"):
+    with pytest.raises(StateUnavailableError, match=f"support on {MODEL} could not be warmed: the table is throttled"):
         bench.warmer.warm()
     assert bench.transport.requests == []
 
 
 def test_an_entry_that_another_process_is_calling_is_left_to_it() -> None:
-    """Nothing failed, and nothing was called."""
+    """Nothing was called, and that is no result: after a minute of waiting it is an error."""
     bench = Bench()
     store = bench.warmer.holding.store
-    until, day = EPOCH + timedelta(minutes=1), EPOCH.date()
-    key = EntryKey("support", "default", MODEL)
+    until, day = EPOCH + timedelta(minutes=5), EPOCH.date()
+    key = EntryKey("support", "library", MODEL)
     asyncio.run(store.claim(ClaimRequest(key, "another", 0, until, day, NOTHING, NO_CAPS)))
-    result = bench.warmer.warm()
-    assert (result.verdict, result.results[0].code, result.results[0].is_called) == (None, "claimed", False)
+    with pytest.raises(CacheWarmerError, match=f"support on {MODEL} was not called: another run is calling it"):
+        bench.warmer.warm()
+    assert 60 <= bench.clock.seconds <= 61
+    (result,) = bench.warmer.run(Mode(scheduled_at=EPOCH, interval_seconds=240)).results  # a schedule does not wait
+    assert (result.verdict, result.code) == (None, "claimed")
     assert (result.cost_usd, result.estimated_savings) == (Decimal(0), Decimal(0))
-    assert not result.failures
+    bench.clock.seconds = 299
+    assert bench.warmer.warm().verdict is Verdict.WRITTEN
+    assert 300 <= bench.clock.seconds <= 301
 
 
 def test_a_forked_child_waits_for_no_call_of_its_parents(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -613,6 +620,138 @@ def test_a_forked_child_waits_for_no_call_of_its_parents(monkeypatch: pytest.Mon
     assert bench.warmer.warm().verdict is Verdict.WRITTEN
     release.set()
     thread.join()
+
+
+def test_a_callback_that_warms_is_told_that_it_would_wait_for_itself() -> None:
+    """It gets an error, and the warming it is called by goes on."""
+    bench = Bench()
+    errors: list[Exception] = []
+
+    def again(*_: object) -> None:
+        try:
+            bench.warmer.warm()
+        except CacheWarmerError as error:
+            errors.append(error)
+
+    assert bench.warmer.warm(on_progress=again).verdict is Verdict.WRITTEN
+    assert [str(error) for error in errors] == ["warm() was called by its own on_progress, and would wait for itself"]
+
+
+def test_a_transport_may_edit_what_it_is_given() -> None:
+    """Gateways do; the target stays as it was added."""
+    bench = Bench()
+    sent: list[str] = []
+
+    def scrub(request: dict[str, Any]) -> None:
+        sent.append(str(request["system"]))
+        request["system"][0].pop("cache_control")
+        request["system"][0]["text"] = "scrubbed"
+
+    bench.transport.hook = scrub
+    bench.warmer.warm()
+    bench.warmer.warm()
+    assert sent[0] == sent[1]
+    assert "cache_control" in sent[1]
+
+
+class Interruption(BaseException):
+    """What some libraries raise for a timeout: it is no ``Exception``."""
+
+
+def test_what_is_no_exception_is_a_failed_call() -> None:
+    """In a thread of its own it would end nothing but the thread; the entry can be warmed again at once."""
+    bench = Bench()
+
+    def interrupt(_: object) -> NoReturn:
+        raise Interruption
+
+    bench.transport.hook = interrupt
+    with pytest.raises(TransportError, match="the call raised Interruption") as raised:
+        bench.warmer.warm()
+    assert isinstance(raised.value.__cause__, Interruption)
+    bench.transport.hook = None
+    assert bench.warmer.warm().verdict is Verdict.WRITTEN
+
+
+async def test_a_cancellation_of_the_transports_own_is_a_failed_call() -> None:
+    """A task inside it was cancelled, and not the warmer."""
+
+    async def send(_: dict[str, Any]) -> object:
+        raise asyncio.CancelledError
+
+    warmer = AsyncCacheWarmer(client=send, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(TransportError, match="the transport raised CancelledError"):
+        await warmer.warm()
+
+
+async def test_a_cancellation_from_outside_is_one() -> None:
+    """Whoever waits no longer gets no failure instead."""
+    begun = asyncio.Event()
+
+    async def send(_: dict[str, Any]) -> object:
+        begun.set()
+        await asyncio.Event().wait()
+        return None
+
+    warmer = AsyncCacheWarmer(client=send, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    task = asyncio.create_task(warmer.warm())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_an_error_that_was_answered_is_an_error() -> None:
+    """Some transports hand on the API's JSON whatever it says."""
+    warmer = warmer_of(lambda _: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}})
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(TransportError, match="answered with an error of the API's"):
+        warmer.warm()
+
+
+def test_a_verifying_call_that_missed_is_told() -> None:
+    """It read nothing and paid a write; without a usage nothing at all is known."""
+    bench = Bench()
+    bench.transport.script = [answered(written=CACHED_TOKENS), answered(written=CACHED_TOKENS)]
+    result = bench.warmer.warm(verify=True).results[0]
+    assert result.verified_hit_tokens == 0
+    assert result.notices == ("the verifying call missed and wrote 10,000 tokens again",)
+    bench.transport.script = [answered(written=CACHED_TOKENS), {}]
+    assert bench.warmer.warm(verify=True).verified_hit_tokens is None
+
+
+def test_no_result_quotes_a_prompt() -> None:
+    """An error's own text may, so it is not shown with the result."""
+    bench = Bench({"models": [MODEL, HAIKU]})
+    bench.transport.script = [OSError("SECRET")]
+    result = bench.warmer.warm()
+    assert result.failures
+    assert "SECRET" not in repr(result)
+
+
+def test_one_error_object_gets_one_note() -> None:
+    """A transport may raise the same one again and again."""
+    bench = Bench({"models": [MODEL, HAIKU]})
+    mistake = OSError("no route")
+    bench.transport.script = [mistake] * 4
+    for _ in range(2):
+        with pytest.raises(OSError, match="no route"):
+            bench.warmer.warm()
+    assert mistake.__notes__ == [f"these failed too: support on {HAIKU}"]
+
+
+def test_the_callers_own_event_loop_stays() -> None:
+    """A program may keep one between its calls."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        Bench().warmer.touch()
+        assert asyncio.get_event_loop_policy().get_event_loop() is loop
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def test_without_boto3_a_shared_state_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

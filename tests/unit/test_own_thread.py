@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from prompt_cache_warmer.adapters.own_thread import in_own_thread
+from prompt_cache_warmer.errors import TransportError
 from prompt_cache_warmer.library.warming.blocking import wait_for
 
 WAIT_SECONDS = 10.0
@@ -28,6 +29,17 @@ async def test_what_work_raises_is_raised_where_it_is_awaited() -> None:
     """As it is."""
     with pytest.raises(KeyError, match="lost"):
         await in_own_thread(lambda: dict[str, int]()["lost"])
+
+
+async def test_what_would_end_a_loop_is_an_error_there() -> None:
+    """``SystemExit`` and the like are the work's, and no order to whoever awaits it."""
+
+    def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(TransportError, match="the call raised SystemExit") as raised:
+        await in_own_thread(leave)
+    assert isinstance(raised.value.__cause__, SystemExit)
 
 
 async def test_whoever_stops_waiting_leaves_the_work_behind() -> None:

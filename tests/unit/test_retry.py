@@ -45,8 +45,12 @@ def test_the_wait_the_api_asks_for_is_honoured_only_if_it_still_fits() -> None:
 def test_a_retry_at_once_is_honoured_too() -> None:
     """retry-after: 0 means now."""
     assert wait(RateLimitedError("x", retry_after_seconds=0)) == 0
-    assert wait(RateLimitedError("x", retry_after_seconds=30)) == 30
-    assert wait(RateLimitedError("x", retry_after_seconds=30.1)) is None  # the next tick comes sooner than an hour
+
+
+def test_a_long_wait_is_left_to_the_next_tick() -> None:
+    """However much time there is: half a minute, and not the hour an API may ask for."""
+    assert wait(RateLimitedError("x", retry_after_seconds=30), remaining=1e9) == 30
+    assert wait(RateLimitedError("x", retry_after_seconds=30.1), remaining=1e9) is None
 
 
 def test_a_call_needs_its_timeout_and_the_margin() -> None:

@@ -13,7 +13,7 @@ import anthropic
 
 from prompt_cache_warmer.adapters.anthropic_errors import translate
 from prompt_cache_warmer.adapters.anthropic_exchange import count, count_sync, exchange, exchange_sync
-from prompt_cache_warmer.adapters.own_thread import in_own_thread
+from prompt_cache_warmer.adapters.own_thread import in_own_thread, is_cancelled
 from prompt_cache_warmer.errors import CallTimeoutError, TransportError, UnreachableError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.request import WarmCall
 
 A = TypeVar("A")
+C = TypeVar("C", anthropic.Anthropic, anthropic.AsyncAnthropic)
 
 
 class AsyncClientMessages:
@@ -33,7 +34,7 @@ class AsyncClientMessages:
     """
 
     def __init__(self, client: anthropic.AsyncAnthropic) -> None:
-        self._client = client.with_options(max_retries=0)
+        self._client = client
 
     async def send(self, call: WarmCall, *, timeout_seconds: float) -> Answer:
         """Send a warm call once.
@@ -41,7 +42,7 @@ class AsyncClientMessages:
         Raises:
             WarmCallError: the branch that says what to do; the SDK's own error is its cause.
         """
-        work = exchange(self._client, call, timeout_seconds, keeps_message=True)
+        work = exchange(_unretried(self._client), call, timeout_seconds, keeps_message=True)
         return await _within(timeout_seconds, call, work)
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
@@ -50,7 +51,7 @@ class AsyncClientMessages:
         Raises:
             WarmCallError: when it cannot be had.
         """
-        return await _within(timeout_seconds, call, count(self._client, call, timeout_seconds))
+        return await _within(timeout_seconds, call, count(_unretried(self._client), call, timeout_seconds))
 
 
 class ClientMessages:
@@ -61,7 +62,7 @@ class ClientMessages:
     """
 
     def __init__(self, client: anthropic.Anthropic) -> None:
-        self._client = client.with_options(max_retries=0)
+        self._client = client
 
     async def send(self, call: WarmCall, *, timeout_seconds: float) -> Answer:
         """Send a warm call once.
@@ -69,7 +70,7 @@ class ClientMessages:
         Raises:
             WarmCallError: the branch that says what to do; the SDK's own error is its cause.
         """
-        work = in_own_thread(lambda: exchange_sync(self._client, call, timeout_seconds))
+        work = in_own_thread(lambda: exchange_sync(_unretried(self._client), call, timeout_seconds))
         return await _within(timeout_seconds, call, work)
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:
@@ -78,7 +79,7 @@ class ClientMessages:
         Raises:
             WarmCallError: when it cannot be had.
         """
-        work = in_own_thread(lambda: count_sync(self._client, call, timeout_seconds))
+        work = in_own_thread(lambda: count_sync(_unretried(self._client), call, timeout_seconds))
         return await _within(timeout_seconds, call, work)
 
 
@@ -90,6 +91,14 @@ def is_async_client(client: object) -> bool | None:
     return False if isinstance(messages, anthropic.resources.Messages) else None
 
 
+def _unretried(client: C) -> C:
+    """Return a client as it is now, a new key included, without its own retries."""
+    try:
+        return client.with_options(max_retries=0)
+    except TypeError:  # a subclass with a constructor of its own cannot be copied
+        return client
+
+
 async def _within(timeout_seconds: float, call: WarmCall, work: Awaitable[A]) -> A:
     """Wait for one exchange, its errors turned into ours."""
     try:
@@ -98,6 +107,10 @@ async def _within(timeout_seconds: float, call: WarmCall, work: Awaitable[A]) ->
     except anthropic.APIError as error:
         raise translate(error, call) from error
     except anthropic.AnthropicError as error:  # what the client refuses itself, such as counting on Bedrock
+        raise TransportError(f"the client raised {type(error).__name__}") from error
+    except asyncio.CancelledError as error:
+        if is_cancelled():
+            raise
         raise TransportError(f"the client raised {type(error).__name__}") from error
     except TimeoutError:
         raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from prompt_cache_warmer.errors import TransportError
+
 T = TypeVar("T")
+
+
+def is_cancelled() -> bool:
+    """Tell whether somebody cancelled the running task; if not, a ``CancelledError`` is what its work raised."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
@@ -24,7 +32,7 @@ async def in_own_thread(work: Callable[[], T]) -> T:
     done: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
 
-    def settle(result: T | None, error: BaseException | None) -> None:
+    def settle(result: T | None, error: Exception | None) -> None:
         if done.done():  # nobody waits any more
             return
         if error is not None:
@@ -34,11 +42,14 @@ async def in_own_thread(work: Callable[[], T]) -> T:
 
     def run() -> None:
         result: T | None = None
-        error: BaseException | None = None
+        error: Exception | None = None
         try:
             result = context.run(work)
-        except BaseException as raised:  # noqa: BLE001 - it is raised again where the work is awaited
+        except Exception as raised:  # noqa: BLE001 - it is raised again where the work is awaited
             error = raised
+        except BaseException as raised:  # noqa: BLE001 - as it is it would end the loop it is awaited in
+            error = TransportError(f"the call raised {type(raised).__name__}")
+            error.__cause__ = raised
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 

@@ -14,7 +14,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.adapters.own_thread import in_own_thread
+from prompt_cache_warmer.adapters.own_thread import in_own_thread, is_cancelled
 from prompt_cache_warmer.errors import (
     ArgumentTypeError,
     CallTimeoutError,
@@ -58,7 +58,13 @@ class TransportMessages:
             if not timeout.expired():  # the transport's own
                 raise _failed(error, call) from error
             raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
+        except WarmCallError:
+            raise
         except Exception as error:  # whatever a transport raises is its own and goes to whoever brought it
+            raise _failed(error, call) from error
+        except asyncio.CancelledError as error:
+            if is_cancelled():
+                raise
             raise _failed(error, call) from error
         return _answer(message, call)
 
@@ -102,17 +108,19 @@ def _request(call: WarmCall) -> dict[str, Any]:
     return {**body, **({"extra_headers": {"anthropic-beta": ",".join(call.betas)}} if call.betas else {})}
 
 
-def _failed(error: Exception, call: WarmCall) -> WarmCallError:
+def _failed(error: BaseException, call: WarmCall) -> WarmCallError:
     """Turn what a transport raised into ours: the SDK's errors as the SDK's, every other as the transport's."""
     anthropic = sys.modules.get("anthropic")  # whoever raises its errors has loaded it
     if anthropic is not None and isinstance(error, anthropic.APIError):
         from prompt_cache_warmer.adapters.anthropic_errors import translate  # noqa: PLC0415 - see above
 
         return translate(error, call)
-    return error if isinstance(error, WarmCallError) else TransportError(f"the transport raised {type(error).__name__}")
+    return TransportError(f"the transport raised {type(error).__name__}")
 
 
 def _answer(message: object, call: WarmCall) -> Answer:
+    if member(message, "type") == "error":
+        raise TransportError("the transport answered with an error of the API's instead of raising it")
     try:
         usage = usage_of(message, provider="anthropic", unsplit_ttl=call.requested_ttl)
     except ValueError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 
@@ -12,6 +15,51 @@ from prompt_cache_warmer.values.problems import shown
 # keeps, and any sum of them within the 38 of a number in DynamoDB.
 MOST_USD = Decimal(10**12)
 MOST_TOKENS = 10**15  # a thousand times what the largest bill could buy; sums stay far within the same 38 digits
+
+
+def checked_name(argument: str, value: object) -> str:
+    """Return a name as metrics and tables take it.
+
+    Raises:
+        ArgumentTypeError: for anything but text.
+        ArgumentValueError: for one that is not allowed.
+    """
+    if not isinstance(value, str):
+        raise ArgumentTypeError(argument, f"{_shown(value)} is not a name")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", value):
+        message = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+        raise ArgumentValueError(argument, f"{shown(value)} is not allowed; allowed: {message}")
+    return value
+
+
+def checked_moment(argument: str, value: object, *, latest: datetime) -> datetime:
+    """Return a moment in UTC, up to the latest that is allowed.
+
+    Raises:
+        ArgumentTypeError: for anything but a ``datetime``.
+        ArgumentValueError: for one without a time zone, or in the future.
+    """
+    if not isinstance(value, datetime):
+        raise ArgumentTypeError(argument, f"{_shown(value)} is not a datetime")
+    if value.tzinfo is None:
+        raise ArgumentValueError(argument, f"{value} has no time zone")
+    if value > latest:
+        raise ArgumentValueError(argument, f"{value} is in the future; allowed: up to now")
+    return value.astimezone(UTC)
+
+
+def checked_callback(argument: str, value: object) -> None:
+    """Check a callback, which is called and not awaited; None is allowed.
+
+    Raises:
+        ArgumentTypeError: for what cannot be called, and for a coroutine function.
+    """
+    if value is None:
+        return
+    if not callable(value):
+        raise ArgumentTypeError(argument, f"{_shown(value)} cannot be called")
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004 - the method itself is asked about
+        raise ArgumentTypeError(argument, "is a coroutine function, which nobody would await; pass a plain function")
 
 
 def checked_seconds(argument: str, value: object, *, at_least: float = 0.0, at_most: float) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 64  # as for target documents: no legal body comes near it, a body that holds itself passes it
 # Arguments of the SDK's create that are no part of the body.
 _CALL_OPTIONS = frozenset({"extra_headers", "extra_body", "extra_query", "timeout"})
-_BETA_HEADER = "anthropic-beta"
+BETA_HEADER = "anthropic-beta"
 _NOT_GIVEN = frozenset({"NotGiven", "Omit"})  # the SDK's own words for an argument that was left out
 _NOT_LISTS = (bytes, bytearray, memoryview)  # sequences to Python, no JSON
 _NOT_JSON = "is not JSON; allowed: text, numbers, true, false, None, lists, mappings and the SDK's objects"
@@ -75,7 +75,7 @@ def sent_body(request: Json, within: str) -> Json:
         if value is not None and not isinstance(value, dict):
             raise ArgumentTypeError(f"{within}.{option}".lstrip("."), f"{shown(value)} is not a mapping")
     body |= extra_body or {}
-    written = {header.lower(): value for header, value in (headers or {}).items()}.get(_BETA_HEADER)
+    written = {header.lower(): value for header, value in (headers or {}).items()}.get(BETA_HEADER)
     if not isinstance(written, str):
         return body
     betas = [beta.strip() for beta in written.split(",") if beta.strip()]

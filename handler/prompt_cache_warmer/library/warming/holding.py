@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.arguments import checked_count, checked_seconds, usd
+from prompt_cache_warmer.library.arguments import (
+    checked_callback,
+    checked_count,
+    checked_moment,
+    checked_name,
+    checked_seconds,
+    usd,
+)
+from prompt_cache_warmer.library.warming.mode import BY_HAND, Mode
 from prompt_cache_warmer.library.warming.models import checked_models
-from prompt_cache_warmer.library.warming.results import EntryWarmth, WarmResult, entry_warmth
-from prompt_cache_warmer.library.warming.targets import added_target
-from prompt_cache_warmer.ports import unlimited
+from prompt_cache_warmer.library.warming.progress import Progress, ProgressLog
+from prompt_cache_warmer.library.warming.results import WarmResult, entry_warmth
+from prompt_cache_warmer.library.warming.targets import added_target, unsent_options
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.document import MAX_EXPECTED_REQUESTS
 from prompt_cache_warmer.values.model_prices import PriceList
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, nearest, shown
+from prompt_cache_warmer.values.state import MAX_CLOCK_SKEW
 from prompt_cache_warmer.values.targets import entries
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy
 from prompt_cache_warmer.wiring.engine import Engine, connected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from prompt_cache_warmer.ports import Clock, StateStore
-    from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.model_prices import ModelPrices
     from prompt_cache_warmer.values.state import EntryKey
     from prompt_cache_warmer.values.targets import Target
     from prompt_cache_warmer.wiring.aws import TableClient
 
-    Progress = Callable[[EntryWarmth, int, int], object]
 
 # The API may miss an entry that was written a moment ago; an SDK issue reports 40 to 60 %.
 VERIFY_WAIT_SECONDS = 2.0
@@ -48,7 +58,8 @@ VERIFY_WAIT_SECONDS = 2.0
 MAX_CONCURRENCY = 32
 MAX_INFLIGHT_BYTES = 64 * 1024 * 1024
 REQUEST_TIMEOUT_SECONDS = 60.0
-MAX_TIMEOUT_SECONDS = 600.0  # the SDK's own default: nobody waits longer for a call without output
+MAX_TIMEOUT_SECONDS = 120.0  # a call without output takes seconds; one that died holds its entry for four of these
+CLAIM_POLL_SECONDS = 0.5  # how often it is looked whether another process's call has ended
 MAX_MAX_TOKENS = 100_000  # a warm call that generates more is a mistake
 
 _TOLD_IN_RESULTS_ONLY = frozenset({ProblemCode.MARKER_ADDED, ProblemCode.AUTOMATIC_CACHING})
@@ -56,26 +67,6 @@ _TOLD_IN_RESULTS_ONLY = frozenset({ProblemCode.MARKER_ADDED, ProblemCode.AUTOMAT
 
 class PrefixWarning(UserWarning):
     """A prefix is hardly worth warming, or looks as if it changed with every request."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """How a run of the library's is meant.
-
-    Attributes:
-        scheduled_at: since when a call counts as made for this run; None for a run by hand, which always calls.
-        interval_seconds: how long until the next run; 0 for a run by hand.
-        jitter_seconds: how much later than that the next run may come.
-        remaining_seconds: says how much time the run has left; 0 once it is stopped.
-    """
-
-    scheduled_at: datetime | None = None
-    interval_seconds: float = 0.0
-    jitter_seconds: float = 0.0
-    remaining_seconds: Callable[[], float] = unlimited
-
-
-BY_HAND = Mode()
 
 
 class Holding:
@@ -86,6 +77,7 @@ class Holding:
         *,
         client: object,
         is_async: bool,
+        credential: str,
         model: str | None,
         models: Sequence[str] | None,
         prices: Mapping[str, ModelPrices] | None,
@@ -97,6 +89,7 @@ class Holding:
         clock: Clock | None,
     ) -> None:
         self.models = checked_models(model, models)
+        self._credential = checked_name("credential", credential)
         self._prices = None if prices is None else PriceList(prices)
         self._caps = Caps(usd_per_day=None if max_usd_per_day is None else usd("max_usd_per_day", max_usd_per_day))
         self._timeout_seconds = checked_seconds(
@@ -112,6 +105,7 @@ class Holding:
             max_tokens=checked_count("max_tokens", max_tokens, at_least=0, at_most=MAX_MAX_TOKENS),
         )
         self._targets: dict[str, Target] = {}
+        self._adding = Lock()
 
     @property
     def advice(self) -> tuple[Problem, ...]:
@@ -140,16 +134,25 @@ class Holding:
         if name is not None and not isinstance(name, str):
             raise ArgumentTypeError("name", f"a value of type {type(name).__name__} is not a name")
         target = added_target(
-            name=name, models=self.models, prompt=prompt, expected_requests=expected_requests, prices=self._prices
+            name=name,
+            models=self.models,
+            prompt=prompt,
+            expected_requests=expected_requests,
+            prices=self._prices,
+            credential=self._credential,
         )
         summary = target.summary
-        if name is not None and name in self._targets:
-            raise ArgumentValueError("name", f"{shown(name)} is taken by another target of this warmer")
-        self._targets = {**self._targets, summary.name: target}  # a run under way keeps the targets it began with
-        for problem in summary.warnings:
+        for problem in summary.warnings:  # first, so that where a warning is an error nothing is added
             if problem.code not in _TOLD_IN_RESULTS_ONLY:
                 place = problem.path.removeprefix("$.")
                 warnings.warn(f"{place}: {problem.message}", PrefixWarning, stacklevel=3)
+        for option in unsent_options(prompt.get("request")):
+            message = f"request.{option} is not sent with warm calls; set it on the client if they need it"
+            warnings.warn(message, PrefixWarning, stacklevel=3)
+        with self._adding:
+            if name is not None and name in self._targets:
+                raise ArgumentValueError("name", f"{shown(name)} is taken by another target of this warmer")
+            self._targets = {**self._targets, summary.name: target}  # a run under way keeps the targets it began with
         return summary.name
 
     async def warm(self, mode: Mode, *, verify: bool, on_progress: Progress | None) -> WarmResult:
@@ -159,20 +162,37 @@ class Holding:
             ArgumentValueError: when there is no target.
             RunError: when the run as a whole could not happen.
         """
+        checked_callback("on_progress", on_progress)
         targets = self._targets
         if not targets:
             raise ArgumentValueError("add", "there is no target to warm; add one first")
-        log = _ProgressLog(on_progress, total=sum(len(target.summary.models) for target in targets.values()))
+        log = ProgressLog(on_progress, total=sum(len(target.summary.models) for target in targets.values()))
         first = await self._run(targets, mode, log)
+        if mode is BY_HAND:
+            first |= await self._after_others(targets, first, log)
         verified: dict[EntryKey, EntryResult] = {}
         if verify:
             cached = {key for key, result in first.items() if _may_be_read(result)}
-            again = {name: held for name, target in targets.items() if (held := _only(target, cached)) is not None}
+            again = _only_entries(targets, cached)
             if again:
                 await self.clock.sleep(VERIFY_WAIT_SECONDS)
-                verified = await self._run(again, BY_HAND, _ProgressLog(None, total=0))
+                verified = await self._run(again, BY_HAND, ProgressLog(None, total=0))
         ordered = [entry.key for entry in entries(tuple(target.summary for target in targets.values()))]
         return WarmResult(tuple(entry_warmth(first[key], verified.get(key)) for key in ordered))
+
+    async def _after_others(
+        self, targets: Mapping[str, Target], results: Mapping[EntryKey, EntryResult], log: ProgressLog
+    ) -> dict[EntryKey, EntryResult]:
+        """Call what another process was calling once it has ended, for as long as one call may take."""
+        waiting = _claimed(results)
+        done: dict[EntryKey, EntryResult] = {}
+        waited_seconds = 0.0
+        while waiting and waited_seconds <= self._timeout_seconds:
+            await self.clock.sleep(CLAIM_POLL_SECONDS)
+            waited_seconds += CLAIM_POLL_SECONDS
+            done |= await self._run(_only_entries(targets, waiting), BY_HAND, log)
+            waiting = _claimed(done)
+        return done
 
     async def touch(self, name: str | None, *, model: str | None, at: datetime | None) -> bool:
         """Report a real request; an earlier one than the last known changes nothing.
@@ -180,26 +200,29 @@ class Holding:
         Returns:
             Whether it was newer than the last known one, of any entry.
         """
-        if at is not None and at.tzinfo is None:
-            raise ArgumentValueError("at", f"{at} has no time zone")
+        now = self.clock.now()
+        moment = now if at is None else checked_moment("at", at, latest=now + MAX_CLOCK_SKEW)
         if model is not None and model not in self.models:
             raise ArgumentValueError("model", f"{shown(model)} is not one of {', '.join(self.models)}")
-        moment = self.clock.now() if at is None else at.astimezone(UTC)
-        touched = [
-            await self.store.touch(entry.key, at=moment, fingerprint=entry.target.prefix_digest)
-            for entry in entries(tuple(target.summary for target in self._chosen(name)))
-            if model in (None, entry.model)
-        ]
+        touched = await asyncio.gather(
+            *(
+                self.store.touch(entry.key, at=moment, fingerprint=entry.target.prefix_digest)
+                for entry in entries(tuple(target.summary for target in self._chosen(name)))
+                if model in (None, entry.model)
+            )
+        )
         return any(touched)
 
     def _chosen(self, name: str | None) -> Iterable[Target]:
         if name is None:
             return self._targets.values()
+        if not isinstance(name, str):
+            raise ArgumentTypeError("name", f"a value of type {type(name).__name__} is not a name")
         if name not in self._targets:
-            raise ArgumentValueError("name", f"there is no target {shown(name)}{nearest(str(name), self._targets)}")
+            raise ArgumentValueError("name", f"there is no target {shown(name)}{nearest(name, self._targets)}")
         return [self._targets[name]]
 
-    async def _run(self, targets: Mapping[str, Target], mode: Mode, log: _ProgressLog) -> dict[EntryKey, EntryResult]:
+    async def _run(self, targets: Mapping[str, Target], mode: Mode, log: ProgressLog) -> dict[EntryKey, EntryResult]:
         is_by_hand = mode.scheduled_at is None
         policy = Policy(
             limits=RunLimits(
@@ -242,29 +265,16 @@ def _may_be_read(result: EntryResult) -> bool:
     return result.outcome is Outcome.WARMED and result.verdict is not Verdict.UNCACHED
 
 
+def _claimed(results: Mapping[EntryKey, EntryResult]) -> set[EntryKey]:
+    return {key for key, result in results.items() if result.code == Reason.CLAIMED}
+
+
+def _only_entries(targets: Mapping[str, Target], keys: set[EntryKey]) -> dict[str, Target]:
+    """Return the targets of some entries, each with those of its models that are meant."""
+    return {name: held for name, target in targets.items() if (held := _only(target, keys)) is not None}
+
+
 def _only(target: Target, keys: set[EntryKey]) -> Target | None:
     """Return a target with those of its models whose entries are meant; None where none is."""
     models = tuple(entry.model for entry in entries((target.summary,)) if entry.key in keys)
     return replace(target, summary=replace(target.summary, models=models)) if models else None
-
-
-class _ProgressLog:
-    """Tells a callback of every entry as it is done; what the callback raises is its own affair."""
-
-    def __init__(self, on_progress: Progress | None, *, total: int) -> None:
-        self._on_progress = on_progress
-        self._total = total
-        self._done = 0
-
-    def document(self, problem: Problem) -> None:
-        """Tell nobody: what is wrong with a target was raised when it was added."""
-
-    def entry(self, result: EntryResult) -> None:
-        """Tell the callback."""
-        self._done += 1
-        if self._on_progress is not None:
-            with suppress(Exception):
-                self._on_progress(entry_warmth(result), self._done, self._total)
-
-    def finished(self, report: RunReport) -> None:
-        """Tell nobody: the result is returned."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.errors import CacheWarmerError, StateUnavailableError
 from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.report import CAPPED_CODES
 from prompt_cache_warmer.rules.verdict import Verdict
@@ -188,7 +189,7 @@ def entry_warmth(result: EntryResult, verified: EntryResult | None = None) -> En
         estimated_savings=savings,
         latency_ms=None if call is None else call.latency_ms,
         warm_until=result.warm_until if verified is None else verified.warm_until or result.warm_until,
-        verified_hit_tokens=None if check is None else check.read_tokens,
+        verified_hit_tokens=check.read_tokens if check is not None and check.is_reported else None,
         verify_latency_ms=None if verified is None or verified.call is None else verified.call.latency_ms,
         notices=(*result.notices, *(() if verified is None else _verified_notices(verified))),
         message_id=None if call is None else call.message_id,
@@ -219,14 +220,21 @@ def _cost(result: EntryResult) -> Decimal | None:
 
 
 def _own(result: EntryResult) -> Exception | None:
-    """Return what the client itself raised, where it did, else the engine's error."""
-    cause = None if result.error is None else result.error.__cause__
+    """Return what the client itself raised, where it did, else the engine's error; every failure has one."""
+    if result.error is None:
+        if result.verdict is not Verdict.FAILED:
+            return None
+        kind = StateUnavailableError if result.code == "state-unavailable" else CacheWarmerError
+        return kind(f"{result.entry.target.name} on {result.entry.model} could not be warmed: {result.reason}")
+    cause = result.error.__cause__
     return cause if isinstance(cause, Exception) else result.error
 
 
 def _verified_notices(verified: EntryResult) -> tuple[str, ...]:
-    if verified.outcome is Outcome.WARMED:
-        return verified.notices
+    usage = verified.usage
+    if verified.outcome is Outcome.WARMED and usage is not None:
+        missed = f"the verifying call missed and wrote {usage.written_tokens:,} tokens again"
+        return (*([missed] if usage.written_tokens else []), *verified.notices)
     return (f"not verified: {verified.reason}", *verified.notices)
 
 

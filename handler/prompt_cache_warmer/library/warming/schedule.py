@@ -18,7 +18,8 @@ from prompt_cache_warmer.library.warming.ticking import INTERVAL_SECONDS, Tickin
 from prompt_cache_warmer.library.warming.warmer import AsyncCacheWarmer, CacheWarmer
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.library.warming.holding import Holding, Mode
+    from prompt_cache_warmer.library.warming.holding import Holding
+    from prompt_cache_warmer.library.warming.mode import Mode
     from prompt_cache_warmer.library.warming.results import WarmResult
     from prompt_cache_warmer.library.warming.ticking import OnError, OnResult
 
@@ -160,8 +161,9 @@ class AsyncWarmSchedule:
         """
         _check_interval(self._warmer.holding, self._interval_seconds)
         if not self.is_running:
-            self._stopped = asyncio.Event()
-            self._task = asyncio.create_task(self._ticking.run(self._warmer.run, self._stopped))
+            stopped = self._stopped = asyncio.Event()
+            ticks = self._ticking.run(self._warmer.run, stopped, is_stopping=stopped.is_set)
+            self._task = asyncio.create_task(ticks)
         return self
 
     async def stop(self, *, timeout_seconds: float = STOP_SECONDS) -> None:
@@ -220,7 +222,7 @@ class _Runner:
         self._loop = (asyncio.get_running_loop(), stopped)
         if self._stopping.is_set():  # it was stopped before there was a loop to tell
             return
-        await self._ticking.run(self._warm, stopped)
+        await self._ticking.run(self._warm, stopped, is_stopping=self._stopping.is_set)
 
     async def _warm(self, mode: Mode) -> WarmResult:
         return await in_own_thread(lambda: self._warmer.run(mode))

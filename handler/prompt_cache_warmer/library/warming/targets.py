@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.prompts.bodies import as_json, sent_body
+from prompt_cache_warmer.library.prompts.bodies import BETA_HEADER, as_json, sent_body
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from prompt_cache_warmer.values.body import Json
     from prompt_cache_warmer.values.model_prices import PriceList
@@ -31,6 +32,7 @@ def added_target(
     prompt: Mapping[str, Any],
     expected_requests: int,
     prices: PriceList | None,
+    credential: str,
 ) -> Target:
     """Make a target of what ``add`` was given.
 
@@ -40,6 +42,7 @@ def added_target(
         prompt: the arguments that make up the prompt, by name; absent ones are None.
         expected_requests: how many real requests the savings estimate speaks of.
         prices: prices of one's own in place of the known ones.
+        credential: the name under which the client's key is remembered.
 
     Raises:
         ArgumentTypeError: for a value of the wrong type, naming the argument and the place in it.
@@ -55,6 +58,7 @@ def added_target(
         "models": list(models),
         # Without reported traffic the schedule calls it at every interval; with it, by break-even.
         "keep": "while-used",
+        "credential": credential,
         "expected_requests": expected_requests,
         **given,
     }
@@ -65,6 +69,14 @@ def added_target(
     if name is None:
         summary = replace(summary, name=f"{_UNNAMED}{summary.prefix_digest[:_DIGEST_CHARACTERS]}")
     return replace(reading.target, summary=summary)
+
+
+def unsent_options(request: object) -> list[str]:
+    """Name what stands in a request as it is passed to the SDK's ``create`` and goes with no warm call."""
+    given = request if isinstance(request, Mapping) else {}
+    headers = given.get("extra_headers")
+    others = [str(name) for name in headers if str(name).lower() != BETA_HEADER] if isinstance(headers, Mapping) else []
+    return [f"extra_headers[{name!r}]" for name in others] + (["extra_query"] if given.get("extra_query") else [])
 
 
 def _size_bytes(given: Json) -> int:
@@ -85,4 +97,5 @@ def _refuse(problems: Sequence[Problem]) -> NoReturn:
     first, more = problems[0], len(problems) - 1
     error = ArgumentTypeError if first.code in _WRONG_TYPES else ArgumentValueError
     rest = f" (and {more} more problems: {', '.join(problem.path[2:] for problem in problems[1:4])})" if more else ""
-    raise error(first.path.removeprefix("$."), f"{first.message}{rest}")
+    place = "request" if first.path == "$" else first.path.removeprefix("$.")
+    raise error(place, f"{first.message}{rest}")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from prompt_cache_warmer.errors import ArgumentTypeError, CacheWarmerError
-from prompt_cache_warmer.library.arguments import checked_seconds
-from prompt_cache_warmer.library.warming.holding import Mode
+from prompt_cache_warmer.errors import CacheWarmerError
+from prompt_cache_warmer.library.arguments import checked_callback, checked_seconds
+from prompt_cache_warmer.library.warming.mode import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 # The article's four minutes: what a 5-minute entry needs, with a minute for whatever comes late.
 INTERVAL_SECONDS = 240.0
+SHORTEST_INTERVAL_SECONDS = 0.01  # for tests; nobody should call an API that often
 LONGEST_INTERVAL_SECONDS = 24 * 60 * 60.0  # no entry lives longer than an hour; a day is surely a mistake in the unit
 # How late a timer of the process may come under load; the service's own schedule promises a minute.
 JITTER_SECONDS = 5.0
@@ -64,9 +66,10 @@ class Ticking:
         clock: Clock,
     ) -> None:
         for name, callback in (("on_result", on_result), ("on_error", on_error)):
-            if callback is not None and not callable(callback):
-                raise ArgumentTypeError(name, f"a value of type {type(callback).__name__} cannot be called")
-        seconds = checked_seconds("interval_seconds", interval_seconds, at_most=LONGEST_INTERVAL_SECONDS)
+            checked_callback(name, callback)
+        seconds = checked_seconds(
+            "interval_seconds", interval_seconds, at_least=SHORTEST_INTERVAL_SECONDS, at_most=LONGEST_INTERVAL_SECONDS
+        )
         self._interval = timedelta(seconds=seconds)
         self._just_called = min(timedelta(seconds=JUST_CALLED_SECONDS), self._interval / _JUST_CALLED_PART)
         self._on_result = on_result
@@ -74,27 +77,38 @@ class Ticking:
         self._clock = clock
         self._warned: set[tuple[str, ...]] = set()
 
-    async def run(self, warm: Callable[[Mode], Awaitable[WarmResult]], stopped: asyncio.Event) -> None:
-        """Tick at once, and then at every multiple of the interval, until ``stopped`` is set."""
+    async def run(
+        self, warm: Callable[[Mode], Awaitable[WarmResult]], stopped: asyncio.Event, *, is_stopping: Callable[[], bool]
+    ) -> None:
+        """Tick at once, and then at every multiple of the interval, until ``stopped`` is set.
+
+        Args:
+            warm: makes one run.
+            stopped: ends the wait for the next tick.
+            is_stopping: says so at once, also to the run under way, which then begins no further call.
+        """
         due_at = self._last_multiple(self._clock.now())
         while not stopped.is_set():
-            await self._tick(warm, due_at)
+            await self._tick(warm, due_at, is_stopping)
             now = self._clock.now()
             due_at = self._last_multiple(now) + self._interval
             await _sleep(self._clock, (due_at - now).total_seconds(), unless=stopped)
 
-    async def _tick(self, warm: Callable[[Mode], Awaitable[WarmResult]], due_at: datetime) -> None:
+    async def _tick(
+        self, warm: Callable[[Mode], Awaitable[WarmResult]], due_at: datetime, is_stopping: Callable[[], bool]
+    ) -> None:
         mode = Mode(
             scheduled_at=due_at - self._just_called,
             interval_seconds=self._interval.total_seconds(),
             jitter_seconds=JITTER_SECONDS,
+            remaining_seconds=lambda: 0.0 if is_stopping() else math.inf,
         )
         try:
             result = await warm(mode)
         except Exception as error:  # noqa: BLE001 - a schedule outlives whatever happens to one tick
             kind = type(error).__name__
             words = f"{kind}: {error}" if isinstance(error, CacheWarmerError) else kind  # others may quote a prompt
-            self._failed(error, kind, words=f"a tick failed: {words}")
+            self._failed(error, "tick", kind, words=f"a tick failed: {words}")
             return
         for failure in result.failures:
             where = (failure.target, failure.model, failure.code or "")
@@ -117,8 +131,8 @@ class Ticking:
             callback(what)
         except Exception as error:  # noqa: BLE001 - see above
             kind = type(error).__name__
-            if (kind,) not in self._warned:
-                self._warned.add((kind,))
+            if ("callback", kind) not in self._warned:
+                self._warned.add(("callback", kind))
                 _log.warning("a callback of the schedule raised %s", kind)
 
     def _last_multiple(self, at: datetime) -> datetime:

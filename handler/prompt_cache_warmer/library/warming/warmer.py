@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from prompt_cache_warmer.errors import CacheWarmerError, OverBudgetError
 from prompt_cache_warmer.library.warming.blocking import wait_for
 from prompt_cache_warmer.library.warming.clients import AsyncClient, Client
-from prompt_cache_warmer.library.warming.holding import BY_HAND, REQUEST_TIMEOUT_SECONDS, Holding, Mode
+from prompt_cache_warmer.library.warming.holding import REQUEST_TIMEOUT_SECONDS, Holding
+from prompt_cache_warmer.library.warming.mode import BY_HAND, Mode
 from prompt_cache_warmer.values.document import DEFAULT_EXPECTED_REQUESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from typing import Any
 
-    from prompt_cache_warmer.library.warming.holding import Progress
+    from prompt_cache_warmer.library.warming.progress import Progress
     from prompt_cache_warmer.library.warming.results import WarmResult
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.values.model_prices import ModelPrices
@@ -28,6 +31,12 @@ if TYPE_CHECKING:
 
 
 Kind = TypeVar("Kind")
+
+
+# What the library's own clients are remembered as, unless they say otherwise: never as a stack's own key.
+OWN_CREDENTIAL = "library"
+
+_under_way: ContextVar[tuple[CacheWarmer, ...]] = ContextVar("_under_way", default=())
 
 
 class _Warmer(Generic[Kind]):
@@ -39,6 +48,7 @@ class _Warmer(Generic[Kind]):
         self,
         *,
         client: Kind,
+        credential: str = OWN_CREDENTIAL,
         model: str | None = None,
         models: Sequence[str] | None = None,
         prices: Mapping[str, ModelPrices] | None = None,
@@ -52,6 +62,7 @@ class _Warmer(Generic[Kind]):
         self.holding = Holding(
             client=client,
             is_async=self._is_async,
+            credential=credential,
             model=model,
             models=models,
             prices=prices,
@@ -120,6 +131,9 @@ class CacheWarmer(_Warmer[Client]):
         max_tokens: how many tokens a warm call asks for; 0, the cheapest, where it works.
         max_usd_per_day: the most the warm calls may cost in a UTC day, by their worst case; None for no cap.
         request_timeout_seconds: how long one call may take.
+        credential: the name under which the client's key is remembered in a shared table. Keys of one workspace may
+            share a name, those of another need another one, because each workspace has a cache of its own; a
+            stack's own key is ``default`` there.
         state_table: the DynamoDB table in which entries and spending are remembered, so that processes share them;
             a stack's own or one of the same shape. In memory without.
         dynamodb_client: a boto3 client for that table; one with boto3's own settings without.
@@ -162,7 +176,9 @@ class CacheWarmer(_Warmer[Client]):
 
     def run(self, mode: Mode, *, verify: bool = False, on_progress: Progress | None = None) -> WarmResult:
         """Make one run in a mode, for the schedules; failures stand in the result."""
-        with self._turn:  # two threads at once would each pay a write
+        if self in _under_way.get():
+            raise CacheWarmerError("warm() was called by its own on_progress, and would wait for itself")
+        with self._turn, _noted(self):  # two threads at once would each pay a write
             return wait_for(lambda: self.holding.warm(mode, verify=verify, on_progress=on_progress))
 
     @property
@@ -201,23 +217,35 @@ class AsyncCacheWarmer(_Warmer[AsyncClient]):
         return self._loop_turns[1]
 
 
+@contextmanager
+def _noted(warmer: CacheWarmer) -> Iterator[None]:
+    """Note that a warmer is at work in this context, so that its callbacks do not wait for it."""
+    token = _under_way.set((*_under_way.get(), warmer))
+    try:
+        yield
+    finally:
+        _under_way.reset(token)
+
+
 def _unless_failed(result: WarmResult) -> WarmResult:
     """Return a result, unless no entry at all could be warmed.
 
     Raises:
         Exception: what the client raised, when every call failed.
-        CacheWarmerError: when something else kept every call from being made.
+        CacheWarmerError: when something else kept every call from being made, such as another process's call.
         OverBudgetError: when a cap kept every call back.
     """
     if any(one.is_called and one.error is None for one in result.results):
         return result
-    if result.failures:
-        first, *others = result.failures
-        error = first.error or CacheWarmerError(f"{first.target} on {first.model} could not be warmed: {first.reason}")
-        if others:
-            error.add_note(f"these failed too: {', '.join(f'{one.target} on {one.model}' for one in others)}")
+    error = result.failures[0].error if result.failures else None
+    if error is not None:
+        others = ", ".join(f"{one.target} on {one.model}" for one in result.failures[1:])
+        note = f"these failed too: {others}"
+        if others and note not in getattr(error, "__notes__", ()):  # one error object may be raised again and again
+            error.add_note(note)
         raise error
     capped = next((one for one in result.results if one.is_capped), None)
     if capped is not None:
         raise OverBudgetError(f"max_usd_per_day: {capped.target} on {capped.model} was not called: {capped.reason}")
-    return result
+    first = result.results[0]
+    raise CacheWarmerError(f"{first.target} on {first.model} was not called: {first.reason}")
