@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anthropic
@@ -9,8 +10,8 @@ import pytest
 
 from infra.local.messages_api.faults import Fault
 from prompt_cache_warmer import AsyncCacheWarmer, CacheWarmer, Verdict
-from prompt_cache_warmer.errors import CallTimeoutError
-from prompt_cache_warmer.library.warming.mode import BY_HAND
+from prompt_cache_warmer.errors import CallTimeoutError, TransportError
+from prompt_cache_warmer.library.warming.mode import BY_HAND, Mode
 from tests.fakes import MODEL, FakeClock
 from tests.library import LONG_SYSTEM_PROMPT, PING, TOOL_SCHEMAS
 from tests.library_http import async_client, client
@@ -152,6 +153,56 @@ def test_asking_by_hand_tries_every_entry_of_a_credential_that_was_stopped(api: 
     warmer.run(BY_HAND)  # one is refused, the other is not called for it or was before it
     clock.seconds += 3_700  # the credential is on trial
     assert all(entry.is_called for entry in warmer.warm().results)
+
+
+def test_a_refused_key_keeps_no_tick_back(api: LocalMessagesApi) -> None:
+    """A refusal costs nothing; once the key is put right, also on the same client, the next tick finds it."""
+    api.faults.add(Fault(kind="status", status=401))
+    clock, own = FakeClock(), client(api.base_url)
+    warmer = CacheWarmer(client=own, model=MODEL, clock=clock)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert warmer.run(Mode(scheduled_at=clock.now(), interval_seconds=240)).verdict is Verdict.FAILED
+    clock.seconds += 240
+    own.api_key = "sk-ant-new"
+    assert warmer.run(Mode(scheduled_at=clock.now(), interval_seconds=240)).verdict is Verdict.WRITTEN
+    assert len(api.requests) == 2
+    # the local API's workspaces go by the key: this one is the new key's
+    other = CacheWarmer(client=client(api.base_url), model=MODEL)
+    other.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert other.warm().verdict is Verdict.WRITTEN
+
+
+class OwnClient(anthropic.Anthropic):
+    """A client with a constructor of its own, which cannot be copied."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(api_key="sk-ant-local", base_url=address, max_retries=0)
+
+
+def test_a_client_that_cannot_be_copied_is_used_as_it_is(api: LocalMessagesApi) -> None:
+    """Its own retries then come on top."""
+    warmer = CacheWarmer(client=OwnClient(api.base_url), model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert warmer.warm().verdict is Verdict.WRITTEN
+
+
+async def test_a_cancellation_inside_an_asynchronous_client_is_a_failed_call(api: LocalMessagesApi) -> None:
+    """A hook of the application's was cancelled, and not the warmer."""
+    own = async_client(api.base_url)
+
+    async def cancelled(*_: Any, **__: Any) -> Any:
+        raise asyncio.CancelledError
+
+    own.messages.with_raw_response.create = cancelled
+    make: Any = type("Stuck", (anthropic.AsyncAnthropic,), {"with_options": lambda self, **_: self})
+    stuck = make(api_key="sk-ant-local", base_url=api.base_url)
+    stuck.messages.with_raw_response.create = cancelled
+    warmer = AsyncCacheWarmer(client=stuck, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(TransportError, match="the client raised CancelledError"):
+        await warmer.warm()
+    await own.close()
+    await stuck.close()
 
 
 def test_a_client_wrapped_in_a_callable_keeps_its_errors(api: LocalMessagesApi) -> None:

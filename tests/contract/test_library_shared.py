@@ -18,6 +18,7 @@ from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.values.state import EntryKey
 from tests.fakes import EPOCH, MODEL, FakeClock
+from tests.interpreter import printed
 from tests.library import LONG_SYSTEM_PROMPT, MemoryTransport
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ SCRIPT = """
 import sys, warnings
 import anthropic
 from prompt_cache_warmer import CacheWarmer, WarmSchedule
+from tests.interpreter import printed
 from tests.library import LONG_SYSTEM_PROMPT
 warnings.simplefilter("ignore")
 base_url, table, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
@@ -102,6 +104,32 @@ def test_a_warmer_knows_what_another_one_did(aws: LocalAws) -> None:
     assert first.warm().verdict is Verdict.WRITTEN
     assert first.touch(at=clock.now())
     assert not second.touch(at=clock.now())
+
+
+def test_a_forked_child_uses_the_table_with_connections_of_its_own(
+    aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its parent has used it before, as a preloaded web server has."""
+    create_state_table(aws)
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    script = f"""
+import os, warnings
+from prompt_cache_warmer import CacheWarmer
+from tests.interpreter import printed
+from tests.library import LONG_SYSTEM_PROMPT, MemoryTransport
+warnings.simplefilter("ignore")
+warmer = CacheWarmer(client=MemoryTransport(), model="claude-sonnet-4-6", state_table={STATE_TABLE!r})
+warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+print(warmer.warm().verdict, flush=True)
+child = os.fork()
+if child == 0:
+    print(warmer.warm().verdict, warmer.touch(), flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(warmer.warm().verdict)
+"""
+    assert printed(script) == "written\nrefreshed True\nrefreshed\n"
 
 
 def test_a_touch_is_of_the_prefix_that_was_added(aws: LocalAws) -> None:

@@ -89,6 +89,13 @@ def test_a_tick_that_was_due_at_the_moment_of_the_call_is_the_calls_own() -> Non
     assert decide(five, UNKNOWN, tick(scheduled_at=ago(1)), costs=COSTS).reason is Reason.COLD
 
 
+def test_a_claim_that_outlives_every_run_is_a_clock_that_was_wrong() -> None:
+    """A quarter of an hour and the skew is the longest there is; beyond it nobody is waited for."""
+    believed, wrong = (replace(LAPSING, claim=Claim("other", ago(-minutes))) for minutes in (16, 16.1))
+    assert decide(rule(), believed, tick(), costs=COSTS).reason is Reason.CLAIMED
+    assert decide(rule(), wrong, tick(), costs=COSTS).reason is Reason.DUE
+
+
 def test_pauses_claims_and_breakers_end_at_their_end() -> None:
     """At that very moment the call is made again."""
     ended = replace(LAPSING, claim=Claim("other", NOW), breaker=replace(OPEN, open_until=NOW))
@@ -273,7 +280,7 @@ def test_a_price_nobody_knows_stops_while_used_alone() -> None:
 def test_the_five_checks_before_the_entry_itself_come_in_order() -> None:
     """Switched off hides a pause, a pause the window, the window a claim, and a claim the rest."""
     at = utc("2026-11-22T12:00")
-    state = replace(LAPSING, claim=Claim("other", ago(-60 * 48)), breaker=OPEN)
+    state = replace(LAPSING, claim=Claim("other", ago(-10)), breaker=OPEN)
     standing = Standing(pause=Pause("x", ago(9), ago(-60 * 48)))
     off = rule(is_enabled=False, windows=(OFFICE_HOURS,))
     on = replace(off, is_enabled=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -19,7 +20,9 @@ from prompt_cache_warmer import (
     Verdict,
     WarmSchedule,
 )
-from prompt_cache_warmer.errors import StateUnavailableError
+from prompt_cache_warmer.errors import RateLimitedError, StateUnavailableError
+from prompt_cache_warmer.library.warming.holding import MAX_CONCURRENCY
+from prompt_cache_warmer.library.warming.mode import Mode
 from prompt_cache_warmer.library.warming.schedule import stop_all
 from tests.fakes import EPOCH, MODEL, FakeClock
 from tests.interpreter import printed
@@ -304,6 +307,43 @@ def test_a_call_under_way_ends_by_itself(held: threading.Event) -> None:
     runner.join(WAIT_SECONDS)
     assert [result.verdict for result in results] == [Verdict.WRITTEN]
     assert len(transport.requests) == 1
+
+
+def test_no_call_begins_after_a_stop(held: threading.Event) -> None:
+    """Of forty entries as many are under way as may be at once; the others are left alone."""
+    transport = MemoryTransport(hook=lambda _: held.wait(WAIT_SECONDS))
+    bench = Bench({"clock": None}, transport=transport)
+    for number in range(39):
+        bench.warmer.add(system_prompt=f"{number} {LONG_SYSTEM_PROMPT}")
+    results: list[WarmResult] = []
+    schedule = WarmSchedule(warmer=bench.warmer, on_result=results.append).start()
+    while len(transport.requests) < MAX_CONCURRENCY:
+        time.sleep(0.01)
+    runner = next(thread for thread in threading.enumerate() if thread.name == "prompt-cache-warmer schedule")
+    assert not schedule.stop(timeout_seconds=0.01)
+    held.set()
+    runner.join(WAIT_SECONDS)
+    assert len(transport.requests) == MAX_CONCURRENCY
+    codes = [entry.code for entry in results[0].results]
+    assert codes.count("deadline") == 40 - MAX_CONCURRENCY
+
+
+async def test_no_retry_begins_after_a_stop() -> None:
+    """The wait before it is not worth finishing."""
+    ticks = Ticks(1)
+    is_over = False
+
+    async def sleep(_: float) -> None:
+        nonlocal is_over
+        is_over = True
+        await asyncio.sleep(0)
+
+    ticks.clock.sleep = sleep  # type: ignore[method-assign] # a clock that notes the wait
+    error = RateLimitedError("429", retry_after_seconds=5)
+    ticks.transport.script = [error, error]
+    mode = Mode(scheduled_at=EPOCH, interval_seconds=240, remaining_seconds=lambda: 0.0 if is_over else math.inf)
+    (result,) = (await ticks.warmer.run(mode)).results
+    assert (result.code, len(ticks.transport.requests)) == ("rate-limited", 1)
 
 
 def test_starting_twice_is_starting_once_and_starting_again_starts_again() -> None:

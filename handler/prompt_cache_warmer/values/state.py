@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Clocks of machines in one cloud are seconds apart at most.
 MAX_CLOCK_SKEW = timedelta(minutes=1)
+# No function runs longer, and no claim outlives its run; what goes on for longer is a clock that was wrong.
+LONGEST_CLAIM = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -189,6 +191,8 @@ class EntryState:
         """Return it as it can be believed at a time: a clock may be a little ahead, what is beyond that is unknown."""
         warmth, traffic = self.warmth, self.traffic
         latest = at + MAX_CLOCK_SKEW
+        if self.claim is not None and self.claim.until > latest + LONGEST_CLAIM:
+            return replace(self, claim=None).as_of(at)
         if warmth is not None and warmth.warmed_at > latest:
             warmth = None
         if traffic is not None and traffic.last_at > latest:
