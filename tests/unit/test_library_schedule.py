@@ -338,7 +338,7 @@ async def test_no_retry_begins_after_a_stop() -> None:
         is_over = True
         await asyncio.sleep(0)
 
-    ticks.clock.sleep = sleep  # type: ignore[method-assign] # a clock that notes the wait
+    ticks.clock.sleep = sleep  # type: ignore[assignment, method-assign] # a clock that notes the wait
     error = RateLimitedError("429", retry_after_seconds=5)
     ticks.transport.script = [error, error]
     mode = Mode(scheduled_at=EPOCH, interval_seconds=240, remaining_seconds=lambda: 0.0 if is_over else math.inf)
