@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,8 @@ from infra.local.messages_api import LocalMessagesApi
 from prompt_cache_warmer import CacheWarmer, StateUnavailableError, Verdict, WarmSchedule
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.state_table import StateTable
+from prompt_cache_warmer.errors import RejectedError
+from prompt_cache_warmer.library.warming.mode import Mode
 from prompt_cache_warmer.values.state import EntryKey
 from tests.fakes import EPOCH, MODEL, FakeClock
 from tests.interpreter import printed
@@ -130,6 +133,30 @@ assert os.waitpid(child, 0)[1] == 0
 print(warmer.warm().verdict)
 """
     assert printed(script) == "written\nrefreshed True\nrefreshed\n"
+
+
+def test_a_corrected_request_is_not_kept_waiting(aws: LocalAws) -> None:
+    """A refusal keeps an entry back for an hour, or until what was refused is another request."""
+    create_state_table(aws)
+    mode, tried = Mode(scheduled_at=FakeClock().now(), interval_seconds=240), []
+
+    def refuse(request: dict[str, Any]) -> None:
+        tried.append(request["system"][0]["text"][:5])
+        raise RejectedError("400", http_status=400)
+
+    for prompt in ("wrong", "wrong", "right"):
+        clock = FakeClock()
+        clock.seconds = 240 * (1 + len(tried))
+        warmer = CacheWarmer(
+            client=MemoryTransport(hook=refuse),
+            model=MODEL,
+            state_table=STATE_TABLE,
+            dynamodb_client=aws.dynamodb,
+            clock=clock,
+        )
+        warmer.add(system_prompt=f"{prompt} {LONG_SYSTEM_PROMPT}", name="support")
+        warmer.run(replace(mode, scheduled_at=clock.now()))
+    assert tried == ["wrong", "right"]
 
 
 def test_a_touch_is_of_the_prefix_that_was_added(aws: LocalAws) -> None:

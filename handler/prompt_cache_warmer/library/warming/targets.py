@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 # Names of targets nobody named: the same prefix has the same name in every process.
 _UNNAMED = "prefix-"
 _DIGEST_CHARACTERS = 16
-_VERSION = "added"
 _WRONG_TYPES = frozenset({ProblemCode.WRONG_TYPE, ProblemCode.NOT_AN_OBJECT})
 
 
@@ -62,10 +61,11 @@ def added_target(
         "expected_requests": expected_requests,
         **given,
     }
-    reading = read_target(document, Origin("add()", _VERSION, _size_bytes(given), ""), {})
+    reading = read_target(document, Origin("add()", "", _size_bytes(given), ""), {})
     if reading.target is None:
         _refuse(reading.errors)
-    summary = replace(reading.target.summary, prices=prices)
+    # The version is that of the call's bytes: whoever corrects a request that was refused is not kept waiting.
+    summary = replace(reading.target.summary, prices=prices, version=reading.target.summary.call_digest)
     if name is None:
         summary = replace(summary, name=f"{_UNNAMED}{summary.prefix_digest[:_DIGEST_CHARACTERS]}")
     return replace(reading.target, summary=summary)
