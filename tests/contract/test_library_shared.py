@@ -79,7 +79,8 @@ def test_two_processes_make_one_call_per_entry_and_interval(aws: LocalAws) -> No
     assert len(set(slots)) == len(slots)
     per_model = [model for model, _ in slots]
     assert 4 <= per_model.count(MODEL) <= 7
-    assert per_model.count(MODEL) == per_model.count("claude-haiku-4-5")
+    # the stop may fall between the two calls of the last tick
+    assert abs(per_model.count(MODEL) - per_model.count("claude-haiku-4-5")) <= 1
 
 
 def test_many_schedules_of_one_process_make_one_call_per_interval(aws: LocalAws) -> None:
