@@ -103,6 +103,48 @@ async def test_an_asynchronous_client(aclient: anthropic.AsyncAnthropic, tracker
     check(tracker, calls=6)
 
 
+def test_raw_responses_of_a_synchronous_client(client: anthropic.Anthropic, tracker: CacheTracker) -> None:
+    """Recorded by their bodies, once these are read: at once, or inside the block; left alone when they are not."""
+    raw = tracker.wrap(client.messages.with_raw_response.create)(**REQUEST)
+    assert raw.parse().usage.output_tokens == 12
+    later = tracker.wrap(client.messages.with_streaming_response.create)
+    with later(**REQUEST) as response:
+        assert response.parse().usage.output_tokens == 12
+    with later(**REQUEST) as response:
+        assert '"usage"' in response.text()
+    check(tracker, calls=3)
+    with later(**REQUEST) as response:
+        assert response.headers["content-type"].startswith("application/json")
+    stream = tracker.wrap(client.messages.with_raw_response.create)(**REQUEST, stream=True)
+    assert len(list(stream.parse())) > 3
+    assert (tracker.aggregate().calls, tracker.aggregate().unreported_calls) == (5, 2)
+
+
+async def test_raw_responses_of_an_asynchronous_client(
+    aclient: anthropic.AsyncAnthropic, tracker: CacheTracker
+) -> None:
+    """The same, awaited."""
+    raw = await tracker.wrap(aclient.messages.with_raw_response.create)(**REQUEST)
+    assert (await raw.parse()).usage.output_tokens == 12
+    later = tracker.wrap(aclient.messages.with_streaming_response.create)
+    async with later(**REQUEST) as response:
+        assert (await response.parse()).usage.output_tokens == 12
+    check(tracker, calls=2)
+    async with later(**REQUEST) as response:
+        assert response.status_code == 200
+    assert (tracker.aggregate().calls, tracker.aggregate().unreported_calls) == (3, 1)
+
+
+def test_a_tool_runners_messages_are_calls(client: anthropic.Anthropic, tracker: CacheTracker) -> None:
+    """Each that is iterated is one; of what its own methods read nothing is known."""
+    run = tracker.wrap(client.beta.messages.tool_runner)
+    assert [message.usage.output_tokens for message in run(**REQUEST, tools=[])] == [12]
+    check(tracker, calls=1)
+    run(**REQUEST, tools=[]).until_done()
+    gc.collect()
+    assert (tracker.aggregate().calls, tracker.aggregate().unreported_calls) == (2, 1)
+
+
 def test_a_stream_left_half_way(client: anthropic.Anthropic, tracker: CacheTracker) -> None:
     """Closed, left or dropped after its first event: the input is known, the output so far as well."""
     create = tracker.wrap(client.messages.create)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,10 +59,16 @@ async def test_what_a_call_raises_is_passed_through() -> None:
 
 
 def test_every_call_has_its_metrics() -> None:
-    """cachebench: "per-call metrics (prefix id, tokens, elapsed)"."""
+    """cachebench: "per-call metrics (prefix id, tokens, elapsed)": each call's own, the id each prompt's own."""
     desk = Desk(took_seconds=0.75)
     desk.call(usage(read=40, wrote=30, wrote_1h=20, plain=10, output=5))
-    record = desk.tracker.history[0]
+    desk.took_seconds = 2.5
+    desk.call(usage(read=7), **ask("You are kind."))
+    desk.call(usage(read=8))
+    record, other, again = desk.tracker.history
+    assert (other.elapsed_ms, again.elapsed_ms) == (2_500, 2_500)
+    assert (other.read_tokens, again.read_tokens) == (7, 8)
+    assert record.prefix_id == again.prefix_id != other.prefix_id
     assert (record.model, record.started_at, record.elapsed_ms) == (SONNET, EPOCH, 750)
     assert len(record.prefix_id) == 16
     assert int(record.prefix_id, 16)
@@ -208,26 +215,26 @@ def test_sums_over_a_time_window() -> None:
 
 
 def test_tokens_over_time() -> None:
-    """The article: "recording creation and read tokens over time": by stretches, silent ones included."""
+    """The article: "recording creation and read tokens over time": by stretches, without the silent ones."""
     desk = Desk(took_seconds=0)
     assert desk.tracker.over_time(bucket_seconds=60) == []
     desk.call(usage(wrote=100))
     desk.call(usage(read=100), after=59)
     desk.call(usage(wrote=50), after=121, **ask("other"))
     stretches = desk.tracker.over_time(bucket_seconds=60)
-    assert [(at - EPOCH).total_seconds() for at, _ in stretches] == [0, 60, 120, 180]
+    assert [(at - EPOCH).total_seconds() for at, _ in stretches] == [0, 180]
     assert [(each.calls, each.written_tokens, each.read_tokens) for _, each in stretches] == [
         (2, 100, 100),
-        (0, 0, 0),
-        (0, 0, 0),
         (1, 50, 0),
     ]
     one = desk.tracker.history[0].prefix_id
     assert len(desk.tracker.over_time(bucket_seconds=60, prefix_id=one)) == 1
+    desk.call(usage(wrote=50), after=30 * 365 * 86_400)
+    assert len(desk.tracker.over_time(bucket_seconds=1)) == 4  # not a thousand million
 
 
 def test_history_is_bounded_and_the_sum_is_not() -> None:
-    """cachebench: "bounded history": older calls are not kept singly, and still count in the sum of everything."""
+    """cachebench: "bounded history": older calls still count in the sum, older prompts and entries are forgotten."""
     desk = Desk({"max_history": 2})
     for read in (1, 20, 300):
         desk.call(usage(read=read), **ask(str(read)))
@@ -235,6 +242,10 @@ def test_history_is_bounded_and_the_sum_is_not() -> None:
     assert (desk.tracker.aggregate().calls, desk.tracker.aggregate().read_tokens) == (3, 321)
     assert len(desk.tracker.by_prefix()) == 2
     assert desk.tracker.aggregate(window_seconds=1_000).calls == 2
+    assert {record.standing for record in desk.tracker.history} == {Standing.NEW}
+    desk.call(usage(read=1), **ask("1"))  # the first of three prompts: warm if its entry were known, else cold
+    desk.call(usage(read=300), **ask("300"))
+    assert [record.standing for record in desk.tracker.history] == [Standing.NEW, Standing.WARM]
 
 
 def test_reset_forgets_everything() -> None:
@@ -247,6 +258,58 @@ def test_reset_forgets_everything() -> None:
     assert desk.tracker.aggregate() == Aggregate()
     desk.call(usage(wrote=100))
     assert desk.tracker.history[0].standing is Standing.NEW
+
+
+def test_a_call_that_was_under_way_at_a_reset_is_not_counted_after_it() -> None:
+    """cachebench: "reset": of everything that began before it, whether it ends by an answer or as a stream."""
+    desk = Desk()
+
+    def reset_meanwhile(**_: Any) -> dict[str, Any]:
+        desk.tracker.reset()
+        return {"usage": usage(wrote=100)}
+
+    assert desk.tracker.wrap(reset_meanwhile)(**ask()) == {"usage": usage(wrote=100)}
+    stream = desk.tracker.wrap(lambda **_: iter([{"usage": usage(wrote=100)}]))(**ask())
+    desk.tracker.reset()
+    assert len(list(stream)) == 1
+    assert desk.tracker.aggregate() == Aggregate()
+    desk.call(usage(read=100))
+    assert [record.standing for record in desk.tracker.history] == [Standing.NEW]
+
+
+async def test_a_coroutine_function_stays_one() -> None:
+    """Frameworks ask a function which kind it is before they call it."""
+    desk = Desk()
+    assert inspect.iscoroutinefunction(desk.acreate)
+    assert desk.acreate.__name__ == "answer_later"
+    assert not inspect.iscoroutinefunction(desk.create)
+
+    def sends_later(**arguments: Any) -> Any:  # as the SDK's own, which is none and returns an awaitable
+        return desk.answer_later(**arguments)
+
+    desk.answers.append({"usage": usage(read=10)})
+    create = desk.tracker.wrap(sends_later)
+    assert not inspect.iscoroutinefunction(create)
+    await create(**ask())
+    assert desk.tracker.aggregate().read_tokens == 10
+
+
+class Model(str, Enum):  # noqa: UP042 - its str() is its name; StrEnum's is its value
+    """An application's own list of models."""
+
+    SONNET = SONNET
+
+
+def test_a_model_of_an_enumeration_is_the_text_it_stands_for() -> None:
+    """It is the same prompt at the same price as the text."""
+    desk = Desk()
+    for model in (SONNET, Model.SONNET):
+        desk.call(usage(read=10_000), **ask(model=model))
+    first, second = desk.tracker.history
+    assert (second.model, second.cost_usd, second.prefix_id) == (SONNET, Decimal("0.003"), first.prefix_id)
+    assert type(second.model) is str
+    assert desk.tracker.record(usage(read=10_000), model=Model.SONNET).cost_usd == Decimal("0.003")
+    assert desk.tracker.record(usage(read=10_000), request={"model": 5}).model == "5"
 
 
 def test_a_usage_one_already_has_is_recorded() -> None:

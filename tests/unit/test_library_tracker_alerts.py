@@ -62,6 +62,35 @@ def test_every_read_starts_the_time_to_live_again() -> None:
     assert standings(desk) == ["new", "warm", "warm", "warm", "cold"]
 
 
+def test_a_small_write_behind_an_hours_prefix_shortens_nothing() -> None:
+    """Only what was written can have been granted less: an hour's system that each turn reads lives its hour."""
+    desk = Desk()
+    for minute, used in [
+        (0, usage(wrote_1h=20_000, wrote=100)),
+        (20, usage(read=20_000, wrote=100)),
+        (40, usage(read=20_000, wrote=100)),
+        (61, usage(wrote_1h=20_000, wrote=100)),
+    ]:
+        desk.clock.seconds = minute * 60
+        messages = conversation(0, opening=f"Question of minute {minute}")
+        desk.tracker.record(used, request=ask(LONG, marker=HOUR, messages=messages))
+    assert standings(desk) == ["new", "warm", "warm", "warm"]
+    assert [record.is_miss for record in desk.tracker.history] == [False, False, False, True]
+
+
+def test_an_hours_prefix_that_somebody_else_wrote_lives_its_hour() -> None:
+    """The first read proves it, whatever is written behind it; what is written for 5 minutes lives 5 minutes."""
+    desk = Desk()
+    for minute, opening in ((0, "Hello"), (20, "Good evening")):
+        desk.clock.seconds = minute * 60
+        request = ask(LONG, marker=HOUR, messages=conversation(0, opening=opening))
+        desk.tracker.record(usage(read=20_000, wrote=100), request=request)
+    desk.clock.seconds = 26 * 60
+    last = desk.tracker.record(READ, request=ask(LONG, marker=HOUR, messages=conversation(0, opening="Good evening")))
+    assert standings(desk)[:2] == ["new", "warm"]
+    assert 13_000 < last.expected_tokens < 13_400  # two thirds of the 20,000 or so: the message has lapsed
+
+
 def test_an_earlier_start_that_ends_later_shortens_nothing() -> None:
     """What a later request proved is not taken back by one that was sent before it."""
     desk = Desk()
@@ -393,18 +422,23 @@ def test_a_ratio_that_falls_for_other_reasons_is_no_changing_prompt() -> None:
     assert desk.alerts == []
 
 
-def test_a_hook_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+class PagerError(Exception):
+    """What an application's own hook may raise."""
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, KeyError, OSError, StopIteration, PagerError, Exception])
+def test_a_hook_that_fails_breaks_nothing(caplog: pytest.LogCaptureFixture, error: type[Exception]) -> None:
     """cachebench: "alert threshold + hook whose exceptions never break the call": it is logged, without its words."""
 
     def fail(alert: CacheAlert) -> None:
-        raise RuntimeError(f"planted words of {alert.model}")
+        raise error(f"planted words of {alert.model}")
 
     desk = Desk({"alert_threshold": 0.5, "on_alert": fail})
     for _ in range(5):
         desk.call(WROTE)
     assert desk.answers == []
     assert len(desk.tracker.history) == 5
-    assert caplog.messages == ["on_alert raised RuntimeError"]
+    assert caplog.messages == [f"on_alert raised {error.__name__}"]
 
 
 def test_without_a_hook_an_alert_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,6 +23,13 @@ async def ignore_later(_: object) -> None:
     """Take an alert, if anybody awaits it."""
 
 
+class Later:
+    """An object that is called as a coroutine function is."""
+
+    async def __call__(self, _: object) -> None:
+        """Take an alert, if anybody awaits it."""
+
+
 def made(**options: Any) -> Any:
     """Make a tracker."""
     return CacheTracker(**options)
@@ -69,6 +76,11 @@ BOUNDS = "allowed: 0 to 1,000,000,000"
             lambda: made(alert_threshold=0.5, on_alert=ignore_later),
             TypeError,
             "on_alert: a function is not allowed; allowed: a plain function",
+        ),
+        (
+            lambda: made(alert_threshold=0.5, on_alert=Later()),
+            TypeError,
+            "on_alert: a Later is not allowed; allowed: a plain function",
         ),
         (lambda: made(window_calls=1), ValueError, "window_calls: 1 is not allowed; allowed: a whole number from 2 on"),
         (lambda: made(window_calls=2.0), TypeError, "window_calls: 2.0 is not a whole number"),

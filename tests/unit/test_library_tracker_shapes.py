@@ -125,6 +125,44 @@ def test_openai_calls_cost_openai_prices() -> None:
     assert record.hit_ratio == 1.0
 
 
+@pytest.mark.parametrize(
+    ("model", "tier", "cost", "saved"),
+    [
+        # GPT-5, USD per million: 1.25 plain and 0.125 read; half of that in flex, twice that in priority
+        ("gpt-5", None, "0.6875", "0.5625"),
+        ("gpt-5", "default", "0.6875", "0.5625"),
+        ("gpt-5", "auto", "0.6875", "0.5625"),
+        ("gpt-5", "flex", "0.34375", "0.28125"),
+        ("gpt-5", "priority", "1.375", "1.125"),
+        ("gpt-5", "scale", None, None),  # paid in advance
+        ("gpt-5-nano", "priority", None, None),  # nobody knows that price
+        ("gpt-unheard-of", "flex", None, None),
+    ],
+)
+def test_openais_tiers_have_prices_of_their_own(
+    model: str, tier: str | None, cost: str | None, saved: str | None
+) -> None:
+    """The tier that served a call is its answer's; a tier without a known price has no cost, never the plain one."""
+    used = {"prompt_tokens": 1_000_000, "prompt_tokens_details": {"cached_tokens": 500_000}}
+    expected = (cost and Decimal(cost), saved and Decimal(saved))
+    answer = {"id": "1", "model": model, "service_tier": tier, "usage": used}
+    tracker = CacheTracker(provider="openai")
+    record = tracker.record(answer)
+    assert (record.cost_usd, record.saved_usd) == expected
+    chat = [{"id": "1", "service_tier": tier, "usage": None}, answer]
+    responses = [{"response": {"service_tier": "auto"}}, {"response": answer}]
+    for events in (chat, responses):
+        assert len(list(tracker.wrap(lambda events=events, **_: iter(events))(model=model))) == 2
+        assert (tracker.history[-1].cost_usd, tracker.history[-1].saved_usd) == expected
+
+
+def test_a_tier_without_counts_is_no_usage() -> None:
+    """A stream that was not asked for its usage names the tier all the same."""
+    assert usage_of({"id": "1", "service_tier": "flex"}, provider="openai", unsplit_ttl="5m") == NO_USAGE
+    assert usage_of({"input_tokens": 5, "service_tier": "batch"}, provider="anthropic", unsplit_ttl="5m") == Usage(5)
+    assert usage_of({"prompt_tokens": 5, "service_tier": 5}, provider="openai", unsplit_ttl="5m") == Usage(5)
+
+
 def test_bedrock_calls_cost_bedrock_prices() -> None:
     """Sonnet 4.5 through a regional profile is a tenth dearer: 10,000 read cost 0.0033 USD, not 0.003."""
     request = {"modelId": "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "messages": []}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +11,7 @@ import pytest
 
 from prompt_cache_warmer.library.tracking.arguments import MissRetry
 from prompt_cache_warmer.library.tracking.tracker import CacheTracker
-from tests.tracker_cases import Desk, ask, usage
+from tests.tracker_cases import Desk, alarmed, ask, usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -192,6 +193,55 @@ def test_a_stream_that_is_dropped_is_recorded_when_anybody_looks() -> None:
     assert desk.tracker.aggregate().calls == 1
 
 
+def test_dropped_streams_are_told_of_as_others_are() -> None:
+    """Nobody has to look: the next call of any kind learns from them, and the drop that they show is told."""
+    desk = alarmed()
+    for number in range(5):
+        stream = Stream([SimpleNamespace(message=SimpleNamespace(usage=usage(wrote=5_000)))])
+        desk.answers.append(stream)
+        seen = desk.create(**ask(stream=True))
+        next(seen)
+        del seen, stream
+        gc.collect()
+        assert desk.alerts == [], number
+    desk.answers.append({"usage": usage(read=5_000)})
+    desk.create(**ask())
+    (alert,) = desk.alerts  # the first wrote, the second may be the API's delay, the next three are misses
+    assert (alert.reason, alert.calls, alert.ratio) == ("missed", 3, 0.0)
+    assert [record.standing.value for record in desk.tracker.history] == ["new", *["warm"] * 5]
+
+
+def test_a_stream_that_is_dropped_during_a_call_is_recorded_before_it() -> None:
+    """History is in the order of the ends, and what the dropped one shows is told by then."""
+    desk, stream = opened(Stream(EVENTS))
+    next(stream)
+    streams = [stream]
+    del stream
+
+    def answer(**_: Any) -> dict[str, Any]:
+        streams.clear()
+        gc.collect()
+        return {"usage": usage(read=7)}
+
+    desk.tracker.wrap(answer)(**ask())
+    assert [read for read, _ in tokens(desk)] == [5_000, 7]
+
+
+def test_a_dropped_stream_keeps_no_prompt() -> None:
+    """200 prompts of a megabyte, asked for and left, do not stay in memory."""
+    tracker = CacheTracker(prices={}, max_history=10)
+    create = tracker.wrap(lambda **_: Stream(EVENTS))
+    tracemalloc.start()
+    try:
+        kept = [create(**ask(f"{number} " + "x" * 1_000_000, stream=True)) for number in range(200)]
+        assert tracemalloc.get_traced_memory()[0] < 20_000_000
+        del kept
+        gc.collect()
+        assert tracker.aggregate().calls == 200
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_reset_forgets_dropped_streams_too() -> None:
     """What was dropped before a reset does not come back after it."""
     desk, stream = opened(Stream(EVENTS))
@@ -348,6 +398,153 @@ def test_other_providers_streams(provider: Any, events: list[Any], read: int) ->
     tracker = CacheTracker(provider=provider)
     assert list(tracker.wrap(lambda: Stream(events))()) == events
     assert tracker.aggregate().read_tokens == read
+
+
+@pytest.mark.parametrize("leave", ["end", "drop"])
+def test_an_iterator_of_whole_answers_is_as_many_calls(leave: str) -> None:
+    """What a tool runner iterates are messages of one call each, and nobody says how long each took."""
+    answers = [{"id": f"msg_{number}", "usage": usage(wrote=100 - number, output=number)} for number in range(2)]
+    answers.append({"id": "msg_2", "usage": {"cache_creation_input_tokens": 98}})
+    desk, runner = opened(Stream([{"id": "run_1"}, *answers]))
+    for _ in range(4):
+        next(runner)
+    if leave == "end":
+        assert list(runner) == []
+    del runner
+    gc.collect()
+    found = [(each.write_5m_tokens, each.output_tokens, each.elapsed_ms) for each in desk.tracker.history]
+    assert found == [(100, 0, None), (99, 1, None), (98, 0, None)]
+    assert [each.standing.value for each in desk.tracker.history] == ["new", "warm", "warm"]
+
+
+def test_chunks_of_one_answer_are_one_call() -> None:
+    """Their id is the same, however many of them carry the sum so far; an answer alone keeps its time."""
+    chunks = [{"id": "chatcmpl-1", "usage": {"prompt_tokens": 9, "completion_tokens": number}} for number in (1, 2)]
+    desk = Desk({"provider": "openai"})
+    desk.answers.append(Stream(chunks))
+    assert list(desk.create(**ask(stream=True))) == chunks
+    assert tokens(desk) == [(0, 2)]
+    assert desk.tracker.history[0].elapsed_ms == 1_000
+
+
+class Response:
+    """A response as HTTP clients make it: true or false, iterated by lines, closed at the end of a block."""
+
+    def __init__(self, *, ok: bool) -> None:
+        self.ok = ok
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"line"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+class Sized:
+    """A collection that can be entered."""
+
+    def __len__(self) -> int:
+        return 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        return None
+
+
+class Lines(Sized):
+    """An asynchronous response."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("answer", [Response(ok=False), Response(ok=True), Sized(), Lines()])
+def test_an_answer_that_can_be_entered_stays_what_it_is(answer: Any) -> None:
+    """Only what can do nothing but be entered opens a stream; the call of any other is recorded at once."""
+    desk, found = opened(answer)
+    assert found is answer
+    assert desk.tracker.aggregate().unreported_calls == 1
+
+
+def test_a_helper_that_nobody_enters_has_sent_nothing() -> None:
+    """So there is no call to record, dropped or not."""
+    desk = Desk()
+    desk.answers.append(Manager(Stream(EVENTS), desk))
+    helper = desk.create(**ask())
+    del helper
+    gc.collect()
+    assert desk.tracker.history == ()
+
+
+class Raw:
+    """A raw response, whose body is parsed once it was read."""
+
+    def __init__(self, *, is_closed: bool, error: Exception | None = None) -> None:
+        self.is_closed, self.error, self.parses = is_closed, error, 0
+
+    def parse(self) -> Any:
+        """Return what it holds."""
+        self.parses += 1
+        if self.error:
+            raise self.error
+        return SimpleNamespace(usage=usage(read=5_000, output=1))
+
+
+class AsyncRaw(Raw):
+    """The same of an asynchronous client."""
+
+    async def parse(self) -> Any:
+        """Return what it holds."""
+        return super().parse()
+
+
+class NoParser:
+    """A response of another library."""
+
+    is_closed = True
+
+
+@pytest.mark.parametrize(
+    ("response", "found", "parses"),
+    [
+        (Raw(is_closed=True), [(5_000, 1)], 1),
+        (Raw(is_closed=False), [(0, 0)], 0),  # reading it is the application's business
+        (Raw(is_closed=True, error=BrokenError()), [(0, 0)], 1),
+        (AsyncRaw(is_closed=True), [(5_000, 1)], 1),
+        (AsyncRaw(is_closed=False), [(0, 0)], 0),
+        (AsyncRaw(is_closed=True, error=BrokenError()), [(0, 0)], 1),
+        (NoParser(), [(0, 0)], 0),
+    ],
+)
+async def test_a_raw_response_is_recorded_by_the_body_that_was_read(
+    response: Any, found: list[tuple[int, int]], parses: int
+) -> None:
+    """Handed on as it is, whatever happens to its body; awaited only where the call is."""
+    desk = Desk()
+    desk.answers += [response, response]
+    assert await desk.acreate(**ask()) is response
+    assert tokens(desk) == found
+    assert getattr(response, "parses", 0) == parses
+    assert desk.create(**ask()) is response
+    assert tokens(desk)[1:] == ([(0, 0)] if isinstance(response, AsyncRaw) else found)
+
+
+async def test_the_raw_answer_of_a_retry_is_recorded_too() -> None:
+    """Both answers of a miss-aware retry are read, awaited or not."""
+    for is_async in (False, True):
+        desk = Desk({"miss_retry": MissRetry()})
+        desk.call(usage(wrote=5_000))
+        desk.answers += [{"usage": usage(wrote=5_000)}, raw := (AsyncRaw if is_async else Raw)(is_closed=True)]
+        assert (await desk.acreate(**ask()) if is_async else desk.create(**ask())) is raw
+        assert tokens(desk) == [(0, 0), (0, 0), (5_000, 1)]
 
 
 def test_a_converse_stream_is_watched_inside_its_answer() -> None:

@@ -117,7 +117,7 @@ def fingerprint(
 
 def fingerprints(
     body: Mapping[str, Any],
-    prefix: Sequence[Block],
+    prefix: Iterable[Block],
     betas: Sequence[str] = (),
     *,
     at: Collection[int],

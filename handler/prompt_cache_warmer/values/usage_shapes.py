@@ -65,8 +65,8 @@ def counts_of(answer: object, *, provider: Provider) -> dict[str, Any]:
     )
     counts = {name: member(found, name) for name in _FIELDS[provider]}
     counts = {name: value for name, value in counts.items() if value is not None}
-    if counts and provider == "openai" and (tier := member(place, "service_tier")) is not None:
-        counts["service_tier"] = tier  # no count, but it says what they cost
+    if counts and (tier := member(place, "service_tier")) is not None:
+        counts["service_tier"] = tier  # no count, but it says what OpenAI's cost
     return counts
 
 

@@ -124,9 +124,7 @@ class Book:
 
     def _record(self, outcome: Outcome) -> CallRecord:
         request, start, usage = outcome.request, outcome.start, outcome.usage
-        plain = replace(
-            usage, uncached_tokens=usage.input_tokens, read_tokens=0, write_5m_tokens=0, write_1h_tokens=0
-        )
+        plain = replace(usage, uncached_tokens=usage.input_tokens, read_tokens=0, write_5m_tokens=0, write_1h_tokens=0)
         cost, uncached_cost = (
             cost_usd(request.model, each, at=start.at, prices=self._rules.prices, provider=PRICED_AS[request.provider])
             if usage.is_reported

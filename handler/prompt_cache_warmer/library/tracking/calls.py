@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.values.usage_shapes import NO_USAGE, counts_of, usage_of
+from prompt_cache_warmer.values.usage_shapes import NO_USAGE, counts_of, member, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,9 @@ class Outcome:
 class StreamedCall:
     """A call whose answer comes as a stream; a ``StreamObserver``.
 
+    A stream may also bring one whole answer after another, as the SDK's tool runner does. Each is a call of its
+    own then, and nobody says how long it took.
+
     Attributes:
         request: what was asked.
         start: how it began.
@@ -81,7 +84,9 @@ class StreamedCall:
     done: Callable[[Outcome], object]
     dropped: Callable[[Outcome], object]
     _counts: dict[str, Any] = field(default_factory=dict)
+    _answer_id: object = None
     _is_over: bool = False
+    _is_several: bool = False
 
     def restart(self) -> None:
         """Count from now on: the request is sent."""
@@ -89,7 +94,16 @@ class StreamedCall:
 
     def see(self, event: object) -> None:
         """Take in what an event says of the usage; later counts replace earlier ones, because they are sums."""
-        self._counts |= counts_of(event, provider=self.request.provider)
+        counts = counts_of(event, provider=self.request.provider)
+        answer_id = member(event, "id") if counts else None
+        if answer_id is not None:  # the chunks of one completion have it in common
+            if self._answer_id not in (None, answer_id):
+                self._is_several = True
+                self.done(self._outcome())
+                self.restart()
+                self._counts = {}
+            self._answer_id = answer_id
+        self._counts |= counts
 
     def end(self) -> None:
         """Tell the outcome."""
@@ -103,9 +117,12 @@ class StreamedCall:
         if self._is_over:
             return
         self._is_over = True
-        elapsed_ms = self.start.elapsed_ms(self.seconds())
+        taker(self._outcome())
+
+    def _outcome(self) -> Outcome:
+        elapsed_ms = None if self._is_several else self.start.elapsed_ms(self.seconds())
         usage = usage_or_none(self._counts, self.request)
-        taker(Outcome(request=self.request, start=self.start, usage=usage, elapsed_ms=elapsed_ms))
+        return Outcome(request=self.request, start=self.start, usage=usage, elapsed_ms=elapsed_ms)
 
 
 def usage_or_none(answer: object, request: TrackedRequest) -> Usage:

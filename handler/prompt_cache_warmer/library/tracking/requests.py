@@ -127,7 +127,7 @@ def read_request(arguments: Mapping[str, Any], *, provider: Provider, prefix_id:
     ends = dict(_ends(positions, automatic, provider))
     looked_for = _looked_for(ends)
     prefix = positions[: max(ends, default=-1) + 1]
-    found = fingerprints(body, prefix, betas, at=looked_for)
+    found = fingerprints(body, prefix, betas, at=set(looked_for))
     digests = {at: _digest(provider, model, each) for at, each in zip(sorted(looked_for), found, strict=True)}
     sizes = list(accumulate((estimate_tokens((position,)) for position in positions), initial=0))
     return TrackedRequest(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
+from prompt_cache_warmer.library.tracking.raw_responses import parsed, parsed_later
 from prompt_cache_warmer.values.usage_shapes import member
 
 
@@ -45,7 +46,8 @@ class _Watched:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
         return getattr(object.__getattribute__(self, "_inner"), name)
 
-    def _over(self) -> None:
+    def _over(self, body: object = None) -> None:
+        self._observer.see(body)
         with suppress(AssertionError):  # the SDK's own way to say that no message has begun
             self._observer.see({"message": member(self._opened, "current_message_snapshot")})
         self._observer.end()
@@ -132,7 +134,7 @@ class WatchedAsyncStream(_Watched):
 
 
 class WatchedManager(_Watched):
-    """What ``messages.stream()`` returns: its request is sent when it is entered."""
+    """What ``messages.stream()`` returns: its request is sent when it is entered, and without that nothing is told."""
 
     def __enter__(self) -> Any:  # noqa: ANN401 - whatever it opens
         self._observer.restart()
@@ -144,7 +146,7 @@ class WatchedManager(_Watched):
         try:
             return self._inner.__exit__(*error)
         finally:
-            self._over()
+            self._over(parsed(self._opened))
 
 
 class WatchedAsyncManager(_Watched):
@@ -160,7 +162,7 @@ class WatchedAsyncManager(_Watched):
         try:
             return await self._inner.__aexit__(*error)
         finally:
-            self._over()
+            self._over(await parsed_later(self._opened))
 
 
 # What an answer can do says what it is; a stream is looked for first, because streams can be entered too.
@@ -170,6 +172,8 @@ _KINDS = (
     ("__enter__", WatchedManager),
     ("__aenter__", WatchedAsyncManager),
 )
+# What can be entered and does any of these is an answer itself, a response of ``requests`` say: it stays what it is.
+_NOT_OF_MANAGERS = ("__iter__", "__aiter__", "__len__", "__bool__")
 
 
 def watched(answer: object, observer: StreamObserver) -> Any:  # noqa: ANN401 - the answer's own type, watched
@@ -177,4 +181,7 @@ def watched(answer: object, observer: StreamObserver) -> Any:  # noqa: ANN401 - 
     if isinstance(answer, Mapping):
         events = answer.get("stream")
         return {**answer, "stream": WatchedStream(events, observer)} if hasattr(events, "__iter__") else None
-    return next((kind(answer, observer) for name, kind in _KINDS if hasattr(answer, name)), None)
+    kind = next((kind for name, kind in _KINDS if hasattr(answer, name)), None)
+    if kind in (WatchedManager, WatchedAsyncManager) and any(hasattr(answer, name) for name in _NOT_OF_MANAGERS):
+        return None
+    return None if kind is None else kind(answer, observer)

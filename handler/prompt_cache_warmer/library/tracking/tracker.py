@@ -103,10 +103,11 @@ class CacheTracker:
 
         Returns:
             A callable of the same kind. What it returns or raises is what ``call`` does; a stream comes in a
-            wrapper that hands every event and attribute on.
+            wrapper that hands every event and attribute on. A raw response is recorded by its body, if that is
+            no stream and has been read. Of a tool runner each message that is iterated is a call; what its own
+            methods read is not seen. A manager that nobody enters has sent nothing, so nothing is recorded.
         """
         check.check_callable("call", call)
-
         return self._wrapper.wrap(call)
 
     def record(
@@ -168,7 +169,7 @@ class CacheTracker:
         return by_prefix(chosen(self._book.remembered()[0], since=begin))
 
     def over_time(self, *, bucket_seconds: float, prefix_id: str | None = None) -> list[tuple[datetime, Aggregate]]:
-        """Sum up the last ``max_history`` calls by stretches of time, each with the moment it begins.
+        """Sum up the last ``max_history`` calls by stretches of time that have any, each with the moment it begins.
 
         Args:
             bucket_seconds: how long a stretch is; at least 1.
@@ -185,5 +186,5 @@ class CacheTracker:
         return self._book.remembered()[0]
 
     def reset(self) -> None:
-        """Forget everything, what is known to be in the cache included."""
+        """Forget everything, what is known to be in the cache and the calls under way included."""
         self._book.reset()

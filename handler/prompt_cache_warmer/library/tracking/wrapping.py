@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from prompt_cache_warmer.library.tracking.bodies import model_of
 from prompt_cache_warmer.library.tracking.calls import Outcome, StreamedCall, usage_or_none
+from prompt_cache_warmer.library.tracking.raw_responses import parsed, parsed_later
 from prompt_cache_warmer.library.tracking.requests import TrackedRequest, read_request
 from prompt_cache_warmer.library.tracking.streams import watched
 from prompt_cache_warmer.values.usage_shapes import counts_of
@@ -62,7 +63,7 @@ class Wrapper:
             if inspect.isawaitable(answer):
                 again = cast("Callable[[], Awaitable[Any]]", functools.partial(call, *args, **kwargs))
                 return cast("R", self._awaited(answer, again, request))
-            result, delay_seconds = self._settled(answer, request, start)
+            result, delay_seconds = self._settled(answer, parsed(answer), request, start)
             if delay_seconds is None:
                 return cast("R", result)
             self._sleep(delay_seconds)
@@ -71,16 +72,23 @@ class Wrapper:
                 second = call(*args, **kwargs)
             except Exception:  # noqa: BLE001 - the first call did succeed, so the application gets its answer
                 return answer
-            return cast("R", self._settled(second, request, start, is_retry=True)[0])
+            return cast("R", self._settled(second, parsed(second), request, start, is_retry=True)[0])
 
-        return tracked
+        if not inspect.iscoroutinefunction(call):
+            return tracked
+
+        @functools.wraps(call)
+        async def tracked_later(*args: P.args, **kwargs: P.kwargs) -> Any:  # noqa: ANN401 - whatever the call returns
+            return await cast("Awaitable[Any]", tracked(*args, **kwargs))
+
+        return cast("Callable[P, R]", tracked_later)
 
     async def _awaited(
         self, answer: Awaitable[Any], again: Callable[[], Awaitable[Any]], request: TrackedRequest
     ) -> Any:  # noqa: ANN401 - whatever the call returns
         start = self._book.begin(request)
         first = await answer
-        result, delay_seconds = self._settled(first, request, start)
+        result, delay_seconds = self._settled(first, await parsed_later(first), request, start)
         if delay_seconds is None:
             return result
         await self._clock.sleep(delay_seconds)
@@ -89,7 +97,7 @@ class Wrapper:
             second = await again()
         except Exception:  # noqa: BLE001 - the first call did succeed, so the application gets its answer
             return first
-        return self._settled(second, request, start, is_retry=True)[0]
+        return self._settled(second, await parsed_later(second), request, start, is_retry=True)[0]
 
     def _read(self, arguments: Mapping[str, Any]) -> TrackedRequest:
         try:
@@ -100,6 +108,7 @@ class Wrapper:
     def _settled(
         self,
         answer: Any,  # noqa: ANN401 - whatever the call returned
+        parsed_answer: object,
         request: TrackedRequest,
         start: Start,
         *,
@@ -107,11 +116,19 @@ class Wrapper:
     ) -> tuple[Any, float | None]:
         """Record an answer, or watch it when it is a stream.
 
+        Args:
+            answer: what the call returned.
+            parsed_answer: what it holds when it is a raw response, None when it is none.
+            request: what was asked.
+            start: how the call began.
+            is_retry: whether it is the second call of a retry.
+
         Returns:
             What the application gets, and how long to wait before calling again; None for not at all.
         """
         book, clock = self._book, self._clock
-        if not counts_of(answer, provider=self._provider):
+        told = answer if parsed_answer is None else parsed_answer
+        if not counts_of(told, provider=self._provider):
             call = StreamedCall(
                 request=request,
                 start=start,
@@ -124,7 +141,7 @@ class Wrapper:
             if stream is not None:
                 return stream, None
         elapsed_ms = start.elapsed_ms(clock.monotonic_seconds())
-        usage = usage_or_none(answer, request)
+        usage = usage_or_none(told, request)
         record = book.finish(
             Outcome(request=request, start=start, usage=usage, elapsed_ms=elapsed_ms, is_retry=is_retry)
         )
