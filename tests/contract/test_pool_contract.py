@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import boto3
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from infra.local.cloud import STATE_TABLE, create_state_table
+from infra.local.lambda_emulator import ROOT
 from prompt_cache_warmer.adapters.memory_pool import MemoryPool
 from prompt_cache_warmer.errors import ArgumentValueError, PoolExhaustedError, StateUnavailableError
 from prompt_cache_warmer.library.budgets.pool import BudgetPool, PoolRemaining, PoolSnapshot
@@ -22,6 +26,18 @@ if TYPE_CHECKING:
 
     from infra.local.aws import LocalAws
 
+# What another process runs: a call that is over and one it dies in.
+PROCESS = """
+import os, sys
+from prompt_cache_warmer import BudgetPool
+pool = BudgetPool.in_table(table=sys.argv[1], name="agents", max_usd=1)
+with pool.reserve(usd="0.5", input_tokens=3) as reservation:
+    reservation.commit(usd="0.25")
+pool.reserve(usd="0.25")
+print(pool.snapshot().remaining.usd, flush=True)
+os._exit(0)
+"""
+PROCESS_SECONDS = 100  # for what takes one or two
 ITEM = "pool/agents"
 DOLLAR = 10**12  # in pico-USD
 NOON = int(EPOCH.timestamp()) * 1000
@@ -176,7 +192,7 @@ def test_a_with_releases_what_was_not_committed(pools: Pools) -> None:
 
 
 def test_a_snapshot_shows_each_cap(pools: Pools) -> None:
-    """token-budget-pool: "snapshot with remaining", beside what is used, what is reserved and the generation."""
+    """token-budget-pool: "snapshot with remaining", never below 0, beside what is used and reserved."""
     pool = pools.open(max_input_tokens=1_000, max_output_tokens=100, max_total_tokens=1_050, max_usd="2")
     pool.record(input_tokens=500, output_tokens=40, usd="0.5")
     pool.reserve(input_tokens=400, output_tokens=50, usd="1.25")
@@ -186,6 +202,8 @@ def test_a_snapshot_shows_each_cap(pools: Pools) -> None:
         reserved=PoolAmount(400, 50, 5 * DOLLAR // 4),
         remaining=PoolRemaining(input_tokens=100, output_tokens=10, total_tokens=60, usd=Decimal("0.25")),
     )
+    lower = pools.open(max_input_tokens=899, max_output_tokens=89, max_total_tokens=989, max_usd="1.7")
+    assert lower.snapshot().remaining == PoolRemaining(input_tokens=0, output_tokens=0, total_tokens=0, usd=Decimal(0))
 
 
 def test_a_reset_starts_a_new_generation(pools: Pools) -> None:
@@ -208,6 +226,21 @@ def test_a_reset_starts_a_new_generation(pools: Pools) -> None:
 
 def test_an_overrun_is_counted_past_the_cap(pools: Pools) -> None:
     """token-budget-pool: "over-commit and negatives refused": an overrun is told and counted."""
+    for cap, spent in {
+        "max_input_tokens": {"input_tokens": 6},
+        "max_output_tokens": {"output_tokens": 4},
+        "max_total_tokens": {"input_tokens": 4, "output_tokens": 4},
+    }.items():
+        tokens = pools.open(**{cap: 15})
+        reservation = tokens.reserve(input_tokens=5, output_tokens=2)
+        for amount in ("input_tokens", "output_tokens", "usd"):
+            with pytest.raises(ArgumentValueError, match=rf"^{amount}: -1 is not allowed"):
+                reservation.commit(**{amount: -1})
+        assert shown(tokens) == (UNUSED, PoolAmount(5, 2))
+        with pytest.raises(ArgumentValueError, match=r"_tokens: \d is more than the \d that was reserved"):
+            reservation.commit(**spent)
+        assert shown(tokens) == (PoolAmount(spent.get("input_tokens", 5), spent.get("output_tokens", 2)), UNUSED)
+        tokens.reset()
     pool = pools.open(max_usd=1)
     other = pool.reserve(usd="0.5")
     with pytest.raises(ArgumentValueError, match=r"^usd: 0.75 is more than the 0.5 that was reserved; it is counted"):
@@ -295,17 +328,21 @@ def open_in_table(aws: LocalAws, client: object = None, name: str = "agents", **
 
 def test_a_pool_outlives_its_process(table: LocalAws) -> None:
     """token-budget-pool: "Beyond: durable and shared across Lambda runs and processes (DynamoDB), same interface"."""
-    first = open_in_table(table, max_usd=1)
-    held = first.reserve(usd="0.25")
-    first.record(usd="0.5", input_tokens=3)
-    del first
-    second = open_in_table(table, max_usd=1)
-    assert shown(second) == (PoolAmount(3, 0, DOLLAR // 2), PoolAmount(pico_usd=DOLLAR // 4))
-    with pytest.raises(PoolExhaustedError):
-        second.reserve(usd="0.5")
-    held.commit(usd=0)
-    second.reserve(usd="0.5").commit()
-    assert shown(open_in_table(table)) == (PoolAmount(3, 0, DOLLAR), UNUSED)
+    environment = {**table.environment(), "PYTHONPATH": str(ROOT / "handler")}
+    for left in ("0.5", "0"):
+        process = subprocess.run(  # noqa: S603 - our own interpreter
+            [sys.executable, "-c", PROCESS, STATE_TABLE],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PROCESS_SECONDS,
+        )
+        assert process.stdout == f"{left}\n"
+    own = open_in_table(table, max_usd=1)
+    assert shown(own) == (PoolAmount(6, 0, DOLLAR // 2), PoolAmount(pico_usd=DOLLAR // 2))
+    with pytest.raises(PoolExhaustedError, match=r"^max_usd is 1; 1 are taken and 0.25 more do not fit$"):
+        own.reserve(usd="0.25")
 
 
 def test_pools_of_other_names_are_others(table: LocalAws) -> None:
@@ -543,6 +580,101 @@ def test_a_commit_can_be_made_again_when_the_table_is_back(table: LocalAws) -> N
     create_state_table(table)
     table.dynamodb.put_item(TableName=STATE_TABLE, Item=kept)
     assert reservation.commit(usd="0.5") is True
+    assert shown(pool) == (PoolAmount(pico_usd=DOLLAR // 2), UNUSED)
+
+
+class Unanswered(Wire):
+    """Gives up waiting for an answer.
+
+    Attributes:
+        unanswered: of how many of the next writes.
+        is_reached: whether they are made all the same.
+    """
+
+    unanswered = 0
+    is_reached = True
+
+    def update_item(self, **arguments: Any) -> Any:
+        """Write, and perhaps do not learn of it."""
+        if not self.unanswered:
+            return super().update_item(**arguments)
+        self.unanswered -= 1
+        if self.is_reached:
+            super().update_item(**arguments)
+        raise ReadTimeoutError(endpoint_url="")
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+@pytest.mark.parametrize("lease_seconds", [300, 900, 86_400])
+def test_a_commit_that_is_tried_again_late_counts_once(
+    table: LocalAws, lease_seconds: float, *, is_reached: bool
+) -> None:
+    """Until 15 minutes later, whatever others have swept meanwhile, and whether or not the first was counted."""
+    clock = FakeClock()
+    wire = Unanswered(table.dynamodb)
+    wire.is_reached = is_reached
+    pool = open_in_table(table, wire, clock=clock, lease_seconds=lease_seconds)
+    other = open_in_table(table, clock=clock)
+    reservation = pool.reserve(usd=1)
+    wire.unanswered = 1
+    with pytest.raises(StateUnavailableError):
+        reservation.commit(usd="0.5")
+    for seconds in (400, 800, 899):
+        clock.seconds = seconds
+        other.record(input_tokens=1)
+    assert reservation.commit(usd="0.5") is True
+    assert shown(other) == (PoolAmount(3, 0, DOLLAR // 2), UNUSED)
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_a_late_commit_that_is_tried_again_counts_once(table: LocalAws, *, is_reached: bool) -> None:
+    """Also when its lease was over before the first try."""
+    clock = FakeClock()
+    wire = Unanswered(table.dynamodb)
+    pool = open_in_table(table, wire, clock=clock, lease_seconds=60, max_usd=1)
+    other = open_in_table(table, clock=clock, max_usd=1)
+    reservation = pool.reserve(usd=1)
+    clock.seconds = 60
+    other.record(usd=1)
+    wire.unanswered = 2 if is_reached else 1  # the first finds the reservation gone
+    wire.is_reached = is_reached
+    with pytest.raises(StateUnavailableError):
+        reservation.commit(usd="0.5")
+    assert wire.unanswered == 0
+    clock.seconds = 959
+    other.record(input_tokens=1)
+    assert reservation.commit(usd="0.5") is True
+    assert shown(other) == (PoolAmount(1, 0, 3 * DOLLAR // 2), UNUSED)
+
+
+def test_what_remembers_a_commit_goes_in_the_end(table: LocalAws) -> None:
+    """Two minutes after it can be tried again no more: the answers to the tries are in by then."""
+    clock = FakeClock()
+    open_in_table(table, clock=clock).reserve(usd=1).commit()
+    other = open_in_table(table, clock=clock)
+    clock.seconds = 1_019.999
+    other.record(usd=1)
+    assert len(attributes(table, "mark")) == 2
+    clock.seconds = 1_020 + 300
+    other.record(usd=1)
+    assert len(attributes(table, "mark")) == 1
+
+
+@pytest.mark.parametrize("is_reached", [True, False])
+def test_a_with_counts_a_commit_that_was_not_answered(table: LocalAws, *, is_reached: bool) -> None:
+    """Once, whether or not it was made, and the error that comes out says that it went through."""
+    wire = Unanswered(table.dynamodb)
+    wire.is_reached = is_reached
+    pool = open_in_table(table, wire, max_usd=1)
+
+    def call() -> None:
+        with pool.reserve(usd=1) as reservation:
+            wire.unanswered = 1
+            reservation.commit(usd="0.5")
+
+    with pytest.raises(StateUnavailableError) as told:
+        call()
+    assert told.value.__notes__[-1] == "reservation: its commit was tried again and went through"
     assert shown(pool) == (PoolAmount(pico_usd=DOLLAR // 2), UNUSED)
 
 

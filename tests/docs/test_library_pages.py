@@ -98,7 +98,10 @@ def test_every_block_of_the_librarys_page_runs(names: dict[str, Any], capsys: py
     assert capsys.readouterr().out.startswith("1 calls, hit ratio 100.0%, cost ")
     exec(budget, names)  # noqa: S102 - our own page
     # 2,000 plain at 3.00, 50,000 read at 0.30, 1,000 of output at 15.00 USD per million
-    assert capsys.readouterr().out.splitlines()[0].startswith("0.036")
+    worst, remaining = capsys.readouterr().out.splitlines()
+    assert worst.startswith("0.036")
+    # of 20 USD, with 412 of output; of 10,000,000 tokens, with 52,000 of input
+    assert "total_tokens=9947588, usd=Decimal('19.97282')" in remaining
     exec(prompts, names)  # noqa: S102 - our own page
     found, key, dropped = capsys.readouterr().out.splitlines()
     assert "ttl='1h'" in found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from decimal import Decimal
+from contextlib import suppress
+from decimal import ROUND_UP, Context, Decimal, Inexact, Rounded, localcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,11 +36,17 @@ UNUSED = (0, 0, Decimal(0))
 
 
 class BrokenPool(MemoryPool):
-    """A pool in memory that can be out of reach."""
+    """A pool in memory that can be out of reach.
+
+    Attributes:
+        is_broken: whether it is.
+        failures: what the next commits fail with, one after the other.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.is_broken = False
+        self.failures: list[BaseException] = []
 
     def commit(self, hold: PoolHold, spent: PoolAmount, *, now: datetime) -> bool:
         """Commit, if it can be reached."""
@@ -52,6 +59,8 @@ class BrokenPool(MemoryPool):
         super().release(hold, now=now)
 
     def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
         if self.is_broken:
             raise StateUnavailableError("out of reach")
 
@@ -256,7 +265,11 @@ def test_an_overrun_is_refused_and_counted(
     """token-budget-pool: "over-commit and negatives refused": it is an error, but what was spent is not forgotten."""
     caps: dict[str, Any] = {cap: 10_000}
     pool = BudgetPool(**caps)
-    with pytest.raises(ArgumentValueError) as refused, pool.reserve(**reserved) as reservation:
+    reservation = pool.reserve(**reserved)
+    for amount in spent:
+        with pytest.raises(ArgumentValueError, match=rf"^{amount}: -1 is not allowed"):
+            reservation.commit(**{amount: -1})
+    with pytest.raises(ArgumentValueError) as refused, reservation:
         reservation.commit(**spent)
     assert str(refused.value).startswith(text)
     assert str(refused.value).endswith("it is counted all the same, because it was spent: reserve more next time")
@@ -285,31 +298,236 @@ def test_a_forgotten_reservation_ends_with_its_lease_and_not_with_garbage_collec
 
 
 def test_forgotten_reservations_do_not_pile_up() -> None:
-    """They go with a later reservation, also where no cap is ever reached and nobody looks."""
+    """They go with later reservations, also where no cap is ever reached, nobody looks, and one is held for long."""
     clock = FakeClock()
     store = MemoryPool()
-    pool = BudgetPool(store=store, clock=clock)
-    for _ in range(100):
-        pool.reserve(usd=1)
-    clock.seconds = 900
-    pool.reserve(usd=5)
+    BudgetPool(store=store, clock=clock, lease_seconds=86_400).reserve(usd=1_000)
+    short = BudgetPool(store=store, clock=clock, lease_seconds=1)
+    for second in range(2_000):
+        clock.seconds = second
+        short.reserve(usd=1)
     clock.seconds = 0  # back when all of them would have been held
-    assert store.read(now=clock.now()).held.usd == 5
+    assert 1_001 <= store.read(now=clock.now()).held.usd <= 1_063  # at most 64 holds are kept with nobody looking
+
+
+def test_what_is_held_stays_when_what_is_over_goes() -> None:
+    """However many are held at once, and those that end later than others do."""
+    clock = FakeClock()
+    store = MemoryPool()
+    day, minute = (BudgetPool(store=store, clock=clock, lease_seconds=seconds) for seconds in (86_400, 60))
+    for _ in range(100):
+        day.reserve(usd=1)
+        minute.reserve(usd=1)
+    clock.seconds = 60
+    for _ in range(200):
+        day.reserve(usd=1)
+    assert store.read(now=clock.now()).held.usd == 300
+    clock.seconds = 0
+    assert store.read(now=clock.now()).held.usd == 300
 
 
 def test_a_commit_that_did_not_reach_the_store_may_be_tried_again() -> None:
-    """The reservation stays open, so the same commit counts once when the store is back."""
+    """The reservation stays open, so the same commit counts once when the store is back, whatever it is written as."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store)
+    reservation = pool.reserve(usd=1, input_tokens=10)
+    store.is_broken = True
+    with pytest.raises(StateUnavailableError):
+        reservation.commit(usd="0.5")
+    with pytest.raises(StateUnavailableError):
+        reservation.release()
+    store.is_broken = False
+    assert [reservation.is_open, reservation.commit(), reservation.is_open] == [True, True, False]
+    assert used(pool) == (10, 0, Decimal("0.5"))
+
+
+def test_a_release_that_did_not_reach_the_store_may_be_tried_again() -> None:
+    """The reservation stays open, and may be committed as well."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store)
+    first, second = pool.reserve(usd=1), pool.reserve(usd=1)
+    store.is_broken = True
+    for reservation in (first, second):
+        with pytest.raises(StateUnavailableError):
+            reservation.release()
+    store.is_broken = False
+    assert first.release()
+    assert second.commit(usd="0.25")
+    assert used(pool) == (0, 0, Decimal("0.25"))
+    assert pool.snapshot().reserved == PoolAmount()
+
+
+def test_a_commit_is_tried_again_with_the_same_amount() -> None:
+    """The first may be counted, so another amount is refused and names what was tried."""
     store = BrokenPool()
     pool = BudgetPool(store=store)
     reservation = pool.reserve(usd=1)
-    store.is_broken = True
-    for act in (reservation.commit, reservation.release):
-        with pytest.raises(StateUnavailableError):
-            act()
-    store.is_broken = False
+    store.failures = [StateUnavailableError("out of reach")]
+    with pytest.raises(StateUnavailableError):
+        reservation.commit(input_tokens=1_000, output_tokens=5, usd="0.5")
+    with pytest.raises(ArgumentValueError) as refused:
+        reservation.commit(usd="0.25")
+    assert str(refused.value) == (
+        "reservation: a commit of 1,000 input tokens, 5 output tokens and 0.5 USD was tried and may be counted; "
+        "allowed: the same again"
+    )
     assert reservation.is_open
-    assert reservation.commit(usd="0.5")
+    assert reservation.commit(usd="0.50")
+    assert used(pool) == (1_000, 5, Decimal("0.5"))
+
+
+def test_a_commit_is_tried_again_for_fifteen_minutes() -> None:
+    """Later no store knows whether it was counted: what is refused is what to look for, and nothing is given back."""
+    store, clock = BrokenPool(), FakeClock()
+    pool = BudgetPool(store=store, clock=clock, lease_seconds=86_400)
+    late, later = pool.reserve(usd=1), pool.reserve(usd=2)
+    store.failures = [StateUnavailableError("out of reach")] * 2
+    for reservation in (late, later):
+        with pytest.raises(StateUnavailableError):
+            reservation.commit()
+    clock.seconds = 899.999
+    assert late.commit()
+    clock.seconds = 900
+    for act in (later.commit, later.release):
+        with pytest.raises(ArgumentValueError) as refused:
+            act()
+        assert str(refused.value) == (
+            "reservation: its commit of 0 input tokens, 0 output tokens and 2 USD was first tried at "
+            "2026-11-22 12:00:00+00:00 and may be counted; allowed: again within 15 minutes. "
+            "Look at the snapshot, and record what is missing"
+        )
+    assert used(pool) == (0, 0, Decimal(1))
+    assert pool.snapshot().reserved.usd == 2
+
+
+def test_a_paid_call_is_not_forgotten_when_its_commit_fails_in_the_with() -> None:
+    """Five calls of 0.50 USD under a cap of 1: two are made and counted, though each first commit fails."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store, max_usd=1)
+    made = 0
+    for _ in range(5):
+        store.failures = [StateUnavailableError("out of reach")]
+        with suppress(StateUnavailableError, PoolExhaustedError), pool.reserve(usd="0.5") as reservation:
+            made += 1
+            reservation.commit()
+    assert made == 2
+    assert used(pool) == (0, 0, Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("failures", "note"),
+    [
+        (["first"], "its commit was tried again and went through"),
+        (["first", "second"], "its commit was tried again: second"),
+    ],
+)
+def test_the_error_says_what_became_of_a_commit(failures: list[str], note: str) -> None:
+    """What comes out of the ``with`` names the amount, until when it is held, and how the second try went."""
+    store = BrokenPool()
+    store.failures = [StateUnavailableError(text) for text in failures]
+    reservation = BudgetPool(store=store, clock=FakeClock()).reserve(input_tokens=1_500, output_tokens=20, usd=1)
+    with pytest.raises(StateUnavailableError, match="first") as told, reservation:
+        reservation.commit(usd="0.5")
+    amount = "1,500 input tokens, 20 output tokens and 0.5 USD"
+    assert told.value.__notes__ == [
+        f"reservation: {amount} may not be counted; held until 2026-11-22 12:15:00+00:00",
+        f"reservation: {note}",
+    ]
+
+
+def test_a_commit_that_fails_twice_stays_held() -> None:
+    """It is tried once more at the end of the ``with``, and never given back."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store, max_usd=1)
+    reservation = pool.reserve(usd=1)
+    store.failures = [StateUnavailableError("first"), StateUnavailableError("second")]
+    with pytest.raises(StateUnavailableError, match="first"), reservation:
+        reservation.commit(usd="0.5")
+    assert store.failures == []
+    assert pool.snapshot().reserved.usd == 1
+    with pytest.raises(PoolExhaustedError):
+        pool.record(usd="0.1")
+
+
+def test_a_release_after_a_commit_that_failed_gives_nothing_back() -> None:
+    """It tries the commit again and says so, as a ``finally`` without a ``with`` needs it."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store)
+    reservation = pool.reserve(usd=1)
+    store.failures = [StateUnavailableError("out of reach")]
+    with pytest.raises(StateUnavailableError):
+        reservation.commit(usd="0.5")
+    assert [reservation.release(), reservation.is_open] == [False, False]
     assert used(pool) == (0, 0, Decimal("0.5"))
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_an_error_of_the_calls_own_gets_no_note(*, is_committed: bool, fails_first: bool) -> None:
+    """Where nothing was left to be done at the end of the ``with`` there is nothing to say."""
+    store = BrokenPool()
+
+    def call() -> None:
+        with BudgetPool(store=store).reserve(usd=1) as reservation:
+            if is_committed:
+                store.failures = [StateUnavailableError("out of reach")] * fails_first
+                with suppress(StateUnavailableError):
+                    reservation.commit()
+                with suppress(ArgumentValueError):
+                    reservation.commit()
+            raise KeyError("the call's")
+
+    with pytest.raises(KeyError) as failed:
+        call()
+    assert not hasattr(failed.value, "__notes__")
+
+
+def test_a_commit_whose_error_was_caught_in_the_with_is_tried_again_at_its_end() -> None:
+    """It is made without a word, and its own error comes out when it fails again."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store)
+
+    def call() -> None:
+        with pool.reserve(usd=1) as reservation, suppress(StateUnavailableError):
+            reservation.commit(usd="0.5")
+
+    store.failures = [StateUnavailableError("first")]
+    call()
+    assert used(pool) == (0, 0, Decimal("0.5"))
+    store.failures = [StateUnavailableError("first"), StateUnavailableError("second")]
+    with pytest.raises(StateUnavailableError, match="second"):
+        call()
+    assert used(pool) == (0, 0, Decimal("0.5"))
+    assert pool.snapshot().reserved.usd == 1
+
+
+def test_a_commit_that_is_interrupted_is_tried_again() -> None:
+    """Nobody knows whether the interrupt came before it was counted, and trying again counts it once."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store)
+    store.failures = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt), pool.reserve(usd=1) as reservation:
+        reservation.commit(usd="0.5")
+    assert used(pool) == (0, 0, Decimal("0.5"))
+    assert pool.snapshot().reserved.usd == 0
+
+
+def test_an_overrun_is_told_by_the_commit_that_went_through() -> None:
+    """At the end of the ``with`` as well; there it is a note where another error comes out."""
+    store = BrokenPool()
+    pool = BudgetPool(store=store, max_usd=10)
+
+    def call() -> None:
+        with pool.reserve(usd=1) as reservation:
+            store.failures = [StateUnavailableError("first")]
+            reservation.commit(usd=2)
+
+    with pytest.raises(StateUnavailableError) as told:
+        call()
+    assert told.value.__notes__[1].startswith(
+        "reservation: its commit was tried again: usd: 2 is more than the 1 that was reserved; it is counted all"
+    )
+    assert used(pool) == (0, 0, Decimal(2))
 
 
 def test_a_release_that_fails_does_not_hide_the_calls_error() -> None:
@@ -323,7 +541,7 @@ def test_a_release_that_fails_does_not_hide_the_calls_error() -> None:
 
     with pytest.raises(KeyError) as failed:
         call()
-    assert failed.value.__notes__ == ["the reservation could not be released and ends with its lease: out of reach"]
+    assert failed.value.__notes__ == ["reservation: it could not be released and ends with its lease: out of reach"]
 
 
 def test_a_release_that_fails_after_a_call_is_told() -> None:
@@ -334,13 +552,38 @@ def test_a_release_that_fails_after_a_call_is_told() -> None:
 
 
 def test_remaining_is_shown_per_cap() -> None:
-    """token-budget-pool: "snapshot with remaining", None where there is no cap."""
+    """token-budget-pool: "snapshot with remaining", None where there is no cap, and 0 where one is passed."""
     pool = BudgetPool(max_total_tokens=100, max_usd="20")
     pool.record(input_tokens=10, output_tokens=5, usd=10)
     assert pool.snapshot().remaining == PoolRemaining(
         input_tokens=None, output_tokens=None, total_tokens=85, usd=Decimal(10)
     )
     assert str(pool.snapshot().remaining.usd) == "10"  # and not 1E+1
+    with pytest.raises(ArgumentValueError):
+        pool.reserve(usd=10).commit(output_tokens=86, usd="10.5")
+    assert pool.snapshot().remaining == PoolRemaining(
+        input_tokens=None, output_tokens=None, total_tokens=0, usd=Decimal(0)
+    )
+
+
+@pytest.mark.parametrize(
+    "context", [Context(prec=6), Context(prec=6, rounding=ROUND_UP), Context(traps=[Inexact, Rounded])]
+)
+def test_money_is_exact_whatever_the_callers_arithmetic_is(context: Context) -> None:
+    """A precision of six digits, or a trap for what is inexact, is for the caller's own numbers."""
+    with localcontext(context):
+        pool = BudgetPool(max_usd="12.3456789")
+        first = pool.snapshot().remaining.usd
+        pool.record(usd="1.23456789")
+        pool.reserve(usd="0.000000000001").commit()
+        last = pool.snapshot()
+        with pytest.raises(PoolExhaustedError) as refused:
+            pool.record(usd="11.11111101")
+    assert first == Decimal("12.3456789")
+    assert last.used.usd == Decimal("1.234567890001")
+    assert last.remaining.usd == Decimal("11.111111009999")
+    assert (refused.value.limit, refused.value.taken) == (Decimal("12.3456789"), Decimal("1.234567890001"))
+    assert refused.value.wanted == Decimal("11.11111101")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a platform without forks")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal, Inexact, Rounded, localcontext
 from functools import partial
 from typing import Any
 
@@ -280,9 +280,62 @@ def test_known_models_are_listed() -> None:
     assert all(cap().estimate(model, output_tokens=1_000_000).total_usd > 0 for model in models)
 
 
-def test_dated_ids_of_known_models_are_known() -> None:
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        ("claude-haiku-4-5-20251001", 1),
+        ("claude-sonnet-4-6-20260101", 3),
+        ("claude-sonnet-4-20250514", 3),
+        ("claude-sonnet-4@20250514", 3),
+        ("claude-opus-4-1-20250805", 15),
+        ("claude-3-7-sonnet-latest", 3),
+        ("claude-3-7-sonnet-20250219", 3),
+    ],
+)
+def test_dated_ids_of_known_models_are_known(model: str, usd: int) -> None:
     """The list has the shortest ids; what the API answers with has a price all the same."""
-    assert cap().estimate("claude-haiku-4-5-20251001", input_tokens=1_000_000, at=AT).total_usd == 1
+    assert cap().estimate(model, input_tokens=1_000_000, at=AT).total_usd == usd
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-sonnet-4-6-ultra",
+        "claude-sonnet-4-61",
+        "claude-sonnet-4-6-2026010",
+        "claude-sonnet-4-6-202601011",
+        "claude-sonnet-4-6-ultra-20260101",
+        "claude-sonnet-4-6-latest-ultra",
+        "claude-sonnet-4-6-20260101 and more",
+    ],
+)
+def test_a_model_that_only_begins_like_a_known_one_is_unknown(model: str) -> None:
+    """llm-cost-cap: "unknown model is an error": a dearer one of the same name would pass the cap; own prices help."""
+    with pytest.raises(UnpricedError, match=r"^no price is known for model "):
+        cap().check(model, output_tokens=1)
+    assert cap(prices={model: OWN}).check(model, output_tokens=1_000_000).total_usd == 8
+
+
+@pytest.mark.parametrize(
+    "context", [Context(prec=6), Context(prec=6, rounding=ROUND_UP), Context(traps=[Inexact, Rounded])]
+)
+def test_money_is_exact_whatever_the_callers_arithmetic_is(context: Context) -> None:
+    """A precision of six digits, or a trap for what is inexact, is for the caller's own numbers."""
+    with localcontext(context):
+        ours = cap("118.518516", prices={"own": OWN}).estimate("own", input_tokens=1_234_567, output_tokens=7_654_321)
+        ours_usd = ours.total_usd
+        known = cap("118.518516").check(SONNET, input_tokens=1_234_567, output_tokens=7_654_321, at=AT)
+        known_usd = known.total_usd
+        with pytest.raises(CostCapError) as refused:
+            cap("118.518515").check(SONNET, input_tokens=1_234_567, output_tokens=7_654_321, at=AT)
+    # 1,234,567 x 3 and 7,654,321 x 15 millionths of a dollar; with prices of one's own x 2 and x 8
+    assert (known.input_usd, known.output_usd) == (Decimal("3.703701"), Decimal("114.814815"))
+    assert (known_usd, refused.value.estimate_usd) == (Decimal("118.518516"), Decimal("118.518516"))
+    assert (ours.input_usd, ours.output_usd, ours_usd) == (
+        Decimal("2.469134"),
+        Decimal("61.234568"),
+        Decimal("63.703702"),
+    )
 
 
 @pytest.mark.parametrize(

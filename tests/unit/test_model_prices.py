@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -24,6 +24,13 @@ def test_each_kind_of_token_has_its_price() -> None:
     """Two of each, by hand: 20 + 41 + 2 + 25 + 40 millionths of a dollar."""
     usage = Usage(uncached_tokens=2, output_tokens=2, read_tokens=2, write_5m_tokens=2, write_1h_tokens=2)
     assert ModelPrices(**PRICES).cost_usd(usage) == Decimal("0.000128")
+
+
+def test_a_price_is_exact_whatever_the_callers_arithmetic_is() -> None:
+    """Ten digits though the caller computes with three: 12,345,678 x 10 + 1 x 20.5 millionths."""
+    with localcontext(Context(prec=3)):
+        found = ModelPrices(**PRICES).cost_usd(Usage(uncached_tokens=12_345_678, output_tokens=1))
+    assert found == Decimal("123.4568005")
 
 
 def test_a_list_knows_its_models_and_no_other() -> None:

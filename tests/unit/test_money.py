@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal, Inexact, Rounded, localcontext
 
 import pytest
 from hypothesis import given
@@ -45,6 +45,20 @@ def test_an_unknown_price_is_no_zero_but_adds_nothing() -> None:
 def test_money_is_counted_in_whole_pico_usd_rounded_up(usd: str, pico: int) -> None:
     """Whatever is reserved is at least what it may cost."""
     assert pico_usd(Decimal(usd)) == pico
+
+
+@pytest.mark.parametrize(
+    "context", [Context(prec=6), Context(prec=6, rounding=ROUND_UP), Context(traps=[Inexact, Rounded])]
+)
+def test_money_is_exact_whatever_the_callers_arithmetic_is(context: Context) -> None:
+    """A precision of six digits, or a trap for what is inexact, is for the caller's own numbers."""
+    with localcontext(context):
+        counted = pico_usd(Decimal("12.3456789012341"))
+        back = usd_of(12_345_678_901_235)
+        more = Amount(Decimal("12.3456789"), 1) + Amount(Decimal("0.0000001"), 1)
+        less = Amount(Decimal("12.3456789"), 1) - Amount(Decimal("0.0000001"), 1)
+    assert (counted, back) == (12_345_678_901_235, Decimal("12.345678901235"))
+    assert (more, less) == (Amount(Decimal("12.3456790"), 2), Amount(Decimal("12.3456788")))
 
 
 @given(st.integers(-(10**18), 10**18))

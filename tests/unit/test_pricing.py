@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -173,3 +173,14 @@ def test_a_prefix_costs_what_it_costs_in_that_hour() -> None:
         Decimal("1.125"),
         Decimal("2.25"),
     ]
+
+
+def test_prices_are_exact_whatever_the_callers_arithmetic_is() -> None:
+    """Eight digits though the caller computes with three: 12,345,678 tokens at 3 and at 0.30 USD a million."""
+    with localcontext(Context(prec=3)):
+        plain = cost_usd("claude-sonnet-4-6", Usage(uncached_tokens=12_345_678), at=AT)
+        saved = savings_usd(
+            "claude-sonnet-4-6", Usage(read_tokens=12_345_678), expected_requests=1, warm_cost_usd=Decimal(1), at=AT
+        )
+    assert plain == Decimal("37.037034")
+    assert saved == Decimal("37.037034") - Decimal("3.7037034") - 1

@@ -4,7 +4,8 @@ The item ``pool/<name>`` counts what is taken, that is used or held, so that one
 with a cap and no write waits for another. ``hold <generation> <id>`` is an amount held for a call, with
 the time it ends by itself; ``mark <generation> <id>`` says that a write was made, so that a second try
 of it counts nothing, the SDK's or a caller's; its time is until when one may begin. A mark is removed by
-the same process's next write. What outlived its time is swept by whichever write comes upon it. An item that is not written for ``RETENTION_DAYS`` goes.
+the same process's next write. What outlived its time is swept by whichever write comes upon it. An item
+that is not written for ``RETENTION_DAYS`` goes.
 """
 
 from __future__ import annotations

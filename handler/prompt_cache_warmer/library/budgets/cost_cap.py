@@ -225,9 +225,9 @@ class CostCap:
 
     def _priced(self, model: str, usage: Usage, *, at: datetime) -> CostEstimate:
         all_input = usage.input_tokens
+        is_known = self._prices is not None or is_known_model(model)
 
         def cost(of: Usage) -> Decimal:
-            is_known = self._prices is not None or is_known_model(model)
             found = cost_usd(model, of, at=at, prices=self._prices) if is_known else None
             if found is None:
                 hint = nearest(model, self.models)

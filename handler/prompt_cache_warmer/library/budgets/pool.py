@@ -177,7 +177,8 @@ class BudgetPool:
             PoolExhaustedError: when a cap has no room for it; it names the cap, and the pool is unchanged.
             ArgumentTypeError: for an argument of another type.
             ArgumentValueError: for a negative amount.
-            StateUnavailableError: when the pool's table cannot be written.
+            StateUnavailableError: when the pool's table cannot be written; then nobody knows whether it is
+                counted, so reserve and commit what must be counted once.
         """
         self._store.record(_amount(input_tokens, output_tokens, usd), caps=self._caps, now=self._clock.now())
 

@@ -35,6 +35,8 @@ class PoolStore(Protocol):
     def commit(self, hold: PoolHold, spent: PoolAmount, *, now: datetime) -> bool:
         """Count what was spent as used, whatever the caps are, in the place of what was held, if it still is.
 
+        The same commit may be tried again for ``values.pool.RETRY`` after an error, and is counted once.
+
         Returns:
             Whether it was counted: not when the pool was reset since.
         """
