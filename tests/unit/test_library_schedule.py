@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from tests.interpreter import printed
 from tests.library import LONG_SYSTEM_PROMPT, Bench, MemoryTransport, async_warmer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prompt_cache_warmer import WarmResult
 
@@ -57,6 +58,7 @@ class Ticks:
     results: list[WarmResult] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    on_tick: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         """Make the warmer."""
@@ -74,6 +76,7 @@ class Ticks:
             self.results.append(result)
             if len(self.results) == self.count:
                 enough.set()
+            self.on_tick()
 
         schedule = AsyncWarmSchedule(warmer=self.warmer, on_result=note, on_error=self.errors.append)
         await schedule.start()
@@ -325,7 +328,16 @@ def test_no_call_begins_after_a_stop(held: threading.Event) -> None:
     runner.join(WAIT_SECONDS)
     assert len(transport.requests) == MAX_CONCURRENCY
     codes = [entry.code for entry in results[0].results]
-    assert codes.count("deadline") == 40 - MAX_CONCURRENCY
+    assert codes.count("stopped") == 40 - MAX_CONCURRENCY
+
+
+async def test_a_callback_that_leaves_ends_no_schedule(caplog: pytest.LogCaptureFixture) -> None:
+    """``SystemExit`` would end the thread and nothing else, and nobody would know."""
+    ticks = Ticks(3)
+    ticks.on_tick = sys.exit
+    await ticks.run()
+    assert ticks.at[:3] == [0, 240, 480]
+    assert [record.getMessage() for record in caplog.records] == ["a callback of the schedule raised SystemExit"]
 
 
 async def test_no_retry_begins_after_a_stop() -> None:

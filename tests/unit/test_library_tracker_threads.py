@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
-import warnings
 from typing import Any
 
 from prompt_cache_warmer.library.tracking.tracker import CacheTracker
+from tests.interpreter import printed
 from tests.tracker_cases import ask, usage
 
 THREADS = 200
@@ -63,30 +62,31 @@ async def test_tasks_on_one_tracker_lose_nothing() -> None:
 
 def test_a_child_process_can_record() -> None:
     """A fork while other threads record leaves the child a tracker that works."""
-    tracker = CacheTracker(prices={}, max_history=1)
-    is_over = threading.Event()
+    script = """
+import os, threading, warnings
+from prompt_cache_warmer import CacheTracker
+warnings.simplefilter("ignore")
+tracker, is_over = CacheTracker(prices={}, max_history=1), threading.Event()
+usage = {"usage": {"input_tokens": 0, "cache_read_input_tokens": 1}}
 
-    def work() -> None:
-        while not is_over.is_set():
-            tracker.record(usage(read=1))
+def work():
+    while not is_over.is_set():
+        tracker.record(usage)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    codes = []
-    for _ in range(5):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
-            child = os.fork()
-        if child == 0:
-            before = tracker.aggregate().calls
-            tracker.record(usage(read=1))
-            os._exit(0 if tracker.aggregate().calls == before + 1 else 1)
-        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    is_over.set()
-    for thread in threads:
-        thread.join()
-    assert codes == [0] * 5
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        before = tracker.aggregate().calls
+        tracker.record(usage)
+        os._exit(0 if tracker.aggregate().calls == before + 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+is_over.set()
+print("done")
+"""
+    assert printed(script) == "done\n"
 
 
 def test_a_stream_dropped_while_the_tracker_is_locked_waits_for_nobody() -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -585,7 +585,7 @@ def test_what_keeps_every_call_from_being_made_is_an_error() -> None:
 
 
 def test_an_entry_that_another_process_is_calling_is_left_to_it() -> None:
-    """Nothing was called, and that is no result: after a minute of waiting it is an error."""
+    """Nothing was called, and that is no result: once no call can take that long it is an error."""
     bench = Bench()
     store = bench.warmer.holding.store
     until, day = EPOCH + timedelta(minutes=5), EPOCH.date()
@@ -593,7 +593,7 @@ def test_an_entry_that_another_process_is_calling_is_left_to_it() -> None:
     asyncio.run(store.claim(ClaimRequest(key, "another", 0, until, day, NOTHING, NO_CAPS)))
     with pytest.raises(CacheWarmerError, match=f"support on {MODEL} was not called: another run is calling it"):
         bench.warmer.warm()
-    assert 60 <= bench.clock.seconds <= 61
+    assert 240 <= bench.clock.seconds <= 241  # three requests of a minute, and one of waiting
     (result,) = bench.warmer.run(Mode(scheduled_at=EPOCH, interval_seconds=240)).results  # a schedule does not wait
     assert (result.verdict, result.code) == (None, "claimed")
     assert (result.cost_usd, result.estimated_savings) == (Decimal(0), Decimal(0))
@@ -671,6 +671,66 @@ def test_what_is_no_exception_is_a_failed_call() -> None:
     assert isinstance(raised.value.__cause__, Interruption)
     bench.transport.hook = None
     assert bench.warmer.warm().verdict is Verdict.WRITTEN
+
+
+def test_a_transport_that_has_nothing_more_to_say_is_a_failed_call() -> None:
+    """No future can carry a ``StopIteration``; it comes out all the same, and nobody waits for a timeout."""
+    answers = iter([answered(written=CACHED_TOKENS)])
+    warmer = warmer_of(lambda _: next(answers))
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    assert warmer.warm().verdict is Verdict.WRITTEN
+    with pytest.raises(StopIteration):
+        warmer.warm()
+
+
+async def test_what_is_no_exception_is_a_failed_call_where_it_is_awaited_too() -> None:
+    """The entry can be warmed again at once."""
+    transport = MemoryTransport()
+    interrupted = False
+
+    async def send(request: dict[str, Any]) -> object:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            raise Interruption
+        return transport(request)
+
+    warmer = AsyncCacheWarmer(client=send, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(TransportError, match="the transport raised Interruption"):
+        await warmer.warm()
+    assert (await warmer.warm()).verdict is Verdict.WRITTEN
+
+
+def test_an_order_to_the_whole_process_is_obeyed_and_leaves_nothing_behind() -> None:
+    """The claim is given back on the way out."""
+    transport = MemoryTransport()
+    left = False
+
+    async def send(request: dict[str, Any]) -> object:
+        nonlocal left
+        if not left:
+            left = True
+            raise SystemExit(3)
+        return transport(request)
+
+    warmer = AsyncCacheWarmer(client=send, model=MODEL)
+    warmer.add(system_prompt=LONG_SYSTEM_PROMPT)
+    with pytest.raises(SystemExit):
+        asyncio.run(warmer.warm())
+    assert asyncio.run(asyncio.wait_for(warmer.warm(), 10)).verdict is Verdict.WRITTEN
+
+
+def test_figures_are_exact_whatever_the_callers_arithmetic_is() -> None:
+    """It may round to three digits, or refuse to round at all."""
+    exact = (10_000 * Decimal("3.75") + 8 * 3) / 1_000_000
+    with localcontext(prec=3):
+        result = Bench().warmer.warm()
+        assert result.cost_usd is not None
+        assert result.cost_usd.compare(exact) == 0
+    with localcontext() as context:
+        context.traps[Inexact] = True
+        assert Bench().warmer.warm(verify=True).cost_usd is not None
 
 
 async def test_a_cancellation_of_the_transports_own_is_a_failed_call() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
 from prompt_cache_warmer.errors import (
@@ -48,9 +51,15 @@ def test_a_retry_at_once_is_honoured_too() -> None:
 
 
 def test_a_long_wait_is_left_to_the_next_tick() -> None:
-    """However much time there is: half a minute, and not the hour an API may ask for."""
-    assert wait(RateLimitedError("x", retry_after_seconds=30), remaining=1e9) == 30
-    assert wait(RateLimitedError("x", retry_after_seconds=30.1), remaining=1e9) is None
+    """Where the run has no end of its own: half a minute, say, and not the hour an API may ask for."""
+    asked = [RateLimitedError("x", retry_after_seconds=seconds) for seconds in (30, 30.1)]
+    bounds: dict[str, Any] = {
+        "retries": 0,
+        "remaining_seconds": math.inf,
+        "request_timeout_seconds": 60.0,
+        "longest_wait_seconds": 30.0,
+    }
+    assert [wait_before_retry_seconds(error, **bounds) for error in asked] == [30, None]
 
 
 def test_a_call_needs_its_timeout_and_the_margin() -> None:

@@ -95,7 +95,7 @@ def _unretried(client: C) -> C:
     """Return a client as it is now, a new key included, without its own retries."""
     try:
         return client.with_options(max_retries=0)
-    except TypeError:  # a subclass with a constructor of its own cannot be copied
+    except Exception:  # noqa: BLE001 - a subclass may have any constructor; what cannot be copied is used as it is
         return client
 
 

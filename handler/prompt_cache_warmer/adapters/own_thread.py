@@ -46,12 +46,17 @@ async def in_own_thread(work: Callable[[], T]) -> T:
         try:
             result = context.run(work)
         except Exception as raised:  # noqa: BLE001 - it is raised again where the work is awaited
-            error = raised
+            error = raised if not isinstance(raised, StopIteration) else _failed(raised)  # no future can carry that one
         except BaseException as raised:  # noqa: BLE001 - as it is it would end the loop it is awaited in
-            error = TransportError(f"the call raised {type(raised).__name__}")
-            error.__cause__ = raised
+            error = _failed(raised)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="prompt-cache-warmer call", daemon=True).start()
     return await done
+
+
+def _failed(raised: BaseException) -> TransportError:
+    error = TransportError(f"the call raised {type(raised).__name__}")
+    error.__cause__ = raised
+    return error

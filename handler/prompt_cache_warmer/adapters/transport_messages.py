@@ -66,6 +66,10 @@ class TransportMessages:
             if is_cancelled():
                 raise
             raise _failed(error, call) from error
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):  # orders to the whole process
+            raise
+        except BaseException as error:  # such as the timeouts of some libraries
+            raise _failed(error, call) from error
         return _answer(message, call)
 
     async def count_tokens(self, call: WarmCall, *, timeout_seconds: float) -> int:  # noqa: ARG002 - asks nobody

@@ -1,18 +1,18 @@
 """When a failed warm call is tried once more within the same run.
 
 At most one retry, only for answers that say "not now" (429, 529 and other 5xx, a refused or dropped
-connection), and only while the wait is short and it and another full timeout still fit the run. A timeout is not
+connection), and only while the wait and another full timeout still fit the run. A timeout is not
 retried: it has used the time, and the call may be billed. Refusals are never retried.
 """
 
 from __future__ import annotations
 
+import math
+
 from prompt_cache_warmer.errors import CallTimeoutError, TransientError, WarmCallError
 
 MAX_RETRIES = 1
 DEFAULT_WAIT_SECONDS = 1.0  # for an answer that names no wait; an overloaded API wants a moment
-# A longer wait is left to the next tick: it would hold the run up, and the call's place in it.
-MAX_WAIT_SECONDS = 30.0
 RUN_END_MARGIN_SECONDS = 5.0  # kept free to emit metrics, write the logs and answer
 
 
@@ -22,7 +22,12 @@ def needed_seconds(request_timeout_seconds: float) -> float:
 
 
 def wait_before_retry_seconds(
-    error: WarmCallError, *, retries: int, remaining_seconds: float, request_timeout_seconds: float
+    error: WarmCallError,
+    *,
+    retries: int,
+    remaining_seconds: float,
+    request_timeout_seconds: float,
+    longest_wait_seconds: float = math.inf,
 ) -> float | None:
     """How long to wait before the same call is made again; None when it is not.
 
@@ -31,10 +36,11 @@ def wait_before_retry_seconds(
         retries: how often this call was retried already.
         remaining_seconds: how much of the run's time is left.
         request_timeout_seconds: how long one call may take.
+        longest_wait_seconds: how long to wait at most, where the run itself has no end.
     """
     if retries >= MAX_RETRIES or not isinstance(error, TransientError) or isinstance(error, CallTimeoutError):
         return None
     asked = error.retry_after_seconds
     wait = DEFAULT_WAIT_SECONDS if asked is None else asked
-    fits = wait <= MAX_WAIT_SECONDS and wait + needed_seconds(request_timeout_seconds) <= remaining_seconds
+    fits = wait <= longest_wait_seconds and wait + needed_seconds(request_timeout_seconds) <= remaining_seconds
     return wait if fits else None

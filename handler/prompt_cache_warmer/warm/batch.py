@@ -118,7 +118,7 @@ class Batch:
             called = await self._tools.caller.warm(
                 leader.entry, call, remaining_seconds=self._remaining_seconds, is_capped=bool(leader.allowances)
             )
-        except (RunError, asyncio.CancelledError) as end:
+        except BaseException as end:  # cancelled, interrupted, or no credential at all
             # Without a credential nothing was sent; a call that is given up may be billed all the same.
             lost = NOTHING if isinstance(end, RunError) else worst
             for case, request in claimed:

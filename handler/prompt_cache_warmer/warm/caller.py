@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,7 @@ class Caller:
         clock: the time.
         request_timeout_seconds: how long one request may take.
         max_tokens: how many tokens every call asks for, at least.
+        longest_wait_seconds: how long a retry waits at most, for runs that have no end of their own.
         closes_streams: whether the client can close a stream after its first event.
         keeps_answers: whether results carry the client's own answers and errors; they hold on to the bodies.
     """
@@ -103,6 +105,7 @@ class Caller:
         clock: Clock,
         request_timeout_seconds: float,
         max_tokens: int = 0,
+        longest_wait_seconds: float = math.inf,
         closes_streams: bool = True,
         keeps_answers: bool = False,
     ) -> None:
@@ -110,6 +113,7 @@ class Caller:
         self._clock = clock
         self._timeout_seconds = request_timeout_seconds
         self._max_tokens = max_tokens
+        self._longest_wait_seconds = longest_wait_seconds
         self._closes_streams = closes_streams
         self._keeps_answers = keeps_answers
         self._zero_refused: set[tuple[str, str]] = set()
@@ -194,6 +198,7 @@ class Caller:
                     retries=retries,
                     remaining_seconds=remaining_seconds(),
                     request_timeout_seconds=self._timeout_seconds,
+                    longest_wait_seconds=self._longest_wait_seconds,
                 )
                 if wait_seconds is None or (is_capped and error.may_be_billed):
                     raise

@@ -173,14 +173,20 @@ class Ledger:
         return lease.amount
 
 
+def longest_claim_seconds(request_timeout_seconds: float) -> float:
+    """Say how long one entry's requests can take at most, the wait before a retry included."""
+    return request_timeout_seconds * _REQUESTS_PER_CLAIM + max(request_timeout_seconds, _WAIT_SECONDS)
+
+
 def lease_end(now: datetime, *, remaining_seconds: float, request_timeout_seconds: float) -> datetime:
     """Say when a claim ends by itself: with the run, or after as long as one entry's requests can take."""
-    longest_seconds = request_timeout_seconds * _REQUESTS_PER_CLAIM
+    longest_seconds = longest_claim_seconds(request_timeout_seconds)
     return now + timedelta(seconds=min(remaining_seconds, longest_seconds))
 
 
 # Nobody waits for a return that never comes: the run's time is looked at this often.
 _LOOK_AGAIN_SECONDS = 5.0
 _STACK_CAPS = (Reason.STACK_DAY_CAP, Reason.STACK_MONTH_CAP)
-# A request, its retry with the wait before it, and once more with one token where 0 is refused.
-_REQUESTS_PER_CLAIM = 4
+# A request, its retry, and once more with one token where 0 is refused; before the retry there is a wait.
+_REQUESTS_PER_CLAIM = 3
+_WAIT_SECONDS = 30.0

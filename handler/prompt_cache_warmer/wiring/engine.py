@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.targets import Target
 
+# An API may ask to wait for an hour; nobody waits for that in a call, and the next tick comes sooner.
+LONGEST_WAIT_SECONDS = 30.0
 _SERVICE = "prompt-cache-warmer"
 
 
@@ -64,6 +66,7 @@ class Engine:
             clock=clock,
             request_timeout_seconds=request_timeout_seconds,
             max_tokens=max_tokens,
+            longest_wait_seconds=LONGEST_WAIT_SECONDS,
             closes_streams=client.closes_streams,
             keeps_answers=True,
         )

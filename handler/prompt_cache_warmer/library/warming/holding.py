@@ -6,6 +6,7 @@ import asyncio
 import warnings
 from dataclasses import replace
 from datetime import datetime
+from decimal import localcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +34,12 @@ from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.document import MAX_EXPECTED_REQUESTS
 from prompt_cache_warmer.values.model_prices import PriceList
+from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, nearest, shown
 from prompt_cache_warmer.values.state import MAX_CLOCK_SKEW
 from prompt_cache_warmer.values.targets import entries
 from prompt_cache_warmer.warm.claims import RunLimits
+from prompt_cache_warmer.warm.ledger import longest_claim_seconds
 from prompt_cache_warmer.warm.warmer import Policy
 from prompt_cache_warmer.wiring.engine import Engine, connected
 
@@ -166,6 +169,12 @@ class Holding:
         targets = self._targets
         if not targets:
             raise ArgumentValueError("add", "there is no target to warm; add one first")
+        with localcontext(MONEY):  # the caller's own arithmetic may round, or refuse to
+            return await self._warm(targets, mode, verify=verify, on_progress=on_progress)
+
+    async def _warm(
+        self, targets: Mapping[str, Target], mode: Mode, *, verify: bool, on_progress: Progress | None
+    ) -> WarmResult:
         log = ProgressLog(on_progress, total=sum(len(target.summary.models) for target in targets.values()))
         first = await self._run(targets, mode, log)
         if mode is BY_HAND:
@@ -183,11 +192,11 @@ class Holding:
     async def _after_others(
         self, targets: Mapping[str, Target], results: Mapping[EntryKey, EntryResult], log: ProgressLog
     ) -> dict[EntryKey, EntryResult]:
-        """Call what another process was calling once it has ended, for as long as one call may take."""
+        """Call what another process was calling once it has ended, or its claim has."""
         waiting = _claimed(results)
         done: dict[EntryKey, EntryResult] = {}
         waited_seconds = 0.0
-        while waiting and waited_seconds <= self._timeout_seconds:
+        while waiting and waited_seconds <= longest_claim_seconds(self._timeout_seconds):
             await self.clock.sleep(CLAIM_POLL_SECONDS)
             waited_seconds += CLAIM_POLL_SECONDS
             done |= await self._run(_only_entries(targets, waiting), BY_HAND, log)

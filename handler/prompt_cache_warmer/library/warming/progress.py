@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.library.warming.results import EntryWarmth, entry_warmth
+from prompt_cache_warmer.rules.reasons import Reason
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.entry_result import EntryResult
@@ -29,9 +30,11 @@ class ProgressLog:
 
     def entry(self, result: EntryResult) -> None:
         """Tell the callback."""
+        if result.code == Reason.CLAIMED:  # it is called again, or told in the result
+            return
         self._done += 1
         if self._on_progress is not None:
-            with suppress(Exception):
+            with suppress(Exception, SystemExit):
                 self._on_progress(entry_warmth(result), self._done, self._total)
 
     def finished(self, report: RunReport) -> None:

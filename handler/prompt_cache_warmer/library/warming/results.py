@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import CacheWarmerError, StateUnavailableError
 from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.report import CAPPED_CODES
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.money import MONEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from prompt_cache_warmer.rules.entry_result import EntryResult
 
 _UNKNOWN_USD = Decimal("NaN")  # a number to every format, and no amount
 _NOTHING_USD = Decimal(0)
+_STOPPED = "the schedule was stopped before its turn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,12 @@ class WarmResult:
         """What all calls cost in USD, verifying ones included; None as soon as one price is unknown."""
         costs = [result.cost_usd for result in self.results]
         known = [cost for cost in costs if cost is not None]
-        return sum(known, _NOTHING_USD) if len(known) == len(costs) else None
+        return _sum(known) if len(known) == len(costs) else None
 
     @property
     def estimated_savings(self) -> Decimal:
         """What the entries save in USD over their expected real requests, less what warming cost; NaN if unknown."""
-        return sum((result.estimated_savings for result in self.results), _NOTHING_USD)
+        return _sum(result.estimated_savings for result in self.results)
 
     @property
     def latency_ms(self) -> int:
@@ -173,12 +176,13 @@ def entry_warmth(result: EntryResult, verified: EntryResult | None = None) -> En
     call, usage = result.call, result.usage
     check = None if verified is None else verified.usage
     cost, savings = _money(result, verified)
+    is_stopped = result.outcome is Outcome.DEFERRED  # here only a stop leaves something to a later run
     return EntryWarmth(
         target=result.entry.target.name,
         model=result.entry.model,
         verdict=result.verdict,
-        reason=result.reason,
-        code=result.code,
+        reason=_STOPPED if is_stopped else result.reason,
+        code="stopped" if is_stopped else result.code,
         is_called=call is not None,
         is_capped=result.code in CAPPED_CODES,
         cache_creation_tokens=0 if usage is None else usage.written_tokens,
@@ -199,6 +203,11 @@ def entry_warmth(result: EntryResult, verified: EntryResult | None = None) -> En
         raw=result.raw,
         verify_raw=None if verified is None else verified.raw,
     )
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    with localcontext(MONEY):  # the caller's own arithmetic may round, or refuse to
+        return sum(amounts, _NOTHING_USD)
 
 
 def _money(result: EntryResult, verified: EntryResult | None) -> tuple[Decimal | None, Decimal]:

@@ -129,7 +129,9 @@ class Ticking:
         """Call a callback; what it raises is warned of once and stops nothing."""
         try:
             callback(what)
-        except Exception as error:  # noqa: BLE001 - see above
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - see above; SystemExit ends no schedule either
             kind = type(error).__name__
             if ("callback", kind) not in self._warned:
                 self._warned.add(("callback", kind))
