@@ -50,6 +50,22 @@ from prompt_cache_warmer.values.document import json_schema
                 "are JSON numbers",
             ],
         ),
+        (
+            ["diff", "--help"],
+            ["Usage: commands diff [OPTIONS] TARGET.json REQUEST.json", "--root", "--prompts-prefix", "Exits with 0"],
+        ),
+        (
+            ["capture", "--help"],
+            [
+                "Usage: commands capture [OPTIONS] REQUEST.json",
+                "captured- and",
+                "--ttl [5m|1h]",
+                "--messages",
+                "--models MODEL,...",
+                "[default: while-used]",
+                "-o, --output FILE.json",
+            ],
+        ),
         (["schema", "--help"], ["Usage: commands schema [OPTIONS]", "for editors and pipelines"]),
         (
             ["pause", "--help"],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
+from prompt_cache_warmer.cli.capture import capture
 from prompt_cache_warmer.cli.check import check
+from prompt_cache_warmer.cli.diff import diff
 from prompt_cache_warmer.cli.pause import pause
 from prompt_cache_warmer.cli.plan import plan
 from prompt_cache_warmer.cli.replay import replay
@@ -20,5 +22,5 @@ def commands() -> None:
     """Keep the prompt caches of Claude agents warm, at the lowest price, with proof."""
 
 
-for command in (check, pause, plan, replay, resume, schema, show, touch):
+for command in (capture, check, diff, pause, plan, replay, resume, schema, show, touch):
     commands.add_command(command)

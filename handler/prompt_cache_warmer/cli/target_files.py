@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prompt_cache_warmer.ports import Index
+    from prompt_cache_warmer.values.reading import Reading
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -45,9 +46,11 @@ class TargetFiles:
         files = list(dict.fromkeys(_files(self.paths)))
         if not files:
             raise click.UsageError("there is no .json, .yaml or .yml file to check")
-        return index_files(
-            read_file(file, root=self.root or self._root_of(file), prompts_prefix=self.prompts_prefix) for file in files
-        )
+        return index_files(map(self.read_one, files))
+
+    def read_one(self, file: Path) -> Reading:
+        """Read one document, with its body."""
+        return read_file(file, root=self.root or self._root_of(file), prompts_prefix=self.prompts_prefix)
 
     def _root_of(self, file: Path) -> Path:
         """Guess the folder that stands for the bucket: the first one above the file that has the prompts."""
@@ -55,17 +58,23 @@ class TargetFiles:
         return next((folder for folder in parents if (folder / self.prompts_prefix).is_dir()), file.parent)
 
 
+root_option = click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder that stands for the bucket: text_from is looked up below it.  "
+    "[default: the folder above targets/, else the file's own]",
+)
+prompts_prefix_option = click.option(
+    "--prompts-prefix", default=DEFAULT_PROMPTS_PREFIX, show_default=True, help="As PROMPTS_PREFIX."
+)
+
+
 def takes_target_files(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the arguments and options that name target documents, as its one argument ``files``."""
 
     @click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path))
-    @click.option(
-        "--root",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        help="The folder that stands for the bucket: text_from is looked up below it.  "
-        "[default: the folder above targets/, else the file's own]",
-    )
-    @click.option("--prompts-prefix", default=DEFAULT_PROMPTS_PREFIX, show_default=True, help="As PROMPTS_PREFIX.")
+    @root_option
+    @prompts_prefix_option
     @wraps(command)
     def with_files(
         *given: object, paths: tuple[Path, ...], root: Path | None, prompts_prefix: str, **others: object

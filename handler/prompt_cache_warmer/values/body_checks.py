@@ -159,7 +159,7 @@ def prefix_warnings(
     for code, message in _size_warnings(models, prefix_tokens):
         yield place.problem(code, end, message)
     for block in prefix:
-        what = _changing(str(block.content.get("text") or block.content.get("description") or ""))
+        what = changing_text(str(block.content.get("text") or block.content.get("description") or ""))
         if what is not None:
             message = f"the prefix holds {what}: if it differs by request, real traffic never hits this entry"
             yield place.problem(ProblemCode.CHANGING_TEXT, _as_written(original, block.path), message)
@@ -175,7 +175,8 @@ def _as_written(original: Mapping[str, Any], path: JsonPath) -> JsonPath:
     return path[:1] if isinstance(original.get(str(path[0])), str) else path
 
 
-def _changing(text: str) -> str | None:
+def changing_text(text: str) -> str | None:
+    """Name what a text holds that probably differs from request to request; None where nothing is recognised."""
     found = next((what for what, pattern in _CHANGING if pattern.search(text)), None)
     if found is not None:
         return found
