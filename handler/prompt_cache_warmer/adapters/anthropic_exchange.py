@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.errors import UnreachableError
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.request import Form
+from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.rules.request import WarmCall
 
-BETA_HEADER = "anthropic-beta"
 WORKSPACE_HEADER = "anthropic-workspace-id"
 REQUEST_ID_HEADER = "request-id"
 

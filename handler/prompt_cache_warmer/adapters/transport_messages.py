@@ -24,6 +24,7 @@ from prompt_cache_warmer.errors import (
 )
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.budget import ADDED_TOKENS
+from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.usage_shapes import member, usage_of
 
 if TYPE_CHECKING:
@@ -91,11 +92,6 @@ class TransportMessages:
         return answer
 
 
-def is_async_callable(transport: object) -> bool:
-    """Tell whether a callable is known to be asynchronous before it is called."""
-    return inspect.iscoroutinefunction(transport) or inspect.iscoroutinefunction(getattr(transport, "__call__", None))  # noqa: B004 - the method itself is asked about
-
-
 def taking_request(transport: Callable[..., object]) -> Callable[[dict[str, Any]], object]:
     """Return a callable that takes the request as one dictionary; one that takes keywords only gets it as those."""
     try:
@@ -109,7 +105,7 @@ def taking_request(transport: Callable[..., object]) -> Callable[[dict[str, Any]
 
 def _request(call: WarmCall) -> dict[str, Any]:
     body = copy.deepcopy(call.body)  # gateways edit what they are given, and the target's own must stay as it is
-    return {**body, **({"extra_headers": {"anthropic-beta": ",".join(call.betas)}} if call.betas else {})}
+    return {**body, **({"extra_headers": {BETA_HEADER: ",".join(call.betas)}} if call.betas else {})}
 
 
 def _failed(error: BaseException, call: WarmCall) -> WarmCallError:

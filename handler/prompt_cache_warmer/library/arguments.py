@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import isfinite
 
+from prompt_cache_warmer.adapters.callables import is_async_callable
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
 from prompt_cache_warmer.values.problems import shown
 
@@ -15,21 +14,6 @@ from prompt_cache_warmer.values.problems import shown
 # keeps, and any sum of them within the 38 of a number in DynamoDB.
 MOST_USD = Decimal(10**12)
 MOST_TOKENS = 10**15  # a thousand times what the largest bill could buy; sums stay far within the same 38 digits
-
-
-def checked_name(argument: str, value: object) -> str:
-    """Return a name as metrics and tables take it.
-
-    Raises:
-        ArgumentTypeError: for anything but text.
-        ArgumentValueError: for one that is not allowed.
-    """
-    if not isinstance(value, str):
-        raise ArgumentTypeError(argument, f"{_shown(value)} is not a name")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", value):
-        message = "1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
-        raise ArgumentValueError(argument, f"{shown(value)} is not allowed; allowed: {message}")
-    return value
 
 
 def checked_moment(argument: str, value: object, *, latest: datetime) -> datetime:
@@ -58,7 +42,7 @@ def checked_callback(argument: str, value: object) -> None:
         return
     if not callable(value):
         raise ArgumentTypeError(argument, f"{_shown(value)} cannot be called")
-    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(getattr(value, "__call__", None)):  # noqa: B004 - the method itself is asked about
+    if is_async_callable(value):
         raise ArgumentTypeError(argument, "is a coroutine function, which nobody would await; pass a plain function")
 
 

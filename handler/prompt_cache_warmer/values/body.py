@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Ttl = Literal["5m", "1h"]
 Json = dict[str, Any]
 
+BETA_HEADER = "anthropic-beta"
 MAX_MARKERS = 4  # the API answers 400 beyond it; automatic caching uses one of the four
 DEFAULT_TTL: Ttl = "5m"
 TTL_SECONDS: dict[Ttl, int] = {"5m": 300, "1h": 3600}

@@ -6,8 +6,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.adapters.callables import is_async_callable
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
-from prompt_cache_warmer.adapters.transport_messages import TransportMessages, is_async_callable, taking_request
+from prompt_cache_warmer.adapters.transport_messages import TransportMessages, taking_request
 from prompt_cache_warmer.errors import ArgumentTypeError
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, json_path, shown
 from prompt_cache_warmer.values.validation import parse_document
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 _MAX_DEPTH = 64  # as for target documents: no legal body comes near it, a body that holds itself passes it
 # Arguments of the SDK's create that are no part of the body.
 _CALL_OPTIONS = frozenset({"extra_headers", "extra_body", "extra_query", "timeout"})
-BETA_HEADER = "anthropic-beta"
 _NOT_GIVEN = frozenset({"NotGiven", "Omit"})  # the SDK's own words for an argument that was left out
 _NOT_LISTS = (bytes, bytearray, memoryview)  # sequences to Python, no JSON
 _NOT_JSON = "is not JSON; allowed: text, numbers, true, false, None, lists, mappings and the SDK's objects"

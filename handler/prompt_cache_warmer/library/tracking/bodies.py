@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.values.body import DEFAULT_TTL
+from prompt_cache_warmer.values.body import BETA_HEADER, DEFAULT_TTL
 from prompt_cache_warmer.values.prefix import RENDERED_SETTINGS
 from prompt_cache_warmer.values.usage_shapes import member
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _BODY_FIELDS = ("tools", "system", "messages", "cache_control", "tool_choice", "output_config", *RENDERED_SETTINGS)
 _INSTRUCTION_ROLES = frozenset({"system", "developer"})
-_BETA_HEADER = "anthropic-beta"
 
 
 def body_of(arguments: Mapping[str, Any], *, provider: Provider) -> Json:
@@ -48,7 +47,7 @@ def model_of(arguments: Mapping[str, Any]) -> str:
 def betas_of(arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """List a call's beta features: its own argument's and its header's."""
     headers: Mapping[str, str] = arguments.get("extra_headers") or {}
-    named = [value for name, value in headers.items() if name.lower() == _BETA_HEADER]
+    named = [value for name, value in headers.items() if name.lower() == BETA_HEADER]
     listed = ",".join([*(arguments.get("betas") or ()), *named])
     return tuple(beta.strip() for beta in listed.split(",") if beta.strip())
 

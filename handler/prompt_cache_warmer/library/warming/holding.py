@@ -17,12 +17,11 @@ from prompt_cache_warmer.library.arguments import (
     checked_callback,
     checked_count,
     checked_moment,
-    checked_name,
     checked_seconds,
     usd,
 )
 from prompt_cache_warmer.library.warming.mode import BY_HAND, Mode
-from prompt_cache_warmer.library.warming.models import checked_models
+from prompt_cache_warmer.library.warming.models import checked_models, checked_name
 from prompt_cache_warmer.library.warming.progress import Progress, ProgressLog
 from prompt_cache_warmer.library.warming.results import WarmResult, entry_warmth
 from prompt_cache_warmer.library.warming.targets import added_target, unsent_options

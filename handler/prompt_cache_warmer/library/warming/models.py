@@ -1,4 +1,4 @@
-"""The models a warmer warms on, checked."""
+"""The models a warmer warms on and the name of its key, checked by the rules of a target document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.values.document import MAX_MODELS, MODEL_PATTERN
+from prompt_cache_warmer.values.document import MAX_MODELS, MODEL_PATTERN, NAME_PATTERN
 from prompt_cache_warmer.values.problems import shown
 from prompt_cache_warmer.values.validation import PATTERN_WORDS
 
@@ -40,3 +40,17 @@ def checked_models(model: object, models: Sequence[str] | None) -> tuple[str, ..
             raise ArgumentValueError(place, f"{shown(value)} is named twice")
         found.append(value)
     return tuple(found)
+
+
+def checked_name(argument: str, value: object) -> str:
+    """Return a name as metrics and tables take it.
+
+    Raises:
+        ArgumentTypeError: for anything but text.
+        ArgumentValueError: for one that is not allowed.
+    """
+    if not isinstance(value, str):
+        raise ArgumentTypeError(argument, f"a value of type {type(value).__name__} is not a name")
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise ArgumentValueError(argument, f"{shown(value)} is not allowed; allowed: {PATTERN_WORDS[NAME_PATTERN]}")
+    return value

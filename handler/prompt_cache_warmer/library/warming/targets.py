@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
-from prompt_cache_warmer.library.prompts.bodies import BETA_HEADER, as_json, sent_body
+from prompt_cache_warmer.library.prompts.bodies import as_json, sent_body
+from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target
 
