@@ -44,6 +44,7 @@ class Scope(StrEnum):
 
     RUN = "run"
     ENTRY = "entry"
+    TRAFFIC = "traffic"
 
 
 class Dimension(StrEnum):
@@ -61,7 +62,8 @@ class Metric:
     Attributes:
         name: its CloudWatch name.
         unit: its CloudWatch unit.
-        scope: ``run``: only the run's own set has it; ``entry``: also sets per target or entry.
+        scope: ``run``: only the run's own set has it; ``entry``: also sets per target or entry; ``traffic``:
+            no run has it, an application's observer publishes it, for the service and per target and model.
         meaning: one sentence for the docs and the dashboard.
     """
 
@@ -116,6 +118,36 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("UncachedInputTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls paid as plain input"),
     Metric("WarmCostUSD", Unit.NONE, Scope.ENTRY, "what warm calls with a known price cost, in USD"),
     Metric("WarmLatency", Unit.MILLISECONDS, Scope.ENTRY, "time from a warm call's start to its answer"),
+    Metric(
+        "TrafficRequests",
+        Unit.COUNT,
+        Scope.TRAFFIC,
+        "answered requests of the application ascribed to a target: hits, cold starts and drifts; hit ratio = "
+        "TrafficHits / TrafficRequests",
+    ),
+    Metric("TrafficHits", Unit.COUNT, Scope.TRAFFIC, "of them, those that read the target's prefix from the cache"),
+    Metric(
+        "TrafficColdStarts", Unit.COUNT, Scope.TRAFFIC, "of them, those that carried the prefix and did not read it"
+    ),
+    Metric("PrefixDrift", Unit.COUNT, Scope.TRAFFIC, "of them, those that carried another prefix than their target"),
+    Metric("TrafficReadTokens", Unit.COUNT, Scope.TRAFFIC, "tokens they read from the cache"),
+    Metric("TrafficWrite5mTokens", Unit.COUNT, Scope.TRAFFIC, "tokens they wrote for 5 minutes"),
+    Metric("TrafficWrite1hTokens", Unit.COUNT, Scope.TRAFFIC, "tokens they wrote for 1 hour"),
+    Metric("TrafficUncachedTokens", Unit.COUNT, Scope.TRAFFIC, "tokens they paid as plain input"),
+    Metric(
+        "WarmedHits",
+        Unit.COUNT,
+        Scope.TRAFFIC,
+        "hits that came a whole time to live or more after the last real request: only a warm call can have kept them",
+    ),
+    Metric("Warmed5mTokens", Unit.COUNT, Scope.TRAFFIC, "tokens of the prefix such hits would have written for 5 min"),
+    Metric("Warmed1hTokens", Unit.COUNT, Scope.TRAFFIC, "tokens of the prefix such hits would have written for 1 hour"),
+    Metric(
+        "TimeToFirstToken",
+        Unit.MILLISECONDS,
+        Scope.TRAFFIC,
+        "time from a streamed request's start to its first token",
+    ),
 )
 
 _VERDICT_METRICS = {
@@ -152,10 +184,11 @@ def resolve_detail(detail: Detail, *, targets: int) -> Literal["run", "target", 
 
 
 def custom_metric_count(detail: Detail, *, targets: int, entries: int) -> int:
-    """Count the custom metrics CloudWatch bills for a number of targets and entries."""
+    """Count the custom metrics of the runs that CloudWatch bills for a number of targets and entries."""
     per_set = sum(metric.scope is Scope.ENTRY for metric in CATALOGUE)
     sets = {"run": 0, "target": targets, "entry": entries}[resolve_detail(detail, targets=targets)]
-    return len(CATALOGUE) + per_set * sets
+    published = sum(metric.scope is not Scope.TRAFFIC for metric in CATALOGUE)
+    return published + per_set * sets
 
 
 def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSet]:
