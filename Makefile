@@ -33,10 +33,15 @@ demo: setup ## Run the service on the embedded local cloud (ARTIFACT=1: the buil
 	@$(if $(ARTIFACT),$(MAKE) --no-print-directory $(ARTIFACT_FOLDER) >/dev/null,:)
 	@$(BIN)/python -m infra.local.demo $(if $(ARTIFACT),--artifact) $(if $(LIVE),--live)
 
+# On every core. A file's tests stay in one process, so that nothing is built or installed twice, and files
+# start in their order: the long ones of contract and e2e first, so that no core waits for the other at the end.
 test: check .tools/sam/.synced ## Check everything, then run every test with branch coverage
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
-check: lint types layers template-lint ## Lint, types, layers and the template
+# The four beside each other; each one's output in one piece where make can do that (4.0 and later).
+check: setup .tools/checkov/.synced ## Lint, types, layers and the template
+	@$(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
+		lint types layers template-lint
 
 lint: setup
 	$(BIN)/ruff check

@@ -82,10 +82,11 @@ class QuickTable:
         """Return a store that uses it."""
         return DynamoDbState(StateTable(cast("DynamoDBClient", self), STATE_TABLE))
 
-    def update_item(self, **arguments: Any) -> None:
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
         """Write."""
         names, values = arguments["ExpressionAttributeNames"], arguments["ExpressionAttributeValues"]
         item = self.items[arguments["Key"]["pk"]["S"]]
+        before = dict(item)
         item.setdefault("pk", arguments["Key"]["pk"])
         puts, _, removals = arguments["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
         for name, otherwise, put, change in re.findall(
@@ -95,6 +96,7 @@ class QuickTable:
             item[names[name]] = {"N": str(int(value["N"]) + int(values[change]["N"]))} if change else value
         for name in re.findall(r"#\d+", removals):
             item.pop(names[name], None)
+        return {"Attributes": before} if "ReturnValues" in arguments else {}
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> Any:  # noqa: N803 - boto3's own name
         """Read."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.metrics import MetricSet
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.problems import Problem, ProblemCode
     from prompt_cache_warmer.values.targets import Target, TargetSummary
 
@@ -195,6 +196,8 @@ class MemoryLog:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.results: list[EntryResult] = []
+        self.diagnoses: list[EntryResult] = []
+        self.verifications: list[Verification] = []
         self.reports: list[RunReport] = []
 
     def document(self, problem: Problem) -> None:
@@ -204,6 +207,14 @@ class MemoryLog:
     def entry(self, result: EntryResult) -> None:
         """Keep the result."""
         self.results.append(result)
+
+    def diagnosed(self, result: EntryResult) -> None:
+        """Keep the result."""
+        self.diagnoses.append(result)
+
+    def verified(self, verification: Verification) -> None:
+        """Keep the verification."""
+        self.verifications.append(verification)
 
     def finished(self, report: RunReport) -> None:
         """Keep the report."""

@@ -68,6 +68,8 @@ def proof(
         idle_refreshes=3,
         idle_since=at(-600),
         habit=Habit(used_since=used_since, credit_usd=Decimal("0.0123")),
+        workspace_id="wrkspc_1",
+        region="eu-central-1",
     )
 
 

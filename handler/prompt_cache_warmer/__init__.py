@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.library.budgets.pool import BudgetPool, PoolSnapshot
     from prompt_cache_warmer.library.budgets.reservation import Reservation
     from prompt_cache_warmer.library.fitting.fitting import FitResult, fit_messages
+    from prompt_cache_warmer.library.observing.observer import CacheObserver
+    from prompt_cache_warmer.library.observing.records import ObservedRequest, ObserverCounts
     from prompt_cache_warmer.library.prompts.breakpoints import (
         Breakpoint,
         add_cache_breakpoints,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.library.warming.warmer import AsyncCacheWarmer, CacheWarmer
     from prompt_cache_warmer.rules.verdict import Verdict
     from prompt_cache_warmer.values.model_prices import ModelPrices
+    from prompt_cache_warmer.values.observation import Sight
 
 __all__ = [
     "Aggregate",
@@ -55,6 +58,7 @@ __all__ = [
     "Breakpoint",
     "BudgetPool",
     "CacheAlert",
+    "CacheObserver",
     "CacheTracker",
     "CacheWarmer",
     "CacheWarmerError",
@@ -67,11 +71,14 @@ __all__ = [
     "MessagesTooLongError",
     "MissRetry",
     "ModelPrices",
+    "ObservedRequest",
+    "ObserverCounts",
     "OverBudgetError",
     "PoolExhaustedError",
     "PoolSnapshot",
     "PrefixWarning",
     "Reservation",
+    "Sight",
     "StateUnavailableError",
     "UnpricedError",
     "Verdict",
@@ -94,6 +101,7 @@ _MODULES = {
     "Breakpoint": "library.prompts.breakpoints",
     "BudgetPool": "library.budgets.pool",
     "CacheAlert": "library.tracking.alerts",
+    "CacheObserver": "library.observing.observer",
     "CacheTracker": "library.tracking.tracker",
     "CacheWarmer": "library.warming.warmer",
     "CacheWarmerError": "errors",
@@ -106,11 +114,14 @@ _MODULES = {
     "MessagesTooLongError": "errors",
     "MissRetry": "library.tracking.arguments",
     "ModelPrices": "values.model_prices",
+    "ObservedRequest": "library.observing.records",
+    "ObserverCounts": "library.observing.records",
     "OverBudgetError": "errors",
     "PoolExhaustedError": "errors",
     "PoolSnapshot": "library.budgets.pool",
     "PrefixWarning": "library.warming.holding",
     "Reservation": "library.budgets.reservation",
+    "Sight": "values.observation",
     "StateUnavailableError": "errors",
     "UnpricedError": "errors",
     "Verdict": "rules.verdict",

@@ -16,6 +16,7 @@
     |   `-- StateUnavailableError    the state table could not be read or written: look at the table and the role
     |-- ArrivalsError                correct the file of recorded requests
     |-- UnpricedError                name a model with a known price
+    |-- CaptureError                 look at what the bucket holds, and capture again; nothing was written
     |-- TargetUnavailableError       one target's body could not be fetched: the next tick tries again
     `-- WarmCallError                one warm call failed
         |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
@@ -164,6 +165,10 @@ class ArrivalsError(CacheWarmerError):
 
 class UnpricedError(CacheWarmerError):
     """A model has no known price, so nothing can be compared."""
+
+
+class CaptureError(CacheWarmerError):
+    """A captured prefix could not become a target of the bucket, or may not; nothing was written."""
 
 
 class TargetUnavailableError(CacheWarmerError):

@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.metrics import MetricSet
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.diagnosis import Diagnosis
     from prompt_cache_warmer.values.money import Amount
+    from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause, Snapshot
-    from prompt_cache_warmer.values.state import Breaker, EntryKey, Warmth
+    from prompt_cache_warmer.values.state import Breaker, EntryKey, Observed, Warmth
     from prompt_cache_warmer.values.targets import Target, TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 
@@ -63,6 +66,9 @@ class Answer:
         message_id: the message's id.
         request_id: the API's id of the request, None where it sent none.
         workspace_id: the workspace the credential resolved to, None where the API does not say.
+        region: the AWS region that answered, None where the call did not go to Bedrock.
+        diagnosis: where the request differs from the one it names; None where it names none, or nothing differs.
+        missed_tokens: the API's estimate of what was missed for it, None where it says nothing.
         raw: what the client itself returned, for callers of the library who want to look at it.
     """
 
@@ -70,6 +76,9 @@ class Answer:
     message_id: str | None = None
     request_id: str | None = None
     workspace_id: str | None = None
+    region: str | None = None
+    diagnosis: Diagnosis | None = None
+    missed_tokens: int | None = None
     raw: object = field(default=None, repr=False, compare=False)
 
 
@@ -206,6 +215,19 @@ class StateStore(Protocol):
             Whether it was newer than the last known one.
         """
 
+    async def observe(self, key: EntryKey, seen: Sightings) -> Observed:
+        """Add what was seen of an entry's traffic to what was seen since its last answered warm call.
+
+        The counts are added, the later last miss is kept, and what is later than the last known traffic is
+        remembered as ``touch`` does it; without ``touched_at`` there is no traffic to remember. The next commit
+        with a warmth forgets all of it but the traffic. Where the state is a newer version's nothing is
+        written. A write whose answer was lost may count twice: these counts are shown, and nothing is decided
+        or paid by them.
+
+        Returns:
+            What was known before; nothing where the state is a newer version's.
+        """
+
     async def lease(self, wanted: Amount, *, caps: Caps, day: date) -> Lease:
         """Take as much of what is wanted as the stack's caps of the day and the month still have room for.
 
@@ -249,6 +271,12 @@ class RunLog(Protocol):
 
     def entry(self, result: EntryResult) -> None:
         """Write what became of an entry that was called, failed or was deferred."""
+
+    def diagnosed(self, result: EntryResult) -> None:
+        """Write that an entry's traffic misses for another cause than at the last run, or no longer."""
+
+    def verified(self, verification: Verification) -> None:
+        """Write what a verification found of an entry."""
 
     def finished(self, report: RunReport) -> None:
         """Write the run's totals."""

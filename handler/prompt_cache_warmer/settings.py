@@ -36,6 +36,8 @@ MIB_BYTES = 1024 * 1024
 
 DEFAULT_TARGETS_PREFIX = "targets/"
 DEFAULT_PROMPTS_PREFIX = "prompts/"
+DEFAULT_NAMESPACE = "PromptCacheWarmer"
+DEFAULT_SERVICE = "prompt-cache-warmer"
 
 _KEY_BEGINNING = "sk-ant-"
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
@@ -64,7 +66,8 @@ def _key_prefix(value: str) -> str:
     return value
 
 
-def _base_url(value: str) -> str:
+def base_url(value: str) -> str:
+    """Read the API's address: https, or http on loopback, because keys travel there."""
     url = urlsplit(value)
     if url.username is not None or url.password is not None:
         raise ValueError("must not hold a user name or a password")
@@ -122,7 +125,7 @@ class Settings(BaseModel):
         alias="ANTHROPIC_API_KEY",
         description="instead of the secret, on your own machine only; the template never sets it",
     )
-    anthropic_base_url: Annotated[str, AfterValidator(_base_url)] | None = Field(
+    anthropic_base_url: Annotated[str, AfterValidator(base_url)] | None = Field(
         None,
         alias="ANTHROPIC_BASE_URL",
         description="address of a gateway in front of the API; https, or http on loopback",
@@ -173,10 +176,10 @@ class Settings(BaseModel):
         description="`run`, `target`, `entry`, or `auto`: per target up to 50 targets, else per run",
     )
     metrics_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/#-]{1,255}$")] = Field(
-        "PromptCacheWarmer", alias="POWERTOOLS_METRICS_NAMESPACE", description="the CloudWatch namespace"
+        DEFAULT_NAMESPACE, alias="POWERTOOLS_METRICS_NAMESPACE", description="the CloudWatch namespace"
     )
     service_name: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")] = Field(
-        "prompt-cache-warmer",
+        DEFAULT_SERVICE,
         alias="POWERTOOLS_SERVICE_NAME",
         description="the metrics' service dimension and the logs' service",
     )

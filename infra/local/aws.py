@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from botocore.config import Config
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
@@ -95,6 +96,11 @@ class LocalAws:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
         }
+
+    def client(self, service_name: str, *, config: Config | None = None) -> Any:  # noqa: ANN401 - boto3's clients have no common type
+        """Make a client of any service, as a ``boto3.session.Session`` does."""
+        make: Callable[..., Any] = self._session.client
+        return make(service_name, endpoint_url=self.endpoint_url, config=config)
 
     @cached_property
     def s3(self) -> S3Client:

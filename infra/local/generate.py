@@ -12,7 +12,8 @@ from infra.local.generate_library import figures_table, names_table
 from infra.local.generated_tables import filled, table
 from infra.local.lambda_emulator import ROOT
 from infra.local.office_hours import csv_text
-from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope
+from prompt_cache_warmer.rules.diagnosis import Cause
+from prompt_cache_warmer.rules.metrics import CATALOGUE, Metric, Scope
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.settings import Settings
@@ -54,12 +55,13 @@ def _readme_tables() -> dict[str, str]:
                 (
                     f"`{metric.name}`",
                     metric.unit.value,
-                    "service" if metric.scope is Scope.RUN else "service; service, Target; service, Target, Model",
+                    _dimensions(metric),
                     metric.meaning,
                 )
                 for metric in CATALOGUE
             ),
         ),
+        "causes": table(("cause", "what it means"), ((f"`{cause.value}`", cause.meaning) for cause in Cause)),
         "verdicts": table(
             ("verdict", "what it means"), ((f"`{verdict.value}`", verdict.sentence) for verdict in Verdict)
         ),
@@ -80,6 +82,13 @@ def _readme_tables() -> dict[str, str]:
         ),
         "warnings": ", ".join(f"`{code.value}`" for code in ProblemCode if code.severity is Severity.WARNING) + "\n",
     }
+
+
+def _dimensions(metric: Metric) -> str:
+    """Say under which dimensions a metric is published."""
+    if metric.name == "EntriesMissed":
+        return "service; service, Cause"
+    return "service" if metric.scope is Scope.RUN else "service; service, Target; service, Target, Model"
 
 
 if __name__ == "__main__":

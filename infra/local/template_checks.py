@@ -33,7 +33,10 @@ _CONTEXT_ATTRIBUTES = frozenset(
 
 # Condition keys are free text to IAM: a misspelt one in a Deny never denies. A new one is added here once.
 _CONDITION_KEYS = frozenset(
-    {"aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "kms:ViaService", "s3:prefix"}
+    {
+        *("aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "kms:ViaService", "s3:prefix"),
+        *("cloudwatch:namespace", "dynamodb:LeadingKeys"),
+    }
 )
 _SID = re.compile(r"[A-Za-z0-9]+")
 

@@ -18,6 +18,7 @@ from prompt_cache_warmer.adapters.state_table import READ_ATTEMPTS, StateTable
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
+from prompt_cache_warmer.values.observation import Sightings
 from prompt_cache_warmer.values.snapshot import CredentialState, Pause
 from prompt_cache_warmer.values.state import EntryKey, EntryState
 from prompt_cache_warmer.wiring.aws import state_store
@@ -40,6 +41,7 @@ OPERATIONS: list[Callable[[StateStore], Awaitable[Any]]] = [
     lambda store: store.claim(asking()),
     lambda store: store.commit(outcome(asking(), amount())),
     lambda store: store.touch(KEY, at=at(0)),
+    lambda store: store.observe(KEY, Sightings(hits=1, touched_at=at(0))),
     lambda store: store.lease(amount(), caps=WIDE, day=DAY),
     lambda store: store.save_credential("default", CredentialState(1)),
     lambda store: store.pause(Pause("x", since=at(0), until=at(1))),

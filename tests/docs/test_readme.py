@@ -17,6 +17,7 @@ from infra.local.function import InProcessFunction, LocalClock
 from infra.local.generate import generated
 from infra.local.lambda_emulator import ROOT
 from prompt_cache_warmer.cli.commands import commands
+from prompt_cache_warmer.rules.diagnosis import Cause
 from prompt_cache_warmer.rules.metrics import custom_metric_count
 from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS
 from prompt_cache_warmer.values.pricing import cost_usd
@@ -136,12 +137,13 @@ def test_the_prices_named_in_the_readme_are_the_models_own() -> None:
 
 
 def test_the_metric_counts_and_their_prices_are_right() -> None:
-    """25 for a run, 12 a target, and for 5,000 targets the first 10,000 at 0.30 USD and the rest at 0.10."""
-    assert custom_metric_count("run", targets=1, entries=1) == 25
-    assert custom_metric_count("target", targets=1, entries=1) - 25 == 12
+    """26 for a run, 12 a target, and for 5,000 targets the first 10,000 at 0.30 USD and the rest at 0.10."""
+    assert custom_metric_count("run", targets=1, entries=1) == 26
+    assert custom_metric_count("target", targets=1, entries=1) - 26 == 12
+    assert f"at most {len(Cause)} more" in README
     metrics = custom_metric_count("entry", targets=5000, entries=5000)
-    assert metrics == 60_025
-    assert 10_000 * Decimal("0.30") + (metrics - 10_000) * Decimal("0.10") == Decimal("8002.50")
+    assert metrics == 60_026
+    assert 10_000 * Decimal("0.30") + (metrics - 10_000) * Decimal("0.10") == Decimal("8002.60")
     assert "about 8,000 USD a\nmonth" in README
     assert "about 8 USD a month, and 3.60 more per target" in README
 

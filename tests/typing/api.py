@@ -22,6 +22,7 @@ from prompt_cache_warmer import (
     AsyncWarmSchedule,
     Breakpoint,
     BudgetPool,
+    CacheObserver,
     CacheTracker,
     CacheWarmer,
     CacheWarmerError,
@@ -31,9 +32,11 @@ from prompt_cache_warmer import (
     FitResult,
     MessagesTooLongError,
     ModelPrices,
+    ObservedRequest,
     OverBudgetError,
     PoolExhaustedError,
     PrefixWarning,
+    Sight,
     StateUnavailableError,
     UnpricedError,
     Verdict,
@@ -235,6 +238,20 @@ async def tracking(client: anthropic.AsyncAnthropic, hook: Callable[[object], No
     assert_type(tracker.by_prefix()["no-prefix"].saved_usd, Decimal | None)
     assert_type([moment for moment, _ in tracker.over_time(bucket_seconds=60)], list[datetime])
     tracker.reset()
+
+
+def observing(seen: list[ObservedRequest]) -> None:
+    """One observer fits both kinds of clients."""
+    observer = CacheObserver(targets="s3://bucket/targets/", state_table="table", metrics="emf", on_request=seen.append)
+    anthropic.Anthropic(api_key="key", middleware=[observer])
+    anthropic.AsyncAnthropic(api_key="key", middleware=[observer])
+    with observer.ascribe("support-agent") as same:
+        assert_type(same, CacheObserver)
+    assert_type(observer.counts.hit_ratio, float | None)
+    assert_type(observer.counts.failures["state"], int)
+    assert_type(seen[0].sight, Sight | None)
+    assert_type(seen[0].usage.read_tokens, int)
+    assert_type(observer.flush(timeout_seconds=1), bool)
 
 
 def fitting(messages: list[MessageParam], plain: list[dict[str, Any]]) -> None:

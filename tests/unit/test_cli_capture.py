@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -269,6 +270,28 @@ def test_a_file_is_written_and_never_overwritten(folder: Path) -> None:
     assert (folder / "t.json").read_text() == "mine"
 
 
+def test_a_file_is_written_whole_or_not_at_all(folder: Path) -> None:
+    """Where there is no room for all of it, nothing is left behind, and the name is free for the next try."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))  # bytes: fewer than the document has
+    try:
+        result = run(PLANTED, "-o", "t.json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == "Error: t.json: cannot be written: File too large"
+    assert list(folder.iterdir()) == []
+    assert run(PLANTED, "-o", "t.json").exit_code == 0
+    assert [file.name for file in folder.iterdir()] == ["t.json"]
+
+
+def test_a_file_has_the_rights_of_every_new_file(folder: Path) -> None:
+    """The writer's own umask decides, as for standard output that is sent into a file."""
+    run(PLANTED, "-o", "t.json")
+    (folder / "plain.txt").write_text("a")
+    assert (folder / "t.json").stat().st_mode == (folder / "plain.txt").stat().st_mode
+
+
 def test_a_folder_that_is_not_there_is_said() -> None:
     """No traceback."""
     result = run(PLANTED, "-o", "no/t.json")
@@ -338,3 +361,42 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     result = run(PLANTED, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Usage: " in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--upload"], "which bucket? Say --bucket NAME or set TARGETS_BUCKET; NAME is the stack's output TargetsBu"),
+        (["--upload", "--bucket="], "which bucket? "),
+        (["--upload", "--bucket=b-1", "-o", "t.json"], "say --output or --upload"),
+        (["--json"], "--json goes with --upload: without it the answer is the document itself"),
+        (["--upload", "--bucket=s3://b-1"], "TARGETS_BUCKET='s3://b-1': must be the name of an S3 bucket: "),
+        (["--upload", "--bucket=b-1", "--prefix=t"], "TARGETS_PREFIX='t': must be a key prefix such as 'targets/': "),
+        (
+            ["--upload", "--bucket=b-1", "--prompts-prefix=targets/p/"],
+            "TARGETS_PREFIX='targets/' and PROMPTS_PREFIX='targets/p/' overlap: neither may begin with the other",
+        ),
+        (
+            ["--upload", "--bucket=b", "--prefix=/"],
+            "and '-', no s3:// and no ARN; TARGETS_PREFIX='/': must be a key prefix",
+        ),
+    ],
+    ids=[
+        *("no bucket", "an empty one", "two destinations", "JSON of a document", "an address", "no slash"),
+        *("one inside the other", "two problems"),
+    ],
+)
+def test_an_upload_to_nowhere_is_exit_code_2(arguments: list[str], said: str) -> None:
+    """Every problem is said, by the names the function's environment has, before anything is asked of AWS."""
+    result = run(PLANTED, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1].startswith("Error: ")
+    assert said in result.stderr
+
+
+def test_an_upload_is_checked_before_anything_is_asked_of_aws() -> None:
+    """Problems and warnings stand under the key it would have."""
+    markers = [text(str(number), cache_control=FIVE_MINUTES) for number in range(5)]
+    result = run({"model": MODEL, "system": markers}, "--upload", "--bucket=b-1", "--prefix=t/", "--name=a")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Error: no valid target comes of this request:\nt/a.json: $.request.system[4]: ")

@@ -84,7 +84,7 @@ class Day:
             started_at=now,
             asked_ttl_seconds=self.rule.ttl_seconds,
             latency_seconds=LATENCY_SECONDS,
-            message_id=None,
+            call=None,
             habit=habit,
         )
         traffic = self.state.traffic

@@ -14,7 +14,7 @@ from prompt_cache_warmer.rules.drift import Drift, drift
 from prompt_cache_warmer.rules.json_difference import Difference, DifferenceKind, Invalidator, first_difference
 from prompt_cache_warmer.values import body_checks
 from prompt_cache_warmer.values.markers import mark
-from prompt_cache_warmer.values.prefix import fingerprint
+from prompt_cache_warmer.values.prefix import PrefixEnd, fingerprint, prefix_blocks
 from tests.documents import (
     FIVE_MINUTES,
     ONE_HOUR,
@@ -461,7 +461,7 @@ def test_the_parts_agree_with_the_fingerprint(ours: Json, theirs: Json) -> None:
     found = differing(drift(target, theirs))
     marked = mark(theirs)
     assert marked is not None
-    if marked.end.path != target.marked.end.path:
+    if PrefixEnd.of(prefix_blocks(theirs, marked.end)) != target.summary.prefix_end:
         return
     prints = (target.summary.fingerprint, fingerprint(theirs, marked.end))
     for tier in ("tools", "system", "messages"):

@@ -158,7 +158,7 @@ CASES: list[tuple[Callable[..., object], dict[str, Any], type[Exception], str]] 
 
 
 @pytest.mark.parametrize(
-    ("make", "arguments", "kind", "message"), CASES, ids=[f"{make.__name__} {kw}"[:60] for make, kw, *_ in CASES]
+    ("make", "arguments", "kind", "message"), CASES, ids=[f"{make.__name__} {said}"[:60] for make, *_, said in CASES]
 )
 def test_a_bad_argument_is_named(
     make: Callable[..., object], arguments: dict[str, Any], kind: type[Exception], message: str

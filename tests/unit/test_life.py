@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prompt_cache_warmer.rules.entry_result import CallFacts
 from prompt_cache_warmer.rules.life import warmth_after
 from prompt_cache_warmer.values.state import (
     UNKNOWN,
@@ -41,7 +42,7 @@ def after(state: EntryState, **tokens: Any) -> Warmth:
         started_at=NOW,
         asked_ttl_seconds=HOUR,
         latency_seconds=1.5,
-        message_id="msg_1",
+        call=CallFacts("zero", "", 1, 1500, message_id="msg_1", workspace_id="wrkspc_1", region="eu-central-1"),
         habit=HABIT,
     )
 
@@ -147,6 +148,8 @@ def test_a_call_is_remembered_with_all_that_it_proved() -> None:
         idle_refreshes=2,
         idle_since=ago(100),
         habit=HABIT,
+        workspace_id="wrkspc_1",
+        region="eu-central-1",
     )
 
 

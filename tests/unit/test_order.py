@@ -10,7 +10,7 @@ import pytest
 from prompt_cache_warmer.errors import EventError
 from prompt_cache_warmer.rules.order import Order
 
-ALLOWED = "allowed: targets, dry_run, source, scheduled_time, execution_id"
+ALLOWED = "allowed: targets, verify, dry_run, source, scheduled_time, execution_id"
 SCHEDULED = "2026-11-22T12:00:00Z"
 
 
@@ -40,6 +40,9 @@ SCHEDULED = "2026-11-22T12:00:00Z"
             Order(scheduled_time=SCHEDULED, execution_id="e-2"),
         ),
         ({"scheduled_time": 5, "execution_id": None}, Order()),
+        ({"verify": ["b", "a", "b"]}, Order(verify=("b", "a"))),
+        ({"verify": ["a"], "targets": None, "dry_run": False}, Order(verify=("a",))),
+        ({"verify": None, "targets": ["a"]}, Order(targets=("a",))),
     ],
 )
 def test_the_three_events_are_understood(event: object, order: Order) -> None:
@@ -75,6 +78,12 @@ def test_the_three_events_are_understood(event: object, order: Order) -> None:
         ({"targets": "a"}, "the event's targets='a' is not allowed; allowed: a list of target names"),
         ({"targets": []}, "the event's targets=a list of 0 is not allowed; allowed: a list of target names"),
         ({"targets": ["a", 5]}, "the event's targets=a list of 2 is not allowed; allowed: a list of target names"),
+        ({"verify": "a"}, "the event's verify='a' is not allowed; allowed: a list of target names"),
+        ({"verify": []}, "the event's verify=a list of 0 is not allowed; allowed: a list of target names"),
+        ({"verify": [7]}, "the event's verify=a list of 1 is not allowed; allowed: a list of target names"),
+        ({"verify": ["a"], "targets": ["a"]}, "the event has both verify and targets; allowed: one of them"),
+        ({"verify": ["a"], "dry_run": True}, "the event has both verify and dry_run; allowed: one of them"),
+        ({"verfy": ["a"]}, f"the event has an unknown field 'verfy'; did you mean 'verify'?; {ALLOWED}"),
         ([], "the event must be an object, not a list of 0"),
         ("warm", "the event must be an object, not 'warm'"),
     ],
@@ -100,3 +109,13 @@ def test_the_ticks_due_time_is_utc(text: str, hour: int) -> None:
     at = Order.from_event({"scheduled_time": text}).scheduled_at
     assert at is not None
     assert (at.hour, at.utcoffset()) == (hour, timedelta(0))
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [(Order(), None), (Order(targets=("a",)), ("a",)), (Order(verify=("b",)), ("b",))],
+    ids=["all", "targets", "verify"],
+)
+def test_an_order_of_names_is_a_selection(order: Order, names: tuple[str, ...] | None) -> None:
+    """Whether they are to be warmed or to be verified."""
+    assert order.names == names

@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 PUBLIC = [
     *("Aggregate", "ArgumentError", "AsyncCacheWarmer", "AsyncWarmSchedule", "Breakpoint", "BudgetPool", "CacheAlert"),
-    *("CacheTracker", "CacheWarmer", "CacheWarmerError", "CallRecord", "CostCap", "CostCapError", "CostEstimate"),
-    *("EntryWarmth", "FitResult", "MessagesTooLongError", "MissRetry", "ModelPrices", "OverBudgetError"),
-    *("PoolExhaustedError", "PoolSnapshot", "PrefixWarning", "Reservation", "StateUnavailableError", "UnpricedError"),
-    *("Verdict", "WarmResult", "WarmSchedule", "add_cache_breakpoints"),
+    *("CacheObserver", "CacheTracker", "CacheWarmer", "CacheWarmerError", "CallRecord", "CostCap", "CostCapError"),
+    *("CostEstimate", "EntryWarmth", "FitResult", "MessagesTooLongError", "MissRetry", "ModelPrices"),
+    *("ObservedRequest", "ObserverCounts", "OverBudgetError", "PoolExhaustedError", "PoolSnapshot", "PrefixWarning"),
+    *(
+        "Reservation",
+        "Sight",
+        "StateUnavailableError",
+        "UnpricedError",
+        "Verdict",
+        "WarmResult",
+        "WarmSchedule",
+        "add_cache_breakpoints",
+    ),
     *("compute_cache_key", "find_breakpoints", "fit_messages", "scope_blocks", "to_system_blocks"),
 ]
 FOLDER = Path(prompt_cache_warmer.__file__).parent
@@ -30,15 +39,20 @@ INIT = ast.parse((FOLDER / "__init__.py").read_text(encoding="utf-8"))
 # What the library hands out and nobody has to make.
 RECORDS = {
     *("Aggregate", "Breakpoint", "CacheAlert", "CallRecord", "CostEstimate", "EntryWarmth", "FitResult"),
-    *("PoolSnapshot", "Reservation", "Verdict", "WarmResult"),
+    *("ObservedRequest", "ObserverCounts", "PoolSnapshot", "Reservation", "Sight", "Verdict", "WarmResult"),
 }
 # The one method that passes positions on, because it calls what it is given.
 PASSES_ON = {"CostCap.run"}
+# What the SDK calls, in its own way.
+CALLED_BY_THE_SDK = {"CacheObserver.handle", "CacheObserver.handle_async"}
 
 # Third parties each part of the library loads, with everything those load; tzdata and the like load nothing.
 OF_PYDANTIC = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
 OF_PRICES = {*OF_PYDANTIC, "genai_prices", "httpx2", "idna"}
 LOADED: dict[str, set[str]] = {
+    "library.observing.observer": {*OF_PYDANTIC, "anthropic"},
+    "library.observing.records": set(),
+    "values.observation": set(),
     "errors": set(),
     "library.budgets.pool": set(),
     "library.budgets.reservation": set(),
@@ -58,7 +72,7 @@ LOADED: dict[str, set[str]] = {
     "library.warming.warmer": OF_PRICES,
 }
 # What no part loads before it is needed, whoever has it installed.
-LATE = {"anthropic", "aws_lambda_powertools", "boto3", "botocore", "click", "matplotlib", "rich", "yaml"}
+LATE = {"aws_lambda_powertools", "boto3", "botocore", "click", "matplotlib", "rich", "yaml"}
 
 SHOW = """
 import sys
@@ -99,7 +113,7 @@ def public() -> Iterator[tuple[str, Any]]:
         if name not in RECORDS:
             yield name, value
         if inspect.isclass(value):
-            for member in vars(value) if name == "Verdict" else dir(value):
+            for member in vars(value) if name in ("Verdict", "Sight") else dir(value):
                 if not member.startswith("_") and inspect.isroutine(getattr(value, member)):
                     yield f"{name}.{member}", getattr(value, member)
 
@@ -139,7 +153,9 @@ def test_at_most_one_argument_may_be_given_by_position(name: str, value: Callabl
     """A reader could mix up two."""
     kinds = inspect.Parameter
     given = [one for one in inspect.signature(value).parameters.values() if one.name not in {"self", "cls"}]
-    assert len([one for one in given if one.kind in {kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD}]) <= 1
+    assert len([one for one in given if one.kind in {kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD}]) <= (
+        2 if name in CALLED_BY_THE_SDK else 1
+    )
     assert not [one for one in given if one.kind is kinds.VAR_POSITIONAL and name not in PASSES_ON]
 
 
@@ -216,14 +232,15 @@ def test_every_module_of_the_library_is_in_the_table_of_what_it_loads() -> None:
 
 @pytest.mark.parametrize("module", LOADED)
 def test_a_name_loads_what_it_needs_and_no_more(module: str) -> None:
-    """Never the SDK, never boto3, and prices and pydantic only where they are used."""
+    """Never boto3, the SDK with the middleware alone, and prices and pydantic only where they are used."""
     names = [name for name, where in prompt_cache_warmer._MODULES.items() if where == module]
     loaded = loaded_by(f"from prompt_cache_warmer import {', '.join(names)}\n")
-    assert loaded == {"prompt_cache_warmer", *LOADED[module]}
+    of_the_sdk = loaded_by("import anthropic\n") if "anthropic" in LOADED[module] else set()
+    assert loaded == {"prompt_cache_warmer", *LOADED[module], *of_the_sdk}
 
 
 def test_warming_over_a_callable_never_loads_the_sdk_nor_aws() -> None:
     """From the import to a result and a schedule."""
     loaded = loaded_by(WARM)
     assert "prompt_cache_warmer" in loaded
-    assert not loaded & LATE
+    assert not loaded & {*LATE, "anthropic"}

@@ -18,6 +18,7 @@ from prompt_cache_warmer.adapters.state_records import (
     read_breaker,
     read_claim,
     read_count,
+    read_miss,
     read_pause,
     read_text,
     read_time,
@@ -27,6 +28,7 @@ from prompt_cache_warmer.adapters.state_records import (
     time,
     time_of,
 )
+from prompt_cache_warmer.values.observation import Miss
 from prompt_cache_warmer.values.snapshot import Pause
 from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Warmth
 
@@ -48,6 +50,19 @@ WARMTHS = st.builds(
     idle_refreshes=COUNTS,
     idle_since=st.none() | TIMES,
     habit=st.none() | HABITS,
+    workspace_id=st.none() | TEXTS,
+    region=st.none() | TEXTS,
+)
+MISSES = st.builds(
+    Miss,
+    at=TIMES,
+    drifted=st.lists(TEXTS, max_size=4).map(tuple),
+    read_tokens=COUNTS,
+    written_tokens=COUNTS,
+    uncached_tokens=COUNTS,
+    workspace_id=st.none() | TEXTS,
+    region=st.none() | TEXTS,
+    marker_distance=st.none() | COUNTS,
 )
 BREAKERS = st.builds(
     Breaker,
@@ -61,6 +76,7 @@ BREAKERS = st.builds(
 RECORDS = [
     (WARMTHS, read_warmth),
     (BREAKERS, read_breaker),
+    (MISSES, read_miss),
     (st.builds(Claim, owner=TEXTS, until=TIMES), read_claim),
     (st.builds(Pause, reason=TEXTS, since=TIMES, until=TIMES), read_pause),
 ]
@@ -82,6 +98,7 @@ def test_a_record_comes_back_whole(data: st.DataObject, strategy: Any, reader: A
         (Claim, state_records._CLAIM),
         (Pause, state_records._PAUSE),
         (Habit, state_records._HABIT),
+        (Miss, state_records._MISS),
     ],
 )
 def test_every_field_of_a_record_is_read(kind: Any, readers: dict[str, Any]) -> None:
@@ -109,6 +126,13 @@ def test_a_record_without_a_needed_field_is_unreadable(field: str) -> None:
 def test_a_missing_field_has_its_default() -> None:
     """So that a field may be added without a new schema."""
     assert read_breaker({"M": {"version": {"S": "v"}, "added later": {"S": "x"}}}) == Breaker(version="v")
+
+
+def test_warmth_of_an_older_version_is_read() -> None:
+    """It did not know where a call was answered, and nor does anybody since."""
+    written = dict(record(Warmth("f", 300, time_of(0), None, "uncached", workspace_id="w", region="r"))["M"])
+    del written["workspace_id"], written["region"]
+    assert read_warmth({"M": written}) == Warmth("f", 300, time_of(0), None, "uncached")
 
 
 @pytest.mark.parametrize("value", ["-1", "1.5", "x", "NaN", "Infinity", "1" * 5000])

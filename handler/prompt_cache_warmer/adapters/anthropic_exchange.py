@@ -11,21 +11,24 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.adapters.warm_mark import warming
 from prompt_cache_warmer.errors import UnreachableError
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.body import BETA_HEADER
+from prompt_cache_warmer.values.diagnosis import read_diagnosis
+from prompt_cache_warmer.values.regions import region_of
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import anthropic
+    import httpx2
 
     from prompt_cache_warmer.rules.request import WarmCall
 
 WORKSPACE_HEADER = "anthropic-workspace-id"
 REQUEST_ID_HEADER = "request-id"
+AUTHORIZATION_HEADER = "authorization"
 
 # What the counting endpoint takes of a body; anything else would be refused.
 _COUNTED_FIELDS = frozenset(
@@ -55,14 +58,15 @@ async def exchange(
         ValueError: when the answer is not JSON.
     """
     arguments = _arguments(call, timeout_seconds)
-    if call.form is not Form.STREAMED:
-        raw = await client.messages.with_raw_response.create(**arguments)
-        answer = _answer(json.loads(raw.http_response.content), raw.headers, call)
-        return replace(answer, raw=await raw.parse()) if keeps_message else answer
-    async with await client.messages.create(**arguments, stream=True) as stream:
-        async for event in stream:
-            if event.type == "message_start":
-                return _started(event, stream.response.headers, call)
+    with warming():
+        if call.form is not Form.STREAMED:
+            raw = await client.messages.with_raw_response.create(**arguments)
+            answer = _answer(json.loads(raw.http_response.content), raw.http_response, call)
+            return replace(answer, raw=await raw.parse()) if keeps_message else answer
+        async with await client.messages.create(**arguments, stream=True) as stream:
+            async for event in stream:
+                if event.type == "message_start":
+                    return _started(event, stream.response, call)
     raise UnreachableError(_NO_START)
 
 
@@ -75,13 +79,14 @@ def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: 
         ValueError: when the answer is not JSON.
     """
     arguments = _arguments(call, timeout_seconds)
-    if call.form is not Form.STREAMED:
-        raw = client.messages.with_raw_response.create(**arguments)
-        return replace(_answer(json.loads(raw.http_response.content), raw.headers, call), raw=raw.parse())
-    with client.messages.create(**arguments, stream=True) as stream:
-        for event in stream:
-            if event.type == "message_start":
-                return _started(event, stream.response.headers, call)
+    with warming():
+        if call.form is not Form.STREAMED:
+            raw = client.messages.with_raw_response.create(**arguments)
+            return replace(_answer(json.loads(raw.http_response.content), raw.http_response, call), raw=raw.parse())
+        with client.messages.create(**arguments, stream=True) as stream:
+            for event in stream:
+                if event.type == "message_start":
+                    return _started(event, stream.response, call)
     raise UnreachableError(_NO_START)
 
 
@@ -106,7 +111,7 @@ def count_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: flo
     return _counted(client.messages.count_tokens(**_counting(call, timeout_seconds)).input_tokens)
 
 
-def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answer:
+def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answer:
     """Read what a message proves."""
     if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
         raise UnreachableError("an answer without usage, so nothing is proved")
@@ -114,16 +119,29 @@ def _answer(message: object, headers: Mapping[str, str], call: WarmCall) -> Answ
         counted = Usage.from_api(message["usage"], unsplit_ttl=call.requested_ttl)
     except ValueError as error:
         raise UnreachableError(f"an answer whose usage cannot be read: {error}") from None
+    diagnosis, missed_tokens = read_diagnosis(message.get("diagnostics"))
     return Answer(
         usage=counted,
         message_id=message.get("id"),
-        request_id=headers.get(REQUEST_ID_HEADER),
-        workspace_id=headers.get(WORKSPACE_HEADER),
+        request_id=response.headers.get(REQUEST_ID_HEADER),
+        workspace_id=response.headers.get(WORKSPACE_HEADER),
+        region=_region(response),
+        diagnosis=diagnosis,
+        missed_tokens=missed_tokens,
     )
 
 
-def _started(event: anthropic.types.RawMessageStartEvent, headers: Mapping[str, str], call: WarmCall) -> Answer:
-    return replace(_answer(event.to_dict(mode="json").get("message"), headers, call), raw=event.message)
+def _region(response: httpx2.Response) -> str | None:
+    """Read which region of Bedrock a request was signed for; the signature itself is not kept."""
+    try:
+        request = response.request
+    except RuntimeError:  # a middleware of the client's own answered, and nothing was sent
+        return None
+    return region_of(request.url.host, request.headers.get(AUTHORIZATION_HEADER))
+
+
+def _started(event: anthropic.types.RawMessageStartEvent, response: httpx2.Response, call: WarmCall) -> Answer:
+    return replace(_answer(event.to_dict(mode="json").get("message"), response, call), raw=event.message)
 
 
 def _arguments(call: WarmCall, timeout_seconds: float) -> dict[str, Any]:

@@ -24,7 +24,7 @@ A = TypeVar("A")
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 # At their debug level these write whole requests, prompts and keys included, so no setting may open them.
-_TALKATIVE_LOGGERS = ("anthropic", "httpx2", "httpcore2", "botocore", "boto3", "urllib3")
+TALKATIVE_LOGGERS = ("anthropic", "httpx2", "httpcore2", "botocore", "boto3", "urllib3")
 
 
 class AnthropicMessages:
@@ -42,7 +42,7 @@ class AnthropicMessages:
         self._base_url = base_url
         self._keys: asyncio.Task[Mapping[str, str]] | None = None
         self._clients: dict[str, anthropic.AsyncAnthropic] = {}
-        for name in _TALKATIVE_LOGGERS:
+        for name in TALKATIVE_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
 
     async def __aenter__(self) -> Self:

@@ -24,6 +24,7 @@ from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.snapshot import Lease, Snapshot
+from prompt_cache_warmer.values.state import UNKNOWN, Observed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.adapters.state_table import StateTable
     from prompt_cache_warmer.ports import ClaimRequest, Commit
     from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Pause
     from prompt_cache_warmer.values.state import EntryKey, EntryState
 
@@ -41,6 +43,10 @@ WORKERS = 16  # hides DynamoDB's few milliseconds behind each other; as many con
 # Another lease may come between a try and the next, and there is room for it only as long as one of the
 # concurrent runs has not had its own: twice as many tries as 32 runs can need.
 LEASE_ATTEMPTS = 64
+
+# The first write takes all that was seen for news, the second goes by what refused it; another observer may come
+# between the two, once. What is still refused then only adds its counts: what is known is later than it.
+OBSERVE_ATTEMPTS = 3
 
 _NOTHING_LEFT = Leftovers()
 
@@ -108,6 +114,10 @@ class DynamoDbState:
         """Remember a real request of the application; an older one than the last known changes nothing."""
         return await self._in_thread(partial(self._touch, key, at, fingerprint))
 
+    async def observe(self, key: EntryKey, seen: Sightings) -> Observed:
+        """Add what was seen of an entry's traffic to what was seen since its last answered warm call."""
+        return await self._in_thread(partial(self._observe, key, seen))
+
     async def lease(self, wanted: Amount, *, caps: Caps, day: date) -> Lease:
         """Take as much of what is wanted as the stack's caps of the day and the month still have room for."""
         return await self._in_thread(partial(self._lease, wanted, caps, day))
@@ -131,7 +141,11 @@ class DynamoDbState:
     async def _in_thread(self, work: Callable[[], T]) -> T:
         if self._workers[0] != os.getpid():  # a forked child has none of its parent's threads
             self._workers = _workers()
-        return await asyncio.get_running_loop().run_in_executor(self._workers[1], work)
+        try:
+            waiting = asyncio.get_running_loop().run_in_executor(self._workers[1], work)
+        except RuntimeError:  # the interpreter is ending and starts no more work in threads: what is left is done here
+            return work()
+        return await waiting
 
     def _claim(self, request: ClaimRequest) -> ClaimAnswer:
         token = uuid4().hex
@@ -161,6 +175,24 @@ class DynamoDbState:
         if item is not None and writes.is_later(item, key, at):
             item = self._table.write(writes.touching(key, at, fingerprint, extends=False))
         return item is None
+
+    def _observe(self, key: EntryKey, seen: Sightings) -> Observed:
+        known: Item | None = None
+        for attempt in range(OBSERVE_ATTEMPTS + 1):
+            is_last = attempt == OBSERVE_ATTEMPTS
+            is_written, item = self._table.exchange(writes.observing(key, seen, known=known, is_last=is_last))
+            if items.is_newer(item):
+                break
+            if is_written:
+                state = ItemReader().entry(item, key) or UNKNOWN
+                is_later = seen.touched_at is not None and writes.is_later(item, key, seen.touched_at)
+                return Observed(
+                    previous_at=None if state.traffic is None else state.traffic.last_at,
+                    is_news=is_later and not is_last,
+                    warmth=state.warmth,
+                )
+            known = item
+        return Observed()
 
     def _lease(self, wanted: Amount, caps: Caps, day: date) -> Lease:
         ceilings = {items.day_of(day): Ceiling.of_day(caps), items.month_of(day): Ceiling.of_month(caps)}

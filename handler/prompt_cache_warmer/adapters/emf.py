@@ -34,7 +34,9 @@ class EmfMetricSink:
     def emit(self, metric_sets: Sequence[MetricSet]) -> None:
         """Write one line per set."""
         for metric_set in metric_sets:
-            print(json.dumps(self._blob(metric_set), allow_nan=False), file=self._stream, flush=True)
+            # In one piece, because an application's threads write to the same stream.
+            self._stream.write(json.dumps(self._blob(metric_set), allow_nan=False) + "\n")
+        self._stream.flush()
 
     def _blob(self, metric_set: MetricSet) -> object:
         provider = AmazonCloudWatchEMFProvider(
@@ -43,6 +45,8 @@ class EmfMetricSink:
             metadata_set=dict(metric_set.properties),
             namespace=self._namespace,
         )
+        for dimensions in metric_set.also:
+            provider.add_dimensions(**dimensions)
         provider.set_timestamp(metric_set.at)
         for name, values in metric_set.values.items():
             for value in values:

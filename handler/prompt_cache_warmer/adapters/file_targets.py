@@ -5,19 +5,20 @@ from __future__ import annotations
 import stat
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.adapters.documents import DocumentError, check_size, decode
+from prompt_cache_warmer.adapters.documents import JSON_SUFFIXES, YAML_SUFFIXES, DocumentError, check_size, decode
 from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
 from prompt_cache_warmer.values.references import find_references, is_allowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from prompt_cache_warmer.ports import Index
 
 LOCAL_VERSION = "local"
+DOCUMENT_SUFFIXES = (*JSON_SUFFIXES, *YAML_SUFFIXES)
 
 
 def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
@@ -44,6 +45,23 @@ def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
     except DocumentError as error:
         return Reading(None, (error.problem(source),))
     return read_target(value, Origin(source, LOCAL_VERSION, size_bytes, prompts_prefix), texts)
+
+
+def document_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """List documents, each once: a folder stands for the documents in it, in the order of their names."""
+    seen: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            seen |= dict.fromkeys(sorted(file for file in path.iterdir() if file.suffix in DOCUMENT_SUFFIXES))
+        else:
+            seen[path] = None
+    yield from seen
+
+
+def root_of(file: Path, *, prompts_prefix: str) -> Path:
+    """Guess the folder that stands for the bucket: the first one above the file that has the prompts."""
+    parents = (file.parent, file.resolve().parent.parent)
+    return next((folder for folder in parents if (folder / prompts_prefix).is_dir()), file.parent)
 
 
 def index_files(readings: Iterable[Reading]) -> Index:

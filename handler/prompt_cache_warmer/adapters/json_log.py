@@ -17,6 +17,7 @@ from prompt_cache_warmer.values.problems import Problem, Severity
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.rules.verification import Verification
 
 _LEVELS = {Outcome.FAILED: logging.ERROR, Outcome.DEFERRED: logging.WARNING}
 
@@ -57,6 +58,20 @@ class JsonRunLog:
         """Write what became of an entry that was called, failed or was deferred."""
         level = _LEVELS.get(result.outcome, logging.INFO)
         self._logger.log(level, "entry %s", result.outcome.value, extra=result.as_json())
+
+    def diagnosed(self, result: EntryResult) -> None:
+        """Write that an entry's traffic misses for another cause than at the last run, or no longer."""
+        level = logging.INFO if result.diagnosis is None else logging.WARNING
+        found = "entry missed no more" if result.diagnosis is None else "entry missed"
+        line = result.as_json()
+        kept = ("target", "model", "credential", "traffic", "diagnosis")
+        self._logger.log(level, found, extra={name: line[name] for name in kept if name in line})
+
+    def verified(self, verification: Verification) -> None:
+        """Write what a verification found of an entry."""
+        level = logging.INFO if verification.is_proven else logging.WARNING
+        found = "entry proven" if verification.is_proven else "entry not proven"
+        self._logger.log(level, found, extra=verification.as_json())
 
     def finished(self, report: RunReport) -> None:
         """Write the run's totals."""

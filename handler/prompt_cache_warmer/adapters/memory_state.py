@@ -20,8 +20,19 @@ from prompt_cache_warmer.adapters.state_items import day_of, month_of
 from prompt_cache_warmer.adapters.state_records import milliseconds, time_of
 from prompt_cache_warmer.ports import ClaimAnswer
 from prompt_cache_warmer.values.money import Amount
+from prompt_cache_warmer.values.observation import Miss, Sightings
 from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause, Snapshot
-from prompt_cache_warmer.values.state import UNKNOWN, Breaker, Claim, EntryKey, EntryState, Habit, Traffic, Warmth
+from prompt_cache_warmer.values.state import (
+    UNKNOWN,
+    Breaker,
+    Claim,
+    EntryKey,
+    EntryState,
+    Habit,
+    Observed,
+    Traffic,
+    Warmth,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +46,7 @@ _DAYS_KEPT = timedelta(days=1)
 
 _UNKNOWN_CREDENTIAL = CredentialState()
 
-R = TypeVar("R", Warmth, Breaker, Claim, Pause, Habit)
+R = TypeVar("R", Warmth, Breaker, Claim, Pause, Habit, Miss)
 
 
 @dataclass(slots=True)
@@ -123,26 +134,42 @@ class MemoryState:
                 target.settled.add(request)
                 return False
             self._committed[request.key] = state.sequence
-            warmth, traffic = state.warmth, state.traffic
+            warmth, traffic, sightings = state.warmth, state.traffic, state.sightings
             if commit.warmth is not None:
-                warmth = _kept(commit.warmth)
+                warmth, sightings = _kept(commit.warmth), None
                 traffic = None if traffic is None else traffic.since(warmth.warmed_at)
             self._entries[request.key] = replace(
-                state, warmth=warmth, traffic=traffic, breaker=_kept(commit.breaker), claim=None
+                state, warmth=warmth, traffic=traffic, breaker=_kept(commit.breaker), claim=None, sightings=sightings
             )
             return True
 
     async def touch(self, key: EntryKey, *, at: datetime, fingerprint: str | None = None) -> bool:
         """Remember a real request of the application; an older one than the last known changes nothing."""
-        at = time_of(milliseconds(at))
         with self._lock:
-            state = self._entries.get(key, UNKNOWN)
-            known = state.traffic
-            if known is not None and known.last_at >= at:
-                return False
-            resumed_at = known.resumed_at if known is not None else None
-            self._entries[key] = replace(state, traffic=Traffic(at, fingerprint, resumed_at or at))
-            return True
+            return self._touch(key, at, fingerprint)
+
+    def _touch(self, key: EntryKey, at: datetime, fingerprint: str | None) -> bool:
+        at = time_of(milliseconds(at))
+        state = self._entries.get(key, UNKNOWN)
+        known = state.traffic
+        if known is not None and known.last_at >= at:
+            return False
+        resumed_at = known.resumed_at if known is not None else None
+        self._entries[key] = replace(state, traffic=Traffic(at, fingerprint, resumed_at or at))
+        return True
+
+    async def observe(self, key: EntryKey, seen: Sightings) -> Observed:
+        """Add what was seen of an entry's traffic to what was seen since its last answered warm call."""
+        with self._lock:
+            before = self._entries.get(key, UNKNOWN)
+            is_news = seen.touched_at is not None and self._touch(key, seen.touched_at, seen.fingerprint)
+            miss = None if seen.last_miss is None else _kept(seen.last_miss)
+            self._entries[key] = replace(
+                self._entries.get(key, UNKNOWN),
+                sightings=(before.sightings or Sightings()) + replace(seen, touched_at=None, last_miss=miss),
+            )
+            previous_at = None if before.traffic is None else before.traffic.last_at
+            return Observed(previous_at, is_news, before.warmth)
 
     async def lease(self, wanted: Amount, *, caps: Caps, day: date) -> Lease:
         """Take as much of what is wanted as the stack's caps of the day and the month still have room for."""

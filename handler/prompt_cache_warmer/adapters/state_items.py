@@ -27,12 +27,14 @@ from prompt_cache_warmer.adapters.state_records import (
     read_breaker,
     read_claim,
     read_count,
+    read_miss,
     read_pause,
     read_text,
     read_time,
     read_warmth,
     time_of,
 )
+from prompt_cache_warmer.values.observation import Sightings
 from prompt_cache_warmer.values.snapshot import CredentialState, Pause
 from prompt_cache_warmer.values.state import CLOSED, EntryKey, EntryState, Traffic
 
@@ -57,6 +59,13 @@ TRAFFIC_FINGERPRINT = "traffic_fingerprint"
 RESUMED_AT = "resumed_at"
 USED_AT = "used_at"
 COMMITTED = "committed"  # the claim, by its sequence, that was committed last
+# What was seen of its traffic since the last answered warm call.
+HITS = "hits"
+COLD_STARTS = "cold_starts"
+DRIFTS = "drifts"
+LAST_MISS = "last_miss"
+MISSED_AT = "missed_at"  # the last miss's time once more, because a condition compares numbers
+SIGHTED_FINGERPRINT = "sighted_fingerprint"
 
 # Longer than any month a budget runs over, so that no spending is forgotten while it counts.
 RETENTION_DAYS = 40
@@ -64,7 +73,8 @@ RETENTION_DAYS = 40
 # have, for runs that ask for a part of it, and few enough to stay far below DynamoDB's 400 KB.
 OTHER_ENTRIES_KEPT = 32
 
-_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, TRAFFIC_AT, TRAFFIC_FINGERPRINT, RESUMED_AT, USED_AT, COMMITTED)
+SIGHTED = (HITS, COLD_STARTS, DRIFTS, LAST_MISS, MISSED_AT, SIGHTED_FINGERPRINT)
+_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, TRAFFIC_AT, TRAFFIC_FINGERPRINT, RESUMED_AT, USED_AT, COMMITTED, *SIGHTED)
 _WORDS_OF_AN_ENTRY = 3
 _DAY = len("2026-11-22")
 _MONTH = len("2026-11")
@@ -230,6 +240,18 @@ class ItemReader:
             traffic=traffic if warmth is None or traffic is None else traffic.since(warmth.warmed_at),
             breaker=self._part(place, stored, BREAKER, read_breaker, CLOSED),
             claim=self._part(place, stored, CLAIM, read_claim, None),
+            sightings=self._sightings(place, stored),
+        )
+
+    def _sightings(self, place: str, stored: Item) -> Sightings | None:
+        if not any(part in stored for part in SIGHTED):
+            return None
+        return Sightings(
+            hits=self._part(place, stored, HITS, read_count, 0),
+            cold_starts=self._part(place, stored, COLD_STARTS, read_count, 0),
+            drifts=self._part(place, stored, DRIFTS, read_count, 0),
+            fingerprint=self._part(place, stored, SIGHTED_FINGERPRINT, read_text, None),
+            last_miss=self._part(place, stored, LAST_MISS, read_miss, None),
         )
 
     def credential(self, item: Item) -> CredentialState | None:

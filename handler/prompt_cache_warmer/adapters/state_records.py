@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from prompt_cache_warmer.values.observation import Miss
 from prompt_cache_warmer.values.snapshot import Pause
 from prompt_cache_warmer.values.state import Breaker, Claim, Habit, Warmth
 
@@ -54,7 +55,7 @@ def time(at: datetime) -> Value:
     return number(milliseconds(at))
 
 
-def record(value: Warmth | Breaker | Claim | Pause) -> Value:
+def record(value: Warmth | Breaker | Claim | Pause | Miss) -> Value:
     """Write a record."""
     return {"M": {each.name: _written(getattr(value, each.name)) for each in fields(value)}}
 
@@ -113,6 +114,15 @@ def read_claim(value: Value) -> Claim:
     return _read(lambda found: Claim(**_fields(found, _CLAIM)), value)
 
 
+def read_miss(value: Value) -> Miss:
+    """Read a request that was no hit.
+
+    Raises:
+        UnreadableValueError: when it is none.
+    """
+    return _read(lambda found: Miss(**_fields(found, _MISS)), value)
+
+
 def read_pause(value: Value) -> Pause:
     """Read a pause.
 
@@ -136,6 +146,8 @@ def _written(value: object) -> Value:
         return time(value)
     if isinstance(value, Habit):
         return {"M": {each.name: _written(getattr(value, each.name)) for each in fields(value)}}
+    if isinstance(value, tuple):
+        return {"L": [text(each) for each in value]}
     return number(value) if isinstance(value, int | float) else text(str(value))
 
 
@@ -156,6 +168,10 @@ def _text(value: Value) -> str:
 
 def _time(value: Value) -> datetime:
     return time_of(int(value["N"]))
+
+
+def _texts(value: Value) -> tuple[str, ...]:
+    return tuple(_text(each) for each in value["L"])
 
 
 def _money(value: Value) -> Decimal:
@@ -189,6 +205,8 @@ _WARMTH = {
     "idle_refreshes": _count,
     "idle_since": _or_none(_time),
     "habit": _or_none(_habit),
+    "workspace_id": _or_none(_text),
+    "region": _or_none(_text),
 }
 _BREAKER = {
     "failures": _count,
@@ -200,4 +218,14 @@ _BREAKER = {
     "version": _text,
 }
 _CLAIM = {"owner": _text, "until": _time}
+_MISS = {
+    "at": _time,
+    "drifted": _texts,
+    "read_tokens": _count,
+    "written_tokens": _count,
+    "uncached_tokens": _count,
+    "workspace_id": _or_none(_text),
+    "region": _or_none(_text),
+    "marker_distance": _or_none(_count),
+}
 _PAUSE = {"reason": _text, "since": _time, "until": _time}

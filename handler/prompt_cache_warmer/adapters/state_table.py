@@ -57,16 +57,31 @@ class StateTable:
         Raises:
             StateUnavailableError: when the table cannot be written.
         """
+        is_written, item = self._update(update.arguments())
+        return None if is_written else item
+
+    def exchange(self, update: Update) -> tuple[bool, Item]:
+        """Write, and tell what was there before.
+
+        Returns:
+            Whether it is written, and the item as it was before, or as it is where it is not written.
+
+        Raises:
+            StateUnavailableError: when the table cannot be written.
+        """
+        return self._update({**update.arguments(), "ReturnValues": "ALL_OLD"})
+
+    def _update(self, arguments: dict[str, Any]) -> tuple[bool, Item]:
         try:
-            self._client.update_item(TableName=self._name, **update.arguments())
+            written: Mapping[str, Any] = dict(self._client.update_item(TableName=self._name, **arguments))
         except ClientError as error:
             if error_word(error) == _CONDITION_FAILED:
-                answer: Mapping[str, Any] = error.response
-                return dict(answer.get("Item", {}))
+                refused: Mapping[str, Any] = error.response
+                return False, dict(refused.get("Item", {}))
             raise self._unavailable("UpdateItem", error_word(error)) from error
         except BotoCoreError as error:
             raise self._unavailable("UpdateItem", error_word(error)) from error
-        return None
+        return True, dict(written.get("Attributes", {}))
 
     def read(self, keys: Sequence[str]) -> dict[str, Item]:
         """Read up to ``KEYS_PER_READ`` items as they are now; those that do not exist are missing.

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.adapters.state_items import Item, Leftovers
     from prompt_cache_warmer.ports import ClaimRequest, Commit
+    from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause
     from prompt_cache_warmer.values.state import EntryKey
 
 # As many entries as one edit of a target can put out of use; an expression holds 4 KB.
 ENTRIES_REMOVED_PER_WRITE = 16
 # Spending of days gone by, with the marks of dead runs and lost claims; the rest goes with a later write.
-SPENDING_REMOVED_PER_WRITE = 100
+SPENDING_REMOVED_PER_WRITE = 30
 
 
 def claiming(request: ClaimRequest, token: str, left: Leftovers) -> Update:
@@ -80,6 +81,7 @@ def committing(commit: Commit, *, seen: Item | None = None) -> Update:
     _replace(update, items.day_of(request.day), Count.of(request.amount), Count.of(commit.spent))
     if commit.warmth is not None:
         update.put(entry_name(key, items.WARMTH), record(commit.warmth))
+        update.remove(*(entry_name(key, part) for part in items.SIGHTED))
         resumed_at = None
         if seen is None:
             update.require_at_most(entry_name(key, items.TRAFFIC_AT), milliseconds(commit.warmth.warmed_at))
@@ -144,6 +146,40 @@ def is_later(item: Item, key: EntryKey, at: datetime) -> bool:
     """Whether a request is later than any the item knows of."""
     known = items.number_in(item, entry_name(key, items.TRAFFIC_AT))
     return not items.is_newer(item) and known < milliseconds(at)
+
+
+def observing(key: EntryKey, seen: Sightings, *, known: Item | None = None, is_last: bool = False) -> Update:
+    """Add what was seen of an entry's traffic.
+
+    Args:
+        key: the entry.
+        seen: what was seen.
+        known: the item as it was when this write was refused; without it all of it is taken for news.
+        is_last: whether only the counts are added, which only a newer schema can refuse.
+    """
+    touched_at, miss = seen.touched_at, seen.last_miss
+    is_touch = touched_at is not None and not is_last and (known is None or is_later(known, key, touched_at))
+    if touched_at is not None and is_touch:
+        end = items.expires_at(touched_at.astimezone(UTC).date())
+        extends = known is None or items.number_in(known, items.EXPIRES_AT) <= end
+        update = touching(key, touched_at, seen.fingerprint, extends=extends)
+    else:
+        update = _of_records(items.target_key(key.target))
+        seen_at = touched_at or (None if miss is None else miss.at)
+        if seen_at is not None:
+            update.put_if_absent(items.EXPIRES_AT, number(items.expires_at(seen_at.astimezone(UTC).date())))
+    for part, count in ((items.HITS, seen.hits), (items.COLD_STARTS, seen.cold_starts), (items.DRIFTS, seen.drifts)):
+        if count:
+            update.count(entry_name(key, part), count)
+    if seen.fingerprint is not None:
+        update.put(entry_name(key, items.SIGHTED_FINGERPRINT), text(seen.fingerprint))
+    if miss is not None and not is_last:
+        missed_at = entry_name(key, items.MISSED_AT)
+        if known is None or items.number_in(known, missed_at) < milliseconds(miss.at):
+            update.require_below(missed_at, milliseconds(miss.at))
+            update.put(missed_at, time(miss.at))
+            update.put(entry_name(key, items.LAST_MISS), record(miss))
+    return update
 
 
 def leasing(lease: Lease, granted: Count, ceilings: Mapping[str, Ceiling]) -> Update:

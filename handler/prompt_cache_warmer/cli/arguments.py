@@ -6,7 +6,7 @@ Each is given to click as an option's or an argument's type; click adds the plac
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 
 import click
@@ -56,6 +56,20 @@ def duration(value: str) -> timedelta:
     if not read:
         raise _refused(value, _DURATION_WORDS)
     return read
+
+
+def since(value: str) -> timedelta | datetime:
+    """Read how far back something reaches: a duration such as ``7d``, a date (0:00 UTC) or a time with its zone."""
+    if _DURATION.fullmatch(value):
+        return duration(value)
+    try:
+        return datetime.combine(date.fromisoformat(value), time(), UTC)
+    except ValueError:
+        pass
+    try:
+        return moment(value)
+    except click.BadParameter as error:
+        raise _refused(value, f"{_DURATION_WORDS}; a date, such as 2026-11-15; or {_MOMENT_WORDS}") from error
 
 
 def reason(value: str) -> str:

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, get_args
 
 import click
 
 from prompt_cache_warmer.cli import arguments
+from prompt_cache_warmer.cli.destinations import takes_destination
 from prompt_cache_warmer.cli.request_files import UnusableError, read_request, request_argument
 from prompt_cache_warmer.cli.target_files import problem_line
 from prompt_cache_warmer.rules import capture as rule
-from prompt_cache_warmer.settings import DEFAULT_PROMPTS_PREFIX
+from prompt_cache_warmer.rules.draft import Draft, written
 from prompt_cache_warmer.values.body import Ttl
 from prompt_cache_warmer.values.document import Keep
 from prompt_cache_warmer.values.markers import MarkerOrigin
 from prompt_cache_warmer.values.problems import json_path
-from prompt_cache_warmer.values.reading import Origin, read_target
 
 if TYPE_CHECKING:
-    from prompt_cache_warmer.values.body import Json
+    from prompt_cache_warmer.cli.destinations import Destination
+    from prompt_cache_warmer.values.targets import TargetSummary
 
-_SUFFIX = ".json"
 _NAME_CHARACTERS = 12  # of the fingerprint: enough that no two prompts of a bucket share them
-# JSON allows these in a text; a terminal may carry them out or turn the text around.
-_SIGNS = re.compile("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def _models(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
     return None if value is None else [arguments.model(model.strip()) for model in value.split(",")]
-
-
-def _output(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.suffix != _SUFFIX:
-        raise click.BadParameter(f"{path.name!r} does not end in {_SUFFIX}")
-    return path
 
 
 @click.command()
@@ -53,14 +42,7 @@ def _output(_: click.Context, __: click.Parameter, path: Path | None) -> Path | 
 @click.option(
     "--keep", type=click.Choice(get_args(Keep)), default="while-used", show_default=True, help="The keeping rule."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    callback=_output,
-    metavar="FILE.json",
-    help="A new file; one that exists is never overwritten.  [default: standard output]",
-)
+@takes_destination
 def capture(
     *,
     file: BinaryIO,
@@ -69,7 +51,7 @@ def capture(
     with_messages: bool,
     models: list[str] | None,
     keep: Keep,
-    output: Path | None,
+    destination: Destination,
 ) -> None:
     """Write the prefix a request shares with all others as a target document.
 
@@ -81,6 +63,9 @@ def capture(
     server. What was left out and might matter is named on standard error, without its text.
 
     With --ttl the application has to send the same ttl. Exits with 2 if no valid target comes of the request.
+
+    --upload writes nothing if a target of the bucket has the prefix already. A target of the NAME you say keeps its
+    other fields and gets this prefix, unless someone changes it meanwhile. Exits with 1 if it cannot be written.
     """
     body = read_request(file)
     betas: list[str] = list(dict.fromkeys(body.get("betas", ())))
@@ -90,47 +75,32 @@ def capture(
     found = rule.capture(body, betas, with_messages=with_messages, ttl=ttl)
     if found is None:
         raise UnusableError("there is nothing to cache: no system prompt, no tool and no marked message")
-    document = {
-        "name": name or f"captured-{found.fingerprint.combined[:_NAME_CHARACTERS]}",
-        "models": named,
-        "keep": keep,
-        **({"betas": betas} if betas else {}),
-        "request": found.request,
-    }
-    written = _checked(document, str(output or "<stdout>"))
+    draft = Draft(
+        name=name or f"captured-{found.fingerprint.combined[:_NAME_CHARACTERS]}",
+        models=tuple(named),
+        keep=keep,
+        betas=tuple(betas),
+        captured=found,
+    )
+    content, target = _checked(draft, destination.source(draft.name))
     if found.origin is not MarkerOrigin.AUTHOR:
         place = json_path(found.end.path)
         click.echo(f"a marker was added at {place}: real traffic hits only with its own cache_control there", err=True)
     if found.left_out:
         click.echo(f"left out, and perhaps part of the key: {', '.join(found.left_out)}", err=True)
-    if output is None:
-        click.echo(written, nl=False)
-    else:
-        _write(output, written)
+    destination.put(draft, target, content, is_named=name is not None)
 
 
-def _checked(document: Json, source: str) -> bytes:
-    """Write a document as JSON and check it as ``check`` does; warnings go to standard error.
+def _checked(draft: Draft, source: str) -> tuple[bytes, TargetSummary]:
+    """Write a draft as JSON and check it as ``check`` does; warnings go to standard error.
 
     Raises:
         UnusableError: when it is no target.
     """
-    text = json.dumps(document, ensure_ascii=False, indent=2)
-    written = _SIGNS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text).encode() + b"\n"
-    reading = read_target(document, Origin(source, "captured", len(written), DEFAULT_PROMPTS_PREFIX), {})
+    content, reading = written(draft.document(), source)
     lines = [problem_line(problem) for problem in reading.problems]
     if reading.target is None:
         raise UnusableError("\n".join(["no valid target comes of this request:", *lines]))
     for line in lines:
         click.echo(line, err=True)
-    return written
-
-
-def _write(output: Path, written: bytes) -> None:
-    try:
-        with output.open("xb") as file:
-            file.write(written)
-    except FileExistsError as error:
-        raise UnusableError(f"{output} exists and is not overwritten") from error
-    except OSError as error:
-        raise UnusableError(f"{output}: cannot be written: {error.strerror}") from error
+    return content, reading.target.summary

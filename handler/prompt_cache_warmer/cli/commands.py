@@ -10,10 +10,12 @@ from prompt_cache_warmer.cli.diff import diff
 from prompt_cache_warmer.cli.pause import pause
 from prompt_cache_warmer.cli.plan import plan
 from prompt_cache_warmer.cli.replay import replay
+from prompt_cache_warmer.cli.report import report
 from prompt_cache_warmer.cli.resume import resume
 from prompt_cache_warmer.cli.schema import schema
 from prompt_cache_warmer.cli.show import show
 from prompt_cache_warmer.cli.touch import touch
+from prompt_cache_warmer.cli.verify import verify
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,5 +24,5 @@ def commands() -> None:
     """Keep the prompt caches of Claude agents warm, at the lowest price, with proof."""
 
 
-for command in (capture, check, diff, pause, plan, replay, resume, schema, show, touch):
+for command in (capture, check, diff, pause, plan, replay, report, resume, schema, show, touch, verify):
     commands.add_command(command)

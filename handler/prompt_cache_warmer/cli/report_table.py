@@ -41,9 +41,9 @@ _SKIPPED = "skipped"
 
 
 def report_table(report: Mapping[str, Any]) -> Group:
-    """Lay out a run report: every entry that was due with its figures and its why, and the rest in numbers."""
+    """Lay out a run report: every entry that was due or missed with its why, and the rest in numbers."""
     totals = report["totals"]
-    due = [line for line in report["entries"] if line["outcome"] != _SKIPPED]
+    due = [line for line in report["entries"] if line["outcome"] != _SKIPPED or "diagnosis" in line]
     return Group(
         _row(Text("entry"), Text("verdict"), ("read", "written", "plain", "USD"), style="bold"),
         *(part for line in due for part in _entry(line)),
@@ -73,9 +73,28 @@ def _entry(line: Mapping[str, Any]) -> Sequence[RenderableType]:
         why.append(f"by the call of {line['shared_with']}, which is the same bytes")
     if line.get("advice"):
         why.append(line["advice"])
+    why += _traffic(line)
     figures = _figures(line) if "read_tokens" in line else ("",) * len(_FIGURE_WIDTHS)
     name = Text(f"{_plain(line['target'])} {_plain(line['model'])}")
     return (_row(name, Text(_plain(word), style=VERDICT_STYLES.get(word, "")), figures), *map(_why, why))
+
+
+def _traffic(line: Mapping[str, Any]) -> Iterator[str]:
+    """Say what became of the application's own requests since the entry's last warm call, and why they missed."""
+    if traffic := line.get("traffic"):
+        yield (
+            f"traffic since the last warm call: {traffic['requests']:,} requests, {traffic['hits']:,} hits, "
+            f"{traffic['cold_starts']:,} cold starts, {traffic['drifts']:,} drifts"
+        )
+    if diagnosis := line.get("diagnosis"):
+        yield f"missed ({diagnosis['cause']}): {diagnosis['sentence']}"
+        evidence = (f"{name} {_evidence(value)}" for name, value in diagnosis["evidence"].items())
+        yield f"evidence: {', '.join(evidence)}"
+
+
+def _evidence(value: object) -> str:
+    """Write one fact of a diagnosis."""
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _skipped(code: str, count: int) -> Text:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prompt_cache_warmer.adapters.documents import JSON_SUFFIXES, YAML_SUFFIXES
-from prompt_cache_warmer.adapters.file_targets import index_files, read_file
+from prompt_cache_warmer.adapters.file_targets import document_files, index_files, read_file, root_of
 from prompt_cache_warmer.settings import DEFAULT_PROMPTS_PREFIX
 from prompt_cache_warmer.values.problems import Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from prompt_cache_warmer.ports import Index
     from prompt_cache_warmer.values.reading import Reading
@@ -43,19 +42,18 @@ class TargetFiles:
         Raises:
             UsageError: when there is none.
         """
-        files = list(dict.fromkeys(_files(self.paths)))
+        files = list(document_files(self.paths))
         if not files:
             raise click.UsageError("there is no .json, .yaml or .yml file to check")
         return index_files(map(self.read_one, files))
 
     def read_one(self, file: Path) -> Reading:
         """Read one document, with its body."""
-        return read_file(file, root=self.root or self._root_of(file), prompts_prefix=self.prompts_prefix)
-
-    def _root_of(self, file: Path) -> Path:
-        """Guess the folder that stands for the bucket: the first one above the file that has the prompts."""
-        parents = (file.parent, file.resolve().parent.parent)
-        return next((folder for folder in parents if (folder / self.prompts_prefix).is_dir()), file.parent)
+        return read_file(
+            file,
+            root=self.root or root_of(file, prompts_prefix=self.prompts_prefix),
+            prompts_prefix=self.prompts_prefix,
+        )
 
 
 root_option = click.option(
@@ -88,11 +86,3 @@ def problem_line(problem: Problem) -> str:
     """Say a problem as a linter does: source, place, severity, sentence, code."""
     severity = click.style(problem.severity.value, fg=_COLOURS[problem.severity])
     return f"{problem.source}: {problem.path}: {severity}: {problem.message} [{problem.code.value}]"
-
-
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(file for file in path.iterdir() if file.suffix in (*JSON_SUFFIXES, *YAML_SUFFIXES))
-        else:
-            yield path

@@ -21,19 +21,19 @@ from prompt_cache_warmer.rules.json_difference import (
     parting,
     written,
 )
-from prompt_cache_warmer.values.body import DEFAULT_TTL, Block, Json, Tier, Ttl, blocks, marker_ttl
+from prompt_cache_warmer.rules.lookback import markers, positions
+from prompt_cache_warmer.values.body import DEFAULT_TTL, Block, Json, Tier, blocks
 from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS
-from prompt_cache_warmer.values.prefix import RENDERED_SETTINGS, prefix_blocks
+from prompt_cache_warmer.values.prefix import RENDERED_SETTINGS, PrefixEnd, prefix_blocks
 from prompt_cache_warmer.values.problems import json_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from prompt_cache_warmer.values.problems import JsonPath
     from prompt_cache_warmer.values.targets import Target
 
 _ALWAYS_TOLD = "thinking"  # beside effort and betas; other settings are told where one side has them
-_RUN_TYPES = frozenset({"tool_use", "tool_result"})  # a run of one of these counts as one position of the lookback
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,46 +184,23 @@ def _placed(block: Block, inner: JsonPath | None) -> JsonPath | None:
 def _of_markers(ours: Sequence[Block], theirs: Sequence[Block], automatic: Json | None) -> Difference | None:
     """Tell whether a marker of the request finds the entry at the end of the target's prefix."""
     end = ours[-1]
-    before = sum(block.tier is end.tier for block in ours) - 1
-    same_tier = [index for index, block in enumerate(theirs) if block.tier is end.tier]
-    if before >= len(same_tier):
+    at = PrefixEnd.of(ours).index_in(theirs)
+    if at is None:
         return None  # there is no such block, which its tier has told
-    at = same_tier[before]
     target_path = (*end.path, "cache_control")
-    markers = list(_markers(theirs, automatic))
-    if not markers:
+    marked_blocks = list(markers(theirs, automatic))
+    if not marked_blocks:
         return Difference(DifferenceKind.MARKER_MISSING, target_path, None)
-    behind = [found for found in markers if found[0] >= at]
+    behind = [found for found in marked_blocks if found[0] >= at]
     if not behind:
-        return Difference(DifferenceKind.MARKER_TOO_EARLY, target_path, markers[-1][1])
+        return Difference(DifferenceKind.MARKER_TOO_EARLY, target_path, marked_blocks[-1][1])
     marked, request_path, ttl = behind[0]
     if marked == at and ttl != (end.ttl or DEFAULT_TTL):
         return Difference(DifferenceKind.OTHER_TTL, target_path, request_path)
-    positions = _positions(theirs)
-    if positions[marked] - positions[at] >= LOOKBACK_POSITIONS:
+    numbers = positions(theirs)
+    if numbers[marked] - numbers[at] >= LOOKBACK_POSITIONS:
         return Difference(DifferenceKind.MARKER_TOO_FAR, target_path, request_path)
     return None
-
-
-def _markers(theirs: Sequence[Block], automatic: Json | None) -> Iterator[tuple[int, JsonPath, Ttl]]:
-    """List a request's markers: the block's number, the marker's place, its time to live."""
-    for index, block in enumerate(theirs):
-        if block.ttl is not None:
-            yield index, (*block.path, "cache_control"), block.ttl
-    if automatic is not None:
-        yield len(theirs) - 1, ("cache_control",), marker_ttl(automatic)
-
-
-def _positions(found: Sequence[Block]) -> list[int]:
-    """Number blocks as the lookback counts them."""
-    numbers: list[int] = []
-    position, previous = -1, None
-    for block in found:
-        kind = block.content.get("type")
-        position += kind not in _RUN_TYPES or kind != previous
-        previous = kind
-        numbers.append(position)
-    return numbers
 
 
 def _of_model(listed: Sequence[str], model: object) -> Difference | None:

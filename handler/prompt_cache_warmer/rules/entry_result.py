@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.errors import WarmCallError
     from prompt_cache_warmer.rules.decision import Decision
+    from prompt_cache_warmer.rules.diagnosis import Diagnosis as MissDiagnosis
     from prompt_cache_warmer.rules.verdict import Verdict
+    from prompt_cache_warmer.values.diagnosis import Diagnosis
+    from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.targets import Entry
     from prompt_cache_warmer.values.usage import Usage
 
@@ -39,7 +42,10 @@ class CallFacts:
         message_id: the answer's id.
         request_id: the API's id of the request.
         workspace_id: the workspace the credential resolved to.
+        region: the AWS region that answered, None where it did not go to Bedrock.
         http_status: the status of an error answer.
+        diagnosis: where the request differs from the one it named, if it named one.
+        missed_tokens: the API's estimate of what was missed for it.
     """
 
     form: str
@@ -49,7 +55,10 @@ class CallFacts:
     message_id: str | None = None
     request_id: str | None = None
     workspace_id: str | None = None
+    region: str | None = None
     http_status: int | None = None
+    diagnosis: Diagnosis | None = None
+    missed_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,8 @@ class EntryResult:
         shared_with: the target whose call also warmed this entry, None where it had its own.
         decision: what was decided of it, and by what.
         warm_until: until when it is warm if nothing touches it, by what its call proved.
+        traffic: what was seen of its traffic before this run, None where nothing was since its last warm call.
+        diagnosis: why that traffic missed, None where it did not or where it was a lapse.
         raw: what the client itself returned; only the library's callers see it.
         error: why the call failed, for the library's callers.
     """
@@ -91,6 +102,8 @@ class EntryResult:
     shared_with: str | None = None
     decision: Decision | None = None
     warm_until: datetime | None = None
+    traffic: Sightings | None = None
+    diagnosis: MissDiagnosis | None = None
     raw: object = field(default=None, repr=False, compare=False)
     error: WarmCallError | None = field(default=None, repr=False, compare=False)
 
@@ -125,6 +138,11 @@ class EntryResult:
         line["warm_until"] = time_json(self.warm_until)
         if self.call is not None:
             line |= {name: getattr(self.call, name) for name in CallFacts.__slots__}
+            line["api_diagnosis"] = line.pop("diagnosis")  # what the API says of two requests, if it was asked
+        line |= {
+            "traffic": self.traffic and _traffic_json(self.traffic),
+            "diagnosis": self.diagnosis and self.diagnosis.as_json(),
+        }
         return {name: value for name, value in line.items() if value is not None}
 
 
@@ -138,6 +156,15 @@ def _decision_json(decision: Decision) -> dict[str, Any]:
         "idle_refreshes_allowed": decision.bound,
         "is_lapse": decision.is_lapse or None,
         "is_trial": decision.is_trial or None,
+    }
+
+
+def _traffic_json(traffic: Sightings) -> dict[str, int]:
+    return {
+        "requests": traffic.requests,
+        "hits": traffic.hits,
+        "cold_starts": traffic.cold_starts,
+        "drifts": traffic.drifts,
     }
 
 

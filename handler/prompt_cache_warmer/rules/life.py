@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from prompt_cache_warmer.rules.entry_result import CallFacts
     from prompt_cache_warmer.values.pricing import PrefixCosts
     from prompt_cache_warmer.values.state import Habit
     from prompt_cache_warmer.values.usage import Usage
@@ -53,7 +54,7 @@ def warmth_after(  # noqa: PLR0913 - the record has as many sources
     started_at: datetime,
     asked_ttl_seconds: int,
     latency_seconds: float,
-    message_id: str | None,
+    call: CallFacts | None,
     habit: Habit | None,
 ) -> Warmth:
     """Return what is known of an entry's warmth after an answered call.
@@ -65,7 +66,7 @@ def warmth_after(  # noqa: PLR0913 - the record has as many sources
         started_at: when its request started; the time to live counts from there.
         asked_ttl_seconds: the shortest time to live its markers ask for.
         latency_seconds: from its start to its answer.
-        message_id: the answer's id.
+        call: what else is known of it, None where nothing is.
         habit: what the entry's idle gaps taught until now.
     """
     verdict = verdict_of(usage)
@@ -78,11 +79,13 @@ def warmth_after(  # noqa: PLR0913 - the record has as many sources
         warmed_at=started_at,
         ttl_seconds=None if verdict is Verdict.UNCACHED else alive_seconds,
         verdict=verdict.value,
-        message_id=message_id,
+        message_id=None if call is None else call.message_id,
         cached_tokens=usage.cached_tokens,
         other_tokens=usage.uncached_tokens + usage.output_tokens,
         latency_seconds=latency_seconds,
         idle_refreshes=state.idle_refreshes + 1,
         idle_since=None if state.traffic is None else state.traffic.last_at,
         habit=habit,
+        workspace_id=None if call is None else call.workspace_id,
+        region=None if call is None else call.region,
     )

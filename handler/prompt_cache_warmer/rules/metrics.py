@@ -2,7 +2,8 @@
 
 Template, alarms, dashboard, docs and tests read the names from here. How many custom metrics there
 are is bounded by the detail: ``run`` publishes the sums only, ``target`` adds one set per target and
-``entry`` one per target and model; ``auto`` means ``target`` up to 50 targets and ``run`` beyond.
+``entry`` one per target and model; ``auto`` means ``target`` up to 50 targets and ``run`` beyond. A cause for
+which traffic missed has a set of its own in the runs that find it: at most one metric for each cause there is.
 The savings estimate is never a metric: summed over ticks it would be counted 360 times a day.
 """
 
@@ -53,6 +54,7 @@ class Dimension(StrEnum):
     SERVICE = "service"
     TARGET = "Target"
     MODEL = "Model"
+    CAUSE = "Cause"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("EntriesUnpriced", Unit.COUNT, Scope.RUN, "entries whose call was billed at an unknown price"),
     Metric("EntriesSkipped", Unit.COUNT, Scope.RUN, "entries a run decided not to warm, for whatever reason"),
     Metric("EntriesCapped", Unit.COUNT, Scope.RUN, "due entries a cap kept from being warmed"),
+    Metric("EntriesMissed", Unit.COUNT, Scope.RUN, "entries whose traffic missed though warm calls should hold them"),
     Metric("BreakersOpen", Unit.COUNT, Scope.RUN, "breakers of due entries and of credentials that keep calls back"),
     Metric("Paused", Unit.COUNT, Scope.RUN, "1 while all warming is paused, else 0"),
     Metric(
@@ -168,12 +171,14 @@ class MetricSet:
         values: metric names to one or more values, at most 99 each.
         properties: what the log line carries beside them, not as metrics.
         at: the time stamp of the values.
+        also: further dimensions under which the same values are published.
     """
 
     dimensions: Mapping[str, str]
     values: Mapping[str, tuple[float, ...]]
     at: datetime
     properties: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[Mapping[str, str], ...] = ()
 
 
 def resolve_detail(detail: Detail, *, targets: int) -> Literal["run", "target", "entry"]:
@@ -184,7 +189,10 @@ def resolve_detail(detail: Detail, *, targets: int) -> Literal["run", "target", 
 
 
 def custom_metric_count(detail: Detail, *, targets: int, entries: int) -> int:
-    """Count the custom metrics of the runs that CloudWatch bills for a number of targets and entries."""
+    """Count the custom metrics of the runs that CloudWatch bills for a number of targets and entries.
+
+    Those of the causes for which traffic missed come on top, in the months in which it did: one for each.
+    """
     per_set = sum(metric.scope is Scope.ENTRY for metric in CATALOGUE)
     sets = {"run": 0, "target": targets, "entry": entries}[resolve_detail(detail, targets=targets)]
     published = sum(metric.scope is not Scope.TRAFFIC for metric in CATALOGUE)
@@ -196,9 +204,12 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
     run = {Dimension.SERVICE.value: service}
     properties = {"execution_id": report.order.execution_id or ""}
     whole = _entry_values(report.results)
-    if report.order.targets is None:  # a selection is no picture of the whole, and alarms read these
+    if report.order.names is None:  # a selection is no picture of the whole, and alarms read these
         whole = {**_run_values(report), **whole}
     sets = _bounded(run, whole, report.started_at, properties)
+    for cause, count in report.causes.items() if report.order.names is None else ():
+        dimensions = {**run, Dimension.CAUSE.value: cause.value}
+        sets.append(MetricSet(dimensions, {"EntriesMissed": (count,)}, report.started_at, properties))
     chosen = resolve_detail(detail, targets=report.targets_loaded)
     if chosen == "run":
         return sets
@@ -229,6 +240,7 @@ def _run_values(report: RunReport) -> dict[str, list[float]]:
         "EntriesUnpriced": [report.entries_unpriced],
         "EntriesSkipped": [report.count(Outcome.SKIPPED)],
         "EntriesCapped": [report.entries_capped],
+        "EntriesMissed": [report.entries_missed],
         "BreakersOpen": [report.breakers_open],
         "Paused": [int(standing.pause is not None)],
         **{name: [percent] for name, percent in used.items() if percent is not None},

@@ -1,8 +1,8 @@
 """The order: what one invocation asks for, read from its event.
 
 Three events are understood: the schedule's own input, an EventBridge rule's envelope, and a direct
-invocation such as ``{"targets": ["support-agent"], "dry_run": true}``. A field nobody knows is an
-error and not ignored: a misspelt ``dry_run`` would spend money.
+invocation such as ``{"targets": ["support-agent"], "dry_run": true}`` or ``{"verify": ["support-agent"]}``.
+A field nobody knows is an error and not ignored: a misspelt ``dry_run`` would spend money.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prompt_cache_warmer.values.problems import nearest, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_FIELDS = ("targets", "dry_run", "source", "scheduled_time", "execution_id")
+_FIELDS = ("targets", "verify", "dry_run", "source", "scheduled_time", "execution_id")
 _ENVELOPE_MARK = "detail-type"  # every EventBridge rule's event carries it
 _SCHEDULED = "Scheduled Event"  # what a rule with a schedule sends; others ask for something this does not do
 
@@ -32,12 +32,20 @@ class Order:
         scheduled_time: the tick's due time as the schedule wrote it, None for a direct invocation; it is the
             tick's identity, because a tick that is delivered twice was due once.
         execution_id: the schedule's id of the delivery, None for a direct invocation.
+        verify: the names to warm and to prove with a real request each; None for no such proof. Never together
+            with ``targets`` or ``dry_run``.
     """
 
     targets: tuple[str, ...] | None = None
     dry_run: bool = False
     scheduled_time: str | None = None
     execution_id: str | None = None
+    verify: tuple[str, ...] | None = None
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The targets that are asked for by name, for whatever; None for all of them."""
+        return self.targets if self.verify is None else self.verify
 
     @property
     def scheduled_at(self) -> datetime | None:
@@ -69,19 +77,25 @@ class Order:
         dry_run = event.get("dry_run", False)
         if not isinstance(dry_run, bool):
             raise EventError(f"the event's dry_run={shown(dry_run)} is not allowed; allowed: true, false")
+        targets, verify = _names(event, "targets"), _names(event, "verify")
+        for field, is_asked in (("targets", targets is not None), ("dry_run", dry_run)):
+            if verify is not None and is_asked:
+                raise EventError(f"the event has both verify and {field}; allowed: one of them")
         return cls(
-            targets=_names(event.get("targets")),
+            targets=targets,
+            verify=verify,
             dry_run=dry_run,
             scheduled_time=_time(event, "scheduled_time"),
             execution_id=_text(event, "execution_id"),
         )
 
 
-def _names(value: object) -> tuple[str, ...] | None:
+def _names(event: Mapping[str, Any], field: str) -> tuple[str, ...] | None:
+    value = event.get(field)
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or not value:
-        raise EventError(f"the event's targets={shown(value)} is not allowed; allowed: a list of target names")
+        raise EventError(f"the event's {field}={shown(value)} is not allowed; allowed: a list of target names")
     return tuple(dict.fromkeys(value))
 
 

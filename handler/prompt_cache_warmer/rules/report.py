@@ -1,7 +1,7 @@
 """The run report: what a run found, decided, called and proved. The handler returns it as JSON.
 
-A Lambda answer may have 6 MB, so at most 200 entries and 200 problems are listed, failures first;
-what is left out is counted. Totals always cover everything.
+A Lambda answer may have 6 MB, so at most 200 entries and 200 problems are listed, failures first and then the
+entries whose traffic missed; what is left out is counted. Totals always cover everything.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, money_json, time_json, usage_json
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.rules.verification import Verification, verifications_json
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, Severity
@@ -22,6 +23,7 @@ from prompt_cache_warmer.values.usage import Usage
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from prompt_cache_warmer.rules.diagnosis import Cause
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.snapshot import Pause
@@ -78,6 +80,7 @@ class RunReport:
         results: what became of every entry.
         problems: errors and warnings of documents.
         standing: what held for the whole run.
+        verifications: what was proven of every entry, where the order asked for it.
     """
 
     order: Order
@@ -88,6 +91,7 @@ class RunReport:
     results: tuple[EntryResult, ...] = ()
     problems: tuple[Problem, ...] = ()
     standing: RunStanding = RunStanding()
+    verifications: tuple[Verification, ...] = ()
 
     @property
     def usage(self) -> Usage:
@@ -125,6 +129,16 @@ class RunReport:
     def entries_capped(self) -> int:
         """How many due entries a cap kept from being called."""
         return sum(result.code in CAPPED_CODES for result in self.results)
+
+    @property
+    def entries_missed(self) -> int:
+        """How many entries' traffic missed though warm calls should hold them."""
+        return sum(result.diagnosis is not None for result in self.results)
+
+    @property
+    def causes(self) -> dict[Cause, int]:
+        """For how many entries it is which cause."""
+        return dict(Counter(result.diagnosis.cause for result in self.results if result.diagnosis is not None))
 
     @property
     def breakers_open(self) -> int:
@@ -179,13 +193,13 @@ class RunReport:
             "entries_unpriced": self.entries_unpriced,
             "entries_lapsed": self.entries_lapsed,
             "entries_capped": self.entries_capped,
+            "entries_missed": self.entries_missed,
             "breakers_open": self.breakers_open,
         }
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as the handler answers it."""
-        ranks = {outcome: rank for rank, outcome in enumerate(Outcome)}
-        ordered = sorted(self.results, key=lambda result: (ranks[result.outcome], result.entry.target.name))
+        ordered = sorted(self.results, key=_rank)
         problems = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         return {
             "execution_id": self.order.execution_id,
@@ -201,7 +215,15 @@ class RunReport:
             "problems_truncated": max(0, len(problems) - MAX_LISTED),
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],
             "truncated": max(0, len(ordered) - MAX_LISTED),
+            **({} if self.order.verify is None else verifications_json(self.verifications, asked=self.order.verify)),
         }
+
+
+def _rank(result: EntryResult) -> tuple[bool, bool, int, str]:
+    """Order entries as a report lists them: what a person must act on first."""
+    is_failed = result.outcome is Outcome.FAILED
+    order = list(Outcome).index(result.outcome)
+    return not is_failed, result.diagnosis is None, order, result.entry.target.name
 
 
 def pause_json(pause: Pause) -> dict[str, Any]:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 # Any non-blank text will do: it stands after the last marker and is in no cache key.
 PLACEHOLDER_TEXT = "Reply with OK."
+# As long as the placeholder, so that it has as many tokens, and other words, so that the API's diagnosis has
+# something to find: it calls this difference ``messages_changed``.
+REQUEST_TEXT = "Answer with A."
 _SMALLEST_MAX_TOKENS = 1
+_DIAGNOSTICS = "diagnostics"
 
 
 class Form(StrEnum):
@@ -65,23 +69,46 @@ def warm_call(target: Target, model: str, *, zero_refused: bool = False) -> Warm
         model: one of its models.
         zero_refused: whether the API is known to refuse ``max_tokens: 0`` for this model and credential.
     """
-    end = target.marked.end
-    shared = shared_body(target.body, end)
+    shared = shared_body(target.body, target.marked.end)
     form, max_tokens, reason = _form(shared)
     if form is Form.ZERO and zero_refused:
         form, max_tokens, reason = Form.ONE, _SMALLEST_MAX_TOKENS, "the API refused max_tokens: 0"
-    body: Json = {**shared, "messages": _messages(target, shared), "model": model, "max_tokens": max_tokens}
-    if form is Form.STREAMED:
-        body["stream"] = True
-    return WarmCall(
-        model=model,
-        credential=target.summary.credential,
-        body=body,
-        betas=target.betas,
-        form=form,
-        form_reason=reason,
-        requested_ttl=end.ttl or "5m",
-    )
+    return _call(target, model, shared, form=form, max_tokens=max_tokens, reason=reason, text=PLACEHOLDER_TEXT)
+
+
+def real_request(target: Target, model: str) -> WarmCall:
+    """Build the smallest request of the application that has a target's prefix, to see what it reads.
+
+    It carries what the warm call may leave out as no part of the key: a forced ``tool_choice``. It asks for
+    one token, or is closed after its first event where one is not enough.
+
+    Args:
+        target: the target, with its body.
+        model: one of its models.
+    """
+    shared = shared_body(target.body, target.marked.end)
+    if target.body.get("tool_choice") is not None:
+        shared["tool_choice"] = target.body["tool_choice"]
+    form, max_tokens, reason = _form(shared)
+    if form is Form.ZERO:
+        form, max_tokens, reason = Form.ASKED, _SMALLEST_MAX_TOKENS, "a real request asks for a token"
+    return _call(target, model, shared, form=form, max_tokens=max_tokens, reason=reason, text=REQUEST_TEXT)
+
+
+def with_diagnostics(call: WarmCall, previous_message_id: str | None) -> WarmCall:
+    """Return the same call asking the API to keep its fingerprint, and to compare it with an earlier message's."""
+    diagnostics = {"previous_message_id": previous_message_id}
+    return replace(call, body={**call.body, _DIAGNOSTICS: diagnostics})
+
+
+def asks_diagnosis(call: WarmCall) -> bool:
+    """Whether a call asks for a diagnosis."""
+    return _DIAGNOSTICS in call.body
+
+
+def without_diagnostics(call: WarmCall) -> WarmCall:
+    """Return the same call asking for no diagnosis."""
+    return replace(call, body={field: value for field, value in call.body.items() if field != _DIAGNOSTICS})
 
 
 def with_one_token(call: WarmCall, reason: str) -> WarmCall:
@@ -107,6 +134,22 @@ def without_stream(call: WarmCall) -> WarmCall:
     return replace(call, form=Form.ASKED, form_reason=f"{call.form_reason}, and no stream can be closed", body=body)
 
 
+def _call(target: Target, model: str, shared: Json, *, form: Form, max_tokens: int, reason: str, text: str) -> WarmCall:
+    """Put a call together: what is shared, what follows it, and how it is sent."""
+    body: Json = {**shared, "messages": _messages(target, shared, text), "model": model, "max_tokens": max_tokens}
+    if form is Form.STREAMED:
+        body["stream"] = True
+    return WarmCall(
+        model=model,
+        credential=target.summary.credential,
+        body=body,
+        betas=target.betas,
+        form=form,
+        form_reason=reason,
+        requested_ttl=target.marked.end.ttl or "5m",
+    )
+
+
 def _form(shared: Mapping[str, Any]) -> tuple[Form, int, str]:
     """Choose the form, the smallest ``max_tokens`` it may have, and the reason.
 
@@ -125,7 +168,7 @@ def _form(shared: Mapping[str, Any]) -> tuple[Form, int, str]:
     return Form.ZERO, 0, "max_tokens: 0 writes or refreshes without generating"
 
 
-def _messages(target: Target, shared: Mapping[str, Any]) -> list[Json]:
+def _messages(target: Target, shared: Mapping[str, Any], text: str) -> list[Json]:
     """Return the messages of the prefix, followed by what the author or we put after it.
 
     The author's own seed messages are sent unchanged where the API takes them: where something follows
@@ -137,10 +180,8 @@ def _messages(target: Target, shared: Mapping[str, Any]) -> list[Json]:
     unanswered = _unanswered_tool_calls(whole)
     if seeds and seeds != kept and seeds[-1]["role"] == "user" and not unanswered:
         return seeds
-    results: list[Json] = [
-        {"type": "tool_result", "tool_use_id": call, "content": PLACEHOLDER_TEXT} for call in unanswered
-    ]
-    addition = results or [_text(PLACEHOLDER_TEXT)]
+    results: list[Json] = [{"type": "tool_result", "tool_use_id": call, "content": text} for call in unanswered]
+    addition = results or [_text(text)]
     if not whole or whole[-1]["role"] != "user":
         return [*whole, _user(*addition)]
     last = whole[-1]

@@ -2,14 +2,22 @@
 
 At most one retry, only for answers that say "not now" (429, 529 and other 5xx, a refused or dropped
 connection), and only while the wait and another full timeout still fit the run. A timeout is not
-retried: it has used the time, and the call may be billed. Refusals are never retried.
+retried: it has used the time, and the call may be billed. Refusals are never retried, but a call that may
+do without what was refused is sent without it.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.errors import CallTimeoutError, TransientError, WarmCallError
+from prompt_cache_warmer.errors import CallTimeoutError, RejectedError, TransientError, WarmCallError, ZeroRefusedError
+from prompt_cache_warmer.rules.request import Form, asks_diagnosis, with_one_token, without_diagnostics
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.rules.request import WarmCall
+
+_BAD_REQUEST = 400
 
 MAX_RETRIES = 1
 DEFAULT_WAIT_SECONDS = 1.0  # for an answer that names no wait; an overloaded API wants a moment
@@ -44,3 +52,18 @@ def wait_before_retry_seconds(
     wait = DEFAULT_WAIT_SECONDS if asked is None else asked
     fits = wait <= longest_wait_seconds and wait + needed_seconds(request_timeout_seconds) <= remaining_seconds
     return wait if fits else None
+
+
+def changed_call(call: WarmCall, error: WarmCallError) -> WarmCall | None:
+    """Return a refused call without what may have been refused; None where there is nothing it can do without.
+
+    Args:
+        call: the call.
+        error: why it failed. Providers say in many ways that they do not know ``diagnostics``, so every 400 may
+            mean it: if it meant something else, the call is refused again, and no refusal is billed.
+    """
+    if isinstance(error, ZeroRefusedError):
+        is_zero = call.form is Form.ZERO
+        return with_one_token(call, f"the API refused max_tokens: 0 ({error.http_status})") if is_zero else None
+    is_bad_request = isinstance(error, RejectedError) and error.http_status == _BAD_REQUEST
+    return without_diagnostics(call) if is_bad_request and asks_diagnosis(call) else None

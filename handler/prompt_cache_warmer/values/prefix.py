@@ -46,6 +46,30 @@ FORCED_TOOL_CHOICES = frozenset({"any", "tool"})
 
 
 @dataclass(frozen=True, slots=True)
+class PrefixEnd:
+    """Where a prefix ends, in any body that has it.
+
+    Attributes:
+        tier: the tier of its last block.
+        count: how many blocks of that tier it has.
+    """
+
+    tier: Tier
+    count: int
+
+    @classmethod
+    def of(cls, prefix: Sequence[Block]) -> PrefixEnd:
+        """Say where a prefix ends, given its blocks."""
+        tier = prefix[-1].tier
+        return cls(tier, sum(block.tier is tier for block in prefix))
+
+    def index_in(self, found: Sequence[Block]) -> int | None:
+        """Find the block of another body that stands where the prefix ends; None where it has too few."""
+        same_tier = [index for index, block in enumerate(found) if block.tier is self.tier]
+        return same_tier[self.count - 1] if self.count <= len(same_tier) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Fingerprint:
     """A stable hash of a prefix, one per tier, each a SHA-256 in hexadecimal.
 

@@ -112,7 +112,12 @@ def is_known_model(model: str) -> bool:
     ``cost_usd`` also prices what only begins like a known model, so that it is right about what an answer
     names; whoever is to refuse what costs too much had better ask here before.
     """
-    return _VERSION.sub("", model) in _known_names()
+    return undated(model) in _known_names()
+
+
+def undated(model: str) -> str:
+    """Return a model's id without the date or ``latest`` at its end."""
+    return _VERSION.sub("", model)
 
 
 def _known_names() -> frozenset[str]:

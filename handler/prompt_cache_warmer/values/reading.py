@@ -9,7 +9,14 @@ from prompt_cache_warmer.values.body_checks import Place, body_errors, prefix_wa
 from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.markers import mark
-from prompt_cache_warmer.values.prefix import digest, estimate_tokens, fingerprint, prefix_blocks, shared_body
+from prompt_cache_warmer.values.prefix import (
+    PrefixEnd,
+    digest,
+    estimate_tokens,
+    fingerprint,
+    prefix_blocks,
+    shared_body,
+)
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, json_path, listed, shown
 from prompt_cache_warmer.values.references import (
     missing_references,
@@ -174,6 +181,7 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
         enabled=document.enabled,
         expected_requests=document.expected_requests,
         fingerprint=fingerprint(marked.body, marked.end, betas),
+        prefix_end=PrefixEnd.of(prefix),
         call_digest=digest(shared_body(marked.body, marked.end), betas),
         prefix_tokens=tokens,
         ttls=marked.ttls,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from prompt_cache_warmer.values.observation import Sightings
+
 
 # Clocks of machines in one cloud are seconds apart at most.
 MAX_CLOCK_SKEW = timedelta(minutes=1)
@@ -74,6 +76,8 @@ class Warmth:
         idle_refreshes: how many warm calls there were since ``idle_since``.
         idle_since: the last traffic that was known of when it was made, None where there was none.
         habit: what the idle gaps before it taught; None where no traffic was reported.
+        workspace_id: the workspace its credential resolved to, None where the API did not say.
+        region: the AWS region that answered, None where the call did not go to Bedrock.
     """
 
     fingerprint: str
@@ -88,6 +92,8 @@ class Warmth:
     idle_refreshes: int = 0
     idle_since: datetime | None = None
     habit: Habit | None = None
+    workspace_id: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +174,7 @@ class EntryState:
         traffic: the application's own requests, None where none was reported.
         breaker: whether calls are kept back.
         claim: the run that is calling it now, None where there is none.
+        sightings: what was seen of its traffic since its last answered warm call, None where nothing was.
     """
 
     sequence: int = 0
@@ -175,6 +182,7 @@ class EntryState:
     traffic: Traffic | None = None
     breaker: Breaker = CLOSED
     claim: Claim | None = None
+    sightings: Sightings | None = None
 
     def life(self, *, fingerprint: str, asked_ttl_seconds: int, version: str) -> EntryState:
         """Return what of it holds for a prefix, the time to live its markers ask for and a document version."""
@@ -185,6 +193,7 @@ class EntryState:
             warmth=warmth if warmth is not None and (warmth.fingerprint, warmth.asked_ttl_seconds) == asked else None,
             traffic=traffic if traffic is not None and traffic.fingerprint in (None, fingerprint) else None,
             breaker=breaker if breaker.version == version else replace(CLOSED, version=version),
+            sightings=_of_prefix(self.sightings, fingerprint),
         )
 
     def as_of(self, at: datetime) -> EntryState:
@@ -249,8 +258,36 @@ class EntryState:
         return None if self.traffic is None else self.traffic.last_at
 
 
+def _of_prefix(sightings: Sightings | None, fingerprint: str) -> Sightings | None:
+    """Return what of the traffic that was seen says something about a prefix.
+
+    Hits and cold starts of another prefix say nothing about this one. A drift says that the application left
+    the prefix its observer knew of, so it outlives a change: the two are at odds until both know the same.
+    """
+    if sightings is None or sightings.fingerprint in (None, fingerprint):
+        return sightings
+    if sightings.last_miss is None or not sightings.last_miss.drifted:
+        return None
+    return replace(sightings, hits=0, cold_starts=0, touched_at=None)
+
+
 def _earlier(moment: datetime | None, at: datetime) -> datetime | None:
     return None if moment is None else min(moment, at)
 
 
 UNKNOWN = EntryState()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a store answers to an observer.
+
+    Attributes:
+        previous_at: the last traffic that was known of before, None where there was none.
+        is_news: whether what was seen is later traffic than that.
+        warmth: what the last answered warm call proved, None where there was none.
+    """
+
+    previous_at: datetime | None = None
+    is_news: bool = False
+    warmth: Warmth | None = None

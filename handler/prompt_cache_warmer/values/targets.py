@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.document import Keep
     from prompt_cache_warmer.values.markers import MarkedBody
     from prompt_cache_warmer.values.model_prices import PriceList
-    from prompt_cache_warmer.values.prefix import Fingerprint
+    from prompt_cache_warmer.values.prefix import Fingerprint, PrefixEnd
     from prompt_cache_warmer.values.problems import Problem
     from prompt_cache_warmer.values.windows import Window
 
@@ -38,6 +38,7 @@ class TargetSummary:
         enabled: whether it is warmed at all.
         expected_requests: how many real requests the savings estimate speaks of.
         fingerprint: the prefix's hash per tier.
+        prefix_end: where it ends.
         call_digest: hash of the warm call's bytes without the placeholder; equal ones are called once.
         prefix_tokens: estimated tokens of the prefix.
         ttls: the time to live of every marker, in order.
@@ -58,6 +59,7 @@ class TargetSummary:
     enabled: bool
     expected_requests: int
     fingerprint: Fingerprint
+    prefix_end: PrefixEnd
     call_digest: str
     prefix_tokens: int
     ttls: tuple[Ttl, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,14 @@ from prompt_cache_warmer.rules.breaker import (
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, time_json
 from prompt_cache_warmer.rules.life import warmth_after
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.request import with_diagnostics
 from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS, needed_seconds
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.snapshot import CredentialState
 from prompt_cache_warmer.values.state import CLOSED
+from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import Claims, RunLimits, Tools, Twins
 from prompt_cache_warmer.warm.docket import Case, asked_ttl
 from prompt_cache_warmer.warm.results import amount_in_words, failed, shared, skipped
@@ -38,10 +40,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from prompt_cache_warmer.ports import ClaimRequest
+    from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.state import Breaker, Warmth
-    from prompt_cache_warmer.values.targets import Target
+    from prompt_cache_warmer.values.targets import Entry, Target
     from prompt_cache_warmer.warm.caller import Called
     from prompt_cache_warmer.warm.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What the calls of a batch are for.
+
+    Attributes:
+        prepare: builds the call of an entry.
+        is_warming: whether they are warm calls: what one proves is remembered of the entry and logged.
+    """
+
+    prepare: Callable[[Caller, Entry, Target], WarmCall] = Caller.prepare
+    is_warming: bool = True
+
+
+def _traced(caller: Caller, entry: Entry, target: Target) -> WarmCall:
+    """Build a warm call whose fingerprint the API keeps for a while, so that a later request can name it."""
+    return with_diagnostics(caller.prepare(entry, target), None)
+
+
+WARMING = Errand()
+TRACED = Errand(_traced)
 
 
 class Batch:
@@ -52,11 +77,19 @@ class Batch:
         ledger: claims entries and keeps account.
         limits: what bounds the run.
         remaining_seconds: says at any moment how much time the run has left.
+        errand: what the calls are for.
     """
 
     def __init__(
-        self, tools: Tools, ledger: Ledger, *, limits: RunLimits, remaining_seconds: Callable[[], float]
+        self,
+        tools: Tools,
+        ledger: Ledger,
+        *,
+        limits: RunLimits,
+        remaining_seconds: Callable[[], float],
+        errand: Errand = WARMING,
     ) -> None:
+        self._errand = errand
         self._tools = tools
         self._ledger = ledger
         self._limits = limits
@@ -66,8 +99,8 @@ class Batch:
         self._stopped: dict[str, WarmCallError] = {}
         self._results: list[EntryResult] = []
 
-    async def warm(self, due: Iterable[Twins]) -> list[EntryResult]:
-        """Warm all due entries, in the order they come.
+    async def call(self, due: Iterable[Twins]) -> list[EntryResult]:
+        """Make the calls of all due entries, in the order they come.
 
         Raises:
             RunError: when the run as a whole cannot go on.
@@ -87,7 +120,8 @@ class Batch:
                 results = self._refused(twins) or await self._warm(twins)
             for result in results:
                 self._results.append(result)
-                self._tools.log.entry(result)
+                if self._errand.is_warming:
+                    self._tools.log.entry(result)
 
     async def _warm(self, twins: Twins) -> list[EntryResult]:
         """Warm twins; whatever goes wrong is their own."""
@@ -104,7 +138,7 @@ class Batch:
 
     async def _claim_and_call(self, twins: Twins, target: Target) -> list[EntryResult]:
         """Claim all twins, make the call for those that were granted, and record it."""
-        call = self._tools.caller.prepare(twins[0].entry, target)
+        call = self._errand.prepare(self._tools.caller, twins[0].entry, target)
         worst = await self._claims.worst(twins, call)
         if worst is None:
             return [skipped(case, Reason.UNBOUNDED) for case in twins]
@@ -137,7 +171,7 @@ class Batch:
         self, case: Case, request: ClaimRequest, called: Called, result: EntryResult, spent: Amount
     ) -> EntryResult:
         """Commit what came of a call to one entry's state."""
-        warmth, breaker = _after(case, called)
+        warmth, breaker = _after(case, called) if self._errand.is_warming else (None, case.state.breaker)
         result = replace(result, decision=case.decision)
         try:
             is_kept = await self._ledger.commit(request, spent=spent, warmth=warmth, breaker=breaker)
@@ -211,7 +245,7 @@ def _after(case: Case, called: Called) -> tuple[Warmth | None, Breaker]:
             started_at=called.started_at,
             asked_ttl_seconds=TTL_SECONDS[asked_ttl(case.entry)],
             latency_seconds=called.latency_seconds,
-            message_id=None if result.call is None else result.call.message_id,
+            call=result.call,
             habit=case.decision.habit,
         ),
         after_answer(state.breaker, verdict, was_alive=was_alive, at=called.started_at),

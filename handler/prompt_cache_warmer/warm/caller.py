@@ -7,13 +7,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.errors import RunError, UnexpectedCallError, WarmCallError, ZeroRefusedError
+from prompt_cache_warmer.errors import RunError, UnexpectedCallError, WarmCallError
 from prompt_cache_warmer.rules.budget import ADDED_TOKENS, COUNTED_TOKENS_MARGIN
 from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
-from prompt_cache_warmer.rules.request import Form, WarmCall, asking_for, warm_call, with_one_token, without_stream
-from prompt_cache_warmer.rules.retry import needed_seconds, wait_before_retry_seconds
+from prompt_cache_warmer.rules.request import Form, WarmCall, asking_for, asks_diagnosis, warm_call, without_stream
+from prompt_cache_warmer.rules.retry import changed_call, needed_seconds, wait_before_retry_seconds
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
 from prompt_cache_warmer.values.body import has_outside_content
+from prompt_cache_warmer.values.diagnosis import Diagnosis
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
 
@@ -41,6 +42,7 @@ class _Sent:
         attempts: how many were sent.
         unanswered: how many of them got no answer and may be billed.
         latency_seconds: from the start of the last one to its answer.
+        asks_diagnosis: whether the call asked for a diagnosis at first.
     """
 
     call: WarmCall
@@ -48,6 +50,7 @@ class _Sent:
     attempts: int = 0
     unanswered: int = 0
     latency_seconds: float = 0.0
+    asks_diagnosis: bool = False
 
     @property
     def facts(self) -> CallFacts:
@@ -158,7 +161,7 @@ class Caller:
             is_capped: whether money or tokens were reserved for one request only, so that one without an
                 answer is not sent again.
         """
-        sent = _Sent(call, self._clock.now())
+        sent = _Sent(call, self._clock.now(), asks_diagnosis=asks_diagnosis(call))
         try:
             answer = await self._send(sent, remaining_seconds, is_capped=is_capped)
         except RunError:
@@ -179,7 +182,7 @@ class Caller:
         )
 
     async def _send(self, sent: _Sent, remaining_seconds: Callable[[], float], *, is_capped: bool) -> Answer:
-        """Send until answered: at most one retry, and once more with one token where 0 is refused."""
+        """Send until answered: at most one retry, and once more without each thing that an API may refuse."""
         retries = 0
         while True:
             sent.attempts += 1
@@ -187,12 +190,12 @@ class Caller:
             started = self._clock.monotonic_seconds()
             try:
                 return await self._messages.send(sent.call, timeout_seconds=self._timeout_seconds)
-            except ZeroRefusedError as error:
-                if sent.call.form is not Form.ZERO or remaining_seconds() < needed_seconds(self._timeout_seconds):
-                    raise
-                sent.call = with_one_token(sent.call, f"the API refused max_tokens: 0 ({error.http_status})")
             except WarmCallError as error:
                 sent.unanswered += error.may_be_billed
+                changed = changed_call(sent.call, error)
+                if changed is not None and remaining_seconds() >= needed_seconds(self._timeout_seconds):
+                    sent.call = changed
+                    continue
                 wait_seconds = wait_before_retry_seconds(
                     error,
                     retries=retries,
@@ -251,6 +254,9 @@ class Caller:
                 message_id=answer.message_id,
                 request_id=answer.request_id,
                 workspace_id=answer.workspace_id,
+                region=answer.region,
+                diagnosis=Diagnosis.REFUSED if sent.asks_diagnosis > asks_diagnosis(sent.call) else answer.diagnosis,
+                missed_tokens=answer.missed_tokens,
             ),
             raw=answer.raw if self._keeps_answers else None,
         )

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
-from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.rules.dry_run import planned
-from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
+from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
@@ -18,11 +16,13 @@ from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown
 from prompt_cache_warmer.values.targets import TargetSummary, entries
-from prompt_cache_warmer.warm.batch import Batch
-from prompt_cache_warmer.warm.claims import RunLimits, Tools, Twins, twins_of
+from prompt_cache_warmer.warm.batch import TRACED, WARMING, Errand
+from prompt_cache_warmer.warm.claims import RunLimits, Tools, twins_of
+from prompt_cache_warmer.warm.diagnoses import Diagnoses
 from prompt_cache_warmer.warm.docket import Case, docket
-from prompt_cache_warmer.warm.ledger import Ledger
 from prompt_cache_warmer.warm.results import skipped
+from prompt_cache_warmer.warm.round import Round, call_all
+from prompt_cache_warmer.warm.verifier import Verified, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -111,6 +111,8 @@ class Warmer:
         self._clock = clock
         self._policy = policy
         self._tools = Tools(bodies=bodies, caller=caller, store=store, log=recorders.log, clock=clock)
+        self._verifier = Verifier(self._tools, limits=policy.limits, caps=policy.caps)
+        self._diagnoses = Diagnoses(recorders.log)
         self._deferred: list[EntryKey] = []
         self._reasons: dict[EntryKey, Reason] = {}
 
@@ -138,11 +140,11 @@ class Warmer:
             now=now,
             interval_seconds=self._policy.tick_seconds,
             jitter_seconds=self._policy.jitter_seconds,
-            is_plain=self._policy.is_plain,
+            is_plain=self._policy.is_plain or order.verify is not None,  # a proof is wanted now, whatever is remembered
             overrides_breakers=self._policy.overrides_breakers,
             overrides_credentials=self._policy.overrides_credentials,
             scheduled_at=order.scheduled_at,
-            is_requested=order.targets is not None,
+            is_requested=order.names is not None,
         )
         cases = docket(found, snapshot, tick, caps=self._policy.caps)
         due = [case for case in cases if case.decision.is_due]
@@ -152,18 +154,23 @@ class Warmer:
         if order.dry_run:
             results += [planned(case.entry, case.decision) for case in due]
         elif due:
-            called, spent, trouble = await self._warm_all(due, now, remaining_seconds)
-            results += called
-            troubles += trouble
+            round_ = await self._warm_all(due, now, remaining_seconds, WARMING if order.verify is None else TRACED)
+            results += round_.results
+            spent, troubles = round_.spent, [*troubles, *round_.troubles]
+        verified = Verified()
+        if order.verify is not None:
+            verified = await self._verifier.verify(results, tick=tick, remaining_seconds=remaining_seconds)
+            spent, troubles = spent + verified.spent, [*troubles, *verified.troubles]
         report = RunReport(
             order=order,
             started_at=started_at,
             duration_ms=round((self._clock.monotonic_seconds() - started) * 1000),
             targets_loaded=len(index.targets),
             targets_invalid=len(index.invalid_sources),
-            results=tuple(results),
+            results=tuple(self._diagnoses.attach(results, cases)),
             problems=(*unknown, *index.problems),
             standing=self._standing(snapshot, now, spent=spent, troubles=troubles),
+            verifications=verified.verifications,
         )
         if not order.dry_run:
             self._recorders.metrics.emit(
@@ -187,15 +194,6 @@ class Warmer:
             troubles=(*troubles[:MAX_LISTED], *([f"and {more} more like these"] if more > 0 else [])),
         )
 
-    def _in_flight(self, ordered: list[Twins]) -> Amount:
-        """Say what the calls that can be under way at once may cost together; without any cap nothing is leased."""
-        if self._policy.caps == NO_CAPS:
-            return NOTHING
-        worst = sorted(
-            (twins[0].expected_worst for twins in ordered), key=lambda one: (one.known_usd, one.tokens), reverse=True
-        )
-        return sum(worst[: self._policy.limits.max_concurrency], NOTHING)
-
     def _log_changes(self, cases: Iterable[Case]) -> None:
         """Log entries that are not called for another reason than at their last run; to be alive is no news."""
         for case in cases:
@@ -206,28 +204,26 @@ class Warmer:
             self._reasons[case.entry.key] = reason
 
     async def _warm_all(
-        self, due: list[Case], now: datetime, remaining_seconds: Callable[[], float]
-    ) -> tuple[list[EntryResult], Amount, list[str]]:
-        """Warm all due entries, and say what they cost and what was wrong with the state.
+        self, due: list[Case], now: datetime, remaining_seconds: Callable[[], float], errand: Errand
+    ) -> Round:
+        """Warm all due entries.
 
         What the last run deferred goes first, in the order it waited, so that under steady pressure every
         entry has its turn; then what lapses next, and last what is cold and loses nothing by waiting.
         """
         turns = {key: turn for turn, key in enumerate(self._deferred)}
         ordered = twins_of(sorted(due, key=lambda case: (turns.get(case.entry.key, len(turns)), _urgency(case, now))))
-        ledger = Ledger(self._store, owner=uuid4().hex, caps=self._policy.caps, day=now.date())
-        await ledger.open(self._in_flight(ordered))
-        batch = Batch(self._tools, ledger, limits=self._policy.limits, remaining_seconds=remaining_seconds)
-        troubles: list[str] = []
-        try:
-            results = await batch.warm(ordered)
-        finally:
-            try:
-                await ledger.close()
-            except StateUnavailableError as error:  # what was leased stays counted as spent, so no cap is passed
-                troubles.append(f"what is left of the run's allowance could not be returned: {error}")
-        self._deferred = [result.entry.key for result in results if result.outcome is Outcome.DEFERRED]
-        return results, ledger.spent, troubles
+        round_ = await call_all(
+            ordered,
+            self._tools,
+            limits=self._policy.limits,
+            caps=self._policy.caps,
+            day=now.date(),
+            remaining_seconds=remaining_seconds,
+            errand=errand,
+        )
+        self._deferred = [result.entry.key for result in round_.results if result.outcome is Outcome.DEFERRED]
+        return round_
 
 
 def _urgency(case: Case, now: datetime) -> datetime:
@@ -238,17 +234,17 @@ def _urgency(case: Case, now: datetime) -> datetime:
 
 def _select(index: Index, order: Order) -> tuple[tuple[TargetSummary, ...], list[Problem]]:
     """Pick the targets an order names; a name nobody has is a problem of the report."""
-    if order.targets is None:
+    if order.names is None:
         return index.targets, []
     by_name = {target.name: target for target in index.targets}
     unknown = [
         Problem(
             ProblemCode.NO_SUCH_TARGET,
             "event",
-            "$.targets",
+            "$.targets" if order.verify is None else "$.verify",
             f"there is no valid target {shown(name)}{nearest(name, by_name)}",
         )
-        for name in order.targets
+        for name in order.names
         if name not in by_name
     ]
-    return tuple(by_name[name] for name in order.targets if name in by_name), unknown
+    return tuple(by_name[name] for name in order.names if name in by_name), unknown

@@ -27,6 +27,8 @@ class Behaviour:
         event_pause_seconds: real time between two events of a stream.
         is_diagnosis_pending: answer every asked diagnosis with "still comparing".
         rate_limits: limits of each workspace; generous unless given.
+        admin_keys: the keys that may ask for usage reports.
+        reports_rows: answer usage reports as rows with a group, not as buckets with results.
     """
 
     api_keys: Mapping[str, str] | None = field(default=None, repr=False)  # keys are not for tracebacks
@@ -38,3 +40,5 @@ class Behaviour:
     event_pause_seconds: float = EVENT_PAUSE_SECONDS
     is_diagnosis_pending: bool = False
     rate_limits: RateLimits = field(default_factory=RateLimits)
+    admin_keys: frozenset[str] = field(default=frozenset(), repr=False)  # as above
+    reports_rows: bool = False

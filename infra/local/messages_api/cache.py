@@ -35,6 +35,7 @@ class CacheEntry:
 
     Attributes:
         workspace_id: the only workspace that can read it.
+        region: the only AWS region it can be read in; None outside of Bedrock.
         model: the only model that can read it.
         key: hash of the prefix and of all that enters its key.
         tokens: estimated tokens of the prefix.
@@ -44,12 +45,18 @@ class CacheEntry:
     """
 
     workspace_id: str
+    region: str | None = None
     model: str
     key: str
     tokens: int
     ttl: Ttl
     expires_at_seconds: float
     breakpoint_kind: BreakpointKind
+
+    @property
+    def place(self) -> tuple[str, str | None, str]:
+        """Where it is found: in one workspace's cache, on Bedrock in one region, under its key."""
+        return self.workspace_id, self.region, self.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +93,7 @@ class PromptCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: dict[tuple[str, str], CacheEntry] = {}
+        self._entries: dict[tuple[str, str | None, str], CacheEntry] = {}
         self._sweep_above = _SWEEP_ABOVE_ENTRIES
 
     def plan(
@@ -94,6 +101,7 @@ class PromptCache:
         prompt: Prompt,
         *,
         workspace_id: str,
+        region: str | None = None,
         started_at_seconds: float,
         minimum_tokens: int,
         downgrades_hour: bool = False,
@@ -103,6 +111,7 @@ class PromptCache:
         Args:
             prompt: the rendered request.
             workspace_id: whose entries it may read.
+            region: the AWS region of Bedrock whose entries it may read; None elsewhere.
             started_at_seconds: when it started; lifetimes count from here.
             minimum_tokens: the smallest prefix its model caches.
             downgrades_hour: grant 5m where 1h is asked.
@@ -116,7 +125,8 @@ class PromptCache:
             finds = [
                 find
                 for index in marked
-                if (find := self._look_back(prompt.blocks, index, workspace_id, started_at_seconds)) is not None
+                if (find := self._look_back(prompt.blocks, index, (workspace_id, region), started_at_seconds))
+                is not None
             ]
         last_read = max((index for index, _ in finds), default=-1)
         read_tokens = prompt.blocks[last_read].prefix_tokens if finds else 0
@@ -129,6 +139,7 @@ class PromptCache:
             granted: Ttl = "5m" if downgrades_hour else block.breakpoint.ttl
             entry = CacheEntry(
                 workspace_id=workspace_id,
+                region=region,
                 model=prompt.model,
                 key=block.key,
                 tokens=block.prefix_tokens,
@@ -149,7 +160,7 @@ class PromptCache:
         """Restart the lifetimes of the entries that the plan reads: done when the request starts."""
         with self._lock:
             for entry in plan.reads:
-                if (entry.workspace_id, entry.key) in self._entries:
+                if entry.place in self._entries:
                     self._keep_longer(entry)
 
     def write(self, plan: CachePlan, *, now_seconds: float) -> None:
@@ -173,14 +184,14 @@ class PromptCache:
             self._entries.clear()
 
     def _look_back(
-        self, blocks: tuple[PromptBlock, ...], marked: int, workspace_id: str, now_seconds: float
+        self, blocks: tuple[PromptBlock, ...], marked: int, cache: tuple[str, str | None], now_seconds: float
     ) -> tuple[int, CacheEntry] | None:
         """Find the nearest live write at or before a breakpoint, already given its new lifetime."""
         first_position = blocks[marked].position - LOOKBACK_POSITIONS + 1
         for index in range(marked, -1, -1):
             if blocks[index].position < first_position:
                 return None
-            entry = self._entries.get((workspace_id, blocks[index].key))
+            entry = self._entries.get((*cache, blocks[index].key))
             if entry is not None and now_seconds < entry.expires_at_seconds:
                 renewed = now_seconds + TTL_SECONDS[entry.ttl]
                 return index, replace(entry, expires_at_seconds=max(entry.expires_at_seconds, renewed))
@@ -192,7 +203,6 @@ class PromptCache:
         }
 
     def _keep_longer(self, entry: CacheEntry) -> None:
-        place = (entry.workspace_id, entry.key)
-        present = self._entries.get(place)
+        present = self._entries.get(entry.place)
         if present is None or present.expires_at_seconds <= entry.expires_at_seconds:
-            self._entries[place] = entry
+            self._entries[entry.place] = entry

@@ -43,6 +43,7 @@ class Call:
     """One authenticated request; header names are in lower case."""
 
     workspace_id: str
+    region: str | None = None
     headers: Mapping[str, str]
     raw_body: bytes
     is_too_large: bool
@@ -118,6 +119,7 @@ class Emulator:
         plan = self.cache.plan(
             prompt,
             workspace_id=call.workspace_id,
+            region=call.region,
             started_at_seconds=call.started_at_seconds,
             minimum_tokens=minimum_tokens(prompt.model, self.behaviour.minimum_cacheable_tokens),
             downgrades_hour=self.behaviour.downgrades_hour,

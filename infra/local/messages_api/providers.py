@@ -14,8 +14,9 @@ Vertex streams from `:streamRawPredict` and counts with the model `count-tokens`
 `invoke-with-response-stream` in AWS's binary event stream, takes betas in the body and cannot count.
 
 **Credentials**: whatever names the caller is one key of the emulator: `x-api-key`, else `api-key`, else the
-Bearer token, else the access key id of a SigV4 signature. Signatures are not checked, and a workspace, project,
-location or region that a header or path names is not looked at: the key alone decides on the workspace.
+Bearer token, else the access key id of a SigV4 signature. Signatures are not checked, and a workspace, project or
+location that a header or path names is not looked at: the key alone decides on the workspace. **Regions**: a
+signature for Bedrock names one, and each has a cache of its own; every other request has none.
 
 What it does not imitate: refusals in the provider's own shape (they are the API's), the provider's other
 minimums, and models whose names the tables do not know (minimum 1,024 tokens).
@@ -47,6 +48,7 @@ _VERTEX = re.compile(
 _BEDROCK = re.compile(r"/model/(?P<model>.+)/(?P<verb>invoke|invoke-with-response-stream)")
 _VERTEX_COUNTING = "count-tokens"  # stands in the place of the model; the model itself stands in the body
 _SIGNED_BY = re.compile(r"AWS4-HMAC-SHA256 Credential=(?P<key_id>[^/]+)/")
+_SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?:bedrock|bedrock-mantle)/aws4_request")
 _HEADER_OF_FIELD = {"anthropic_version": "anthropic-version", "anthropic_beta": "anthropic-beta"}
 _UNREAD = "unread"  # a version for a body that cannot be read, so that the body is what is refused
 _STRING_HEADER = 7  # the type of a header's value in an AWS event stream
@@ -78,6 +80,12 @@ def with_key(headers: Mapping[str, str]) -> dict[str, str]:
     signed = _SIGNED_BY.match(headers.get("authorization", ""))
     key = headers.get("x-api-key") or headers.get("api-key") or (signed["key_id"] if signed else None)
     return dict(headers) if key is None else {**headers, "x-api-key": key}
+
+
+def bedrock_region(headers: Mapping[str, str]) -> str | None:
+    """Read the AWS region a request to Bedrock is signed for; header names are in lower case."""
+    signed = _SIGNED_FOR.search(headers.get("authorization", ""))
+    return signed["region"] if signed else None
 
 
 def first_party(path: str, headers: Mapping[str, str], raw_body: bytes) -> Asked:

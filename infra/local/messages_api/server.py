@@ -25,6 +25,7 @@ from infra.local.messages_api.emulator import (
 )
 from infra.local.messages_api.errors import ApiError
 from infra.local.messages_api.records import ReceivedRequest
+from infra.local.messages_api.usage_report import USAGE_REPORT_PATH, UsageReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,6 +62,7 @@ class MessagesServer:
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
+        self._usage_report = UsageReport(clock=emulator.clock, behaviour=emulator.behaviour)
 
     def application(self) -> web.Application:
         """Make the application that serves the emulator; every path leads to one handler."""
@@ -99,12 +101,15 @@ class MessagesServer:
     async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
         received = exchange.received
         headers = providers.with_key(received.headers)
+        if exchange.request.method == "GET" and received.path == USAGE_REPORT_PATH:
+            return self._respond(exchange, status=HTTPStatus.OK, body=self._report_usage(exchange))
         exchange.workspace_id = self._emulator.workspace_of(headers)
         asked = providers.first_party(received.path, headers, received.raw_body)
         if exchange.request.method != "POST" or asked.path not in (MESSAGES_PATH, COUNT_TOKENS_PATH):
             raise ApiError(status=HTTPStatus.NOT_FOUND, message=f"Not found: {exchange.request.method} {received.path}")
         call = Call(
             workspace_id=exchange.workspace_id,
+            region=providers.bedrock_region(received.headers),
             headers=asked.headers,
             raw_body=asked.raw_body,
             is_too_large=exchange.is_too_large,
@@ -123,6 +128,11 @@ class MessagesServer:
                 return await self._send(exchange, _slices(count), slow_seconds / SLOW_BODY_SLICES)
             return self._respond(exchange, status=HTTPStatus.OK, body=count)
         return await self._answer_message(exchange, call, asked, slow_seconds)
+
+    def _report_usage(self, exchange: _Exchange) -> dict[str, Any]:
+        emulator, headers = self._emulator, exchange.received.headers
+        answered = emulator.log.all()
+        return self._usage_report.answer(headers, exchange.request.query, answered, emulator.workspace_of)
 
     async def _answer_message(
         self, exchange: _Exchange, call: Call, asked: providers.Asked, slow_seconds: float | None

@@ -73,6 +73,7 @@ def test_every_output_is_described(source: Template) -> None:
     kept = {f"ParameterKey={name},UsePreviousValue=true" for name in source["Parameters"] if name != "ScheduleState"}
     assert set(stop) == kept | {"ParameterKey=ScheduleState,ParameterValue=DISABLED"}
     assert outputs["StateTableName"]["Value"] == {"Ref": "StateTable"}
+    assert outputs["ApplicationPolicyArn"]["Value"] == {"Ref": "ApplicationPolicy"}  # a managed policy's is its ARN
     assert {"TargetsBucketName", "FunctionName", "FunctionArn", "LogsCommand"} <= set(outputs)
 
 

@@ -144,7 +144,10 @@ def test_without_an_address_there_is_no_alarm(resources: Template) -> None:
 def test_everything_that_can_be_is_tagged(resources: Template) -> None:
     """What costs money can be found by the tag service=prompt-cache-warmer."""
     tag = {"Key": "service", "Value": "prompt-cache-warmer"}
-    cannot = {"TargetsBucketPolicy", "WarmerAsyncRuns", "WarmerFunctionTick", "WarmerFunctionTickRole"}
+    cannot = {
+        *("ApplicationPolicy", "TargetsBucketPolicy"),
+        *("WarmerAsyncRuns", "WarmerFunctionTick", "WarmerFunctionTickRole"),
+    }
     untagged = {name for name, one in resources.items() if tag not in one["Properties"].get("Tags", [])}
     assert untagged == cannot
 
@@ -158,6 +161,7 @@ def test_two_stacks_fit_into_one_account(resources: Template) -> None:
         "QueueName",
         "TopicName",
         "RoleName",
+        "ManagedPolicyName",
         "FunctionName",
         "AlarmName",
         "LogGroupName",

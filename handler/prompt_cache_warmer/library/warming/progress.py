@@ -12,6 +12,7 @@ from prompt_cache_warmer.rules.reasons import Reason
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.problems import Problem
 
 Progress = Callable[[EntryWarmth, int, int], object]
@@ -36,6 +37,12 @@ class ProgressLog:
         if self._on_progress is not None:
             with suppress(Exception, SystemExit):
                 self._on_progress(entry_warmth(result), self._done, self._total)
+
+    def diagnosed(self, result: EntryResult) -> None:
+        """Tell nobody: the report has it."""
+
+    def verified(self, verification: Verification) -> None:
+        """Tell nobody: the report has it."""
 
     def finished(self, report: RunReport) -> None:
         """Tell nobody: the result is returned."""

@@ -1,0 +1,1 @@
+"""CacheObserver: what the application's own requests do to the targets' entries."""

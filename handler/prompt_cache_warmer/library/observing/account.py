@@ -1,0 +1,159 @@
+"""What an observer knows of each entry, and what it is still to tell the state of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from threading import Lock
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from prompt_cache_warmer.adapters.forking import hold_at_fork
+from prompt_cache_warmer.library.observing.records import ObserverCounts
+from prompt_cache_warmer.rules.traffic import TOUCH_SECONDS
+from prompt_cache_warmer.values.observation import Sight, Sightings
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from prompt_cache_warmer.values.state import EntryKey, Warmth
+    from prompt_cache_warmer.values.targets import TargetSummary
+
+_COUNT_OF_SIGHT = {Sight.HIT: "hits", Sight.COLD_START: "cold_starts", Sight.DRIFT: "drifts", None: "unascribed"}
+NOTHING_SEEN = Sightings()
+
+
+@dataclass(frozen=True, slots=True)
+class FirstHit:
+    """A hit that was the first request since the state was told last.
+
+    Attributes:
+        at: when it started.
+        read_tokens: what it read.
+        target: its target.
+        model: the model it asked.
+    """
+
+    at: datetime
+    read_tokens: int
+    target: TargetSummary
+    model: str
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What is known of one entry.
+
+    Attributes:
+        seen: what the state was not told of.
+        first_hit: its first request, where that was a hit.
+        told_seconds: when the state was told last, on the monotonic clock; None before the first time.
+        fingerprint: the prefix whose size is known.
+        prefix_tokens: its tokens, by the last warm call's usage; None where no warm call was heard of.
+    """
+
+    seen: Sightings = NOTHING_SEEN
+    first_hit: FirstHit | None = None
+    told_seconds: float | None = None
+    fingerprint: str | None = None
+    prefix_tokens: int | None = None
+
+    def due_in_seconds(self, now_seconds: float) -> float:
+        return 0.0 if self.told_seconds is None else max(0.0, self.told_seconds + TOUCH_SECONDS - now_seconds)
+
+
+@dataclass(slots=True)
+class Account:
+    """Counts, and what is to be told. Safe to use from any thread, and over a fork."""
+
+    _entries: dict[EntryKey, _Entry] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _failures: Counter[str] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        hold_at_fork(self._lock)
+
+    def counts(self, *, lost: int = 0) -> ObserverCounts:
+        """Return how much was seen; ``lost`` was given up elsewhere."""
+        with self._lock:
+            counted = dict(self._counts)
+            counted["lost"] = counted.get("lost", 0) + lost
+            return ObserverCounts(**counted, failures=MappingProxyType(dict(self._failures)))
+
+    def count(self, what: str) -> None:
+        """Count something that was seen."""
+        with self._lock:
+            self._counts[what] += 1
+
+    def fail(self, what: str) -> int:
+        """Count something that went wrong; returns how often it has by now."""
+        with self._lock:
+            self._failures[what] += 1
+            return self._failures[what]
+
+    def see(self, sight: Sight | None) -> None:
+        """Count a request whose usage was read."""
+        with self._lock:
+            self._counts["requests"] += 1
+            self._counts[_COUNT_OF_SIGHT[sight]] += 1
+
+    def prefix_tokens(self, key: EntryKey, fingerprint: str) -> int | None:
+        """Return how many tokens an entry's prefix has, None where that is not known."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry.prefix_tokens if entry is not None and entry.fingerprint == fingerprint else None
+
+    def note(self, key: EntryKey, seen: Sightings, hit: FirstHit | None, now_seconds: float) -> bool:
+        """Keep what was seen until the state is told of it; returns whether that is due now."""
+        with self._lock:
+            entry = self._entries.setdefault(key, _Entry())
+            if entry.seen is NOTHING_SEEN:  # what comes later may live on what this one wrote
+                entry.first_hit = hit
+            entry.seen += seen
+            return entry.due_in_seconds(now_seconds) == 0
+
+    def due(self, now_seconds: float, *, everything: bool) -> list[EntryKey]:
+        """List the entries the state is to be told of now."""
+        with self._lock:
+            return [
+                key
+                for key, entry in self._entries.items()
+                if entry.seen is not NOTHING_SEEN and (everything or entry.due_in_seconds(now_seconds) == 0)
+            ]
+
+    def next_due_in_seconds(self, now_seconds: float) -> float:
+        """Say in how many seconds the state is to be told of an entry; infinite where there is none."""
+        with self._lock:
+            waiting = [entry for entry in self._entries.values() if entry.seen is not NOTHING_SEEN]
+            return min((entry.due_in_seconds(now_seconds) for entry in waiting), default=float("inf"))
+
+    def take(self, key: EntryKey, now_seconds: float) -> tuple[Sightings, FirstHit | None]:
+        """Take what the state is to be told of an entry."""
+        with self._lock:
+            entry = self._entries[key]
+            taken = entry.seen, entry.first_hit
+            entry.seen, entry.first_hit, entry.told_seconds = NOTHING_SEEN, None, now_seconds
+            return taken
+
+    def put_back(self, key: EntryKey, seen: Sightings, hit: FirstHit | None) -> None:
+        """Keep what the state could not be told of."""
+        with self._lock:
+            entry = self._entries[key]
+            entry.seen = seen + entry.seen if entry.seen is not NOTHING_SEEN else seen
+            entry.first_hit = hit or entry.first_hit
+
+    def learn(self, key: EntryKey, warmth: Warmth) -> None:
+        """Remember how many tokens an entry's prefix has, by what a warm call proved."""
+        with self._lock:
+            entry = self._entries[key]
+            entry.fingerprint = warmth.fingerprint
+            entry.prefix_tokens = warmth.cached_tokens or None
+
+    def forget(self) -> None:
+        """Begin anew in a forked child: what was seen before the fork is its parent's to tell."""
+        with self._lock:
+            for key, entry in self._entries.items():
+                self._entries[key] = replace(entry, seen=NOTHING_SEEN, first_hit=None, told_seconds=None)
+            self._counts.clear()
+            self._failures.clear()

@@ -1,0 +1,141 @@
+"""Arguments of an observer, read strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prompt_cache_warmer.adapters.indexing import index_of
+from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from prompt_cache_warmer.library.prompts.bodies import as_json
+from prompt_cache_warmer.values.problems import Severity, nearest, shown
+from prompt_cache_warmer.values.reading import Origin, Reading, read_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prompt_cache_warmer.values.targets import TargetSummary
+
+_PLACE = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[^/].*/|)")
+_ALLOWED = "allowed: 's3://BUCKET/PREFIX/', or documents: files, folders of them, mappings"
+_PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")  # what CloudWatch takes for a dimension's value, without blanks
+METRICS = ("emf", "cloudwatch")
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """Where target documents are in S3.
+
+    Attributes:
+        bucket: the bucket's name.
+        prefix: the prefix of their keys.
+    """
+
+    bucket: str
+    prefix: str
+
+
+def read_targets(targets: object, *, prompts_prefix: str) -> BucketPlace | tuple[TargetSummary, ...]:
+    """Read what an observer goes by; a bucket is only named and read later.
+
+    Args:
+        targets: a place in S3, or one document or several: files, folders of them, or mappings.
+        prompts_prefix: what documents may refer to.
+
+    Raises:
+        ArgumentTypeError: for anything else.
+        ArgumentValueError: for a place that is none, and for a document that is no target.
+    """
+    if isinstance(targets, str) and targets.startswith("s3:"):
+        place = _PLACE.fullmatch(targets)
+        if place is None:
+            raise ArgumentValueError("targets", f"{shown(targets)} is no place in S3; {_ALLOWED}")
+        return BucketPlace(place["bucket"], place["prefix"])
+    given = [targets] if isinstance(targets, str | Path | Mapping) else targets
+    if not isinstance(given, Sequence) or isinstance(given, bytes | bytearray):
+        raise ArgumentTypeError("targets", f"a value of type {type(targets).__name__} is no target; {_ALLOWED}")
+    readings = [reading for each in given for reading in _readings(each, prompts_prefix)]
+    index = index_of((reading.target.summary if reading.target else None, reading.problems) for reading in readings)
+    for problem in index.problems:
+        if problem.severity is Severity.ERROR:
+            raise ArgumentValueError("targets", f"{problem.source}: {problem.path}: {problem.message}")
+    if not index.targets:
+        raise ArgumentValueError("targets", f"there is no target document; {_ALLOWED}")
+    return index.targets
+
+
+def _readings(each: object, prompts_prefix: str) -> Iterator[Reading]:
+    if isinstance(each, Mapping):
+        document: Any = as_json(each, ("targets",))
+        yield read_target(document, Origin("a mapping", "", 0, prompts_prefix), {})
+    elif isinstance(each, str | Path):
+        yield from _files(Path(each), prompts_prefix)
+    else:
+        raise ArgumentTypeError("targets", f"a value of type {type(each).__name__} is no target; {_ALLOWED}")
+
+
+def _files(path: Path, prompts_prefix: str) -> Iterator[Reading]:
+    try:
+        from prompt_cache_warmer.adapters.file_targets import (  # noqa: PLC0415 - YAML's reader only where it is used
+            document_files,
+            read_file,
+            root_of,
+        )
+    except ModuleNotFoundError as error:
+        message = f"documents in files need {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
+        raise ArgumentValueError("targets", message) from error
+    if not path.exists():
+        raise ArgumentValueError("targets", f"there is no file or folder {shown(str(path))}")
+    for file in document_files([path]):
+        yield read_file(file, root=root_of(file, prompts_prefix=prompts_prefix), prompts_prefix=prompts_prefix)
+
+
+def check_target(target: object, known: Sequence[TargetSummary] | None) -> None:
+    """Check the name of the target that requests are ascribed to.
+
+    Raises:
+        ArgumentTypeError: for anything but text or None.
+        ArgumentValueError: for a name that none of the known targets has.
+    """
+    if target is None:
+        return
+    _check_text("target", target)
+    names = [each.name for each in known or ()]
+    if known is not None and target not in names:
+        raise ArgumentValueError("target", f"there is no target {shown(target)}{nearest(str(target), names)}")
+
+
+def check_metrics(metrics: object, *, service: object, namespace: object) -> None:
+    """Check how metrics are published, and under what.
+
+    Raises:
+        ArgumentTypeError: for a name that is no text.
+        ArgumentValueError: for what is not allowed.
+    """
+    if metrics is not None and metrics not in METRICS:
+        raise ArgumentValueError("metrics", f"{shown(metrics)} is not allowed; allowed: 'emf', 'cloudwatch', None")
+    for name, value in (("service", service), ("namespace", namespace)):
+        _check_text(name, value)
+        if _PRINTABLE.fullmatch(str(value)) is None:
+            raise ArgumentValueError(name, f"{shown(value)} is not allowed; allowed: 1 to 255 characters, no blanks")
+
+
+def check_table(state_table: object) -> None:
+    """Check the name of the state's table.
+
+    Raises:
+        ArgumentTypeError: for anything but text or None.
+        ArgumentValueError: for an empty one.
+    """
+    if state_table is not None:
+        _check_text("state_table", state_table)
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ArgumentTypeError(name, f"a value of type {type(value).__name__} is not text")
+    if not value:
+        raise ArgumentValueError(name, "is empty")

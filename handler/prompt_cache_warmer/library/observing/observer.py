@@ -1,0 +1,277 @@
+"""``CacheObserver``: middleware for the application's own client that tells what its requests do to the caches.
+
+    client = anthropic.Anthropic(
+        middleware=[CacheObserver(targets="s3://BUCKET/targets/", state_table="TABLE", metrics="emf", service="STACK")]
+    )
+
+It sees every attempt the SDK makes, synchronous or asynchronous, streamed or not. It changes nothing, raises
+nothing and waits for nothing: what it cannot do it counts.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import anthropic
+
+from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.adapters.warm_mark import is_warming
+from prompt_cache_warmer.errors import ArgumentValueError
+from prompt_cache_warmer.library.arguments import checked_callback
+from prompt_cache_warmer.library.observing import arguments as check
+from prompt_cache_warmer.library.observing.account import Account
+from prompt_cache_warmer.library.observing.attempt import Attempt
+from prompt_cache_warmer.library.observing.background import Background
+from prompt_cache_warmer.library.observing.recording import AnsweredCall, Publication, Recorder, Told
+from prompt_cache_warmer.library.observing.telling import Teller
+from prompt_cache_warmer.settings import DEFAULT_NAMESPACE, DEFAULT_PROMPTS_PREFIX, DEFAULT_SERVICE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from prompt_cache_warmer.adapters.cloudwatch_metrics import CloudWatchMetrics
+    from prompt_cache_warmer.library.observing.records import ObserverCounts
+    from prompt_cache_warmer.ports import Clock, MetricSink, StateStore
+    from prompt_cache_warmer.values.targets import TargetSummary
+    from prompt_cache_warmer.wiring.observing import AwsSession
+
+_MESSAGES_PATH = "/v1/messages"
+
+_ascribed_to: ContextVar[str | None] = ContextVar("prompt_cache_warmer_ascribed_to", default=None)
+
+
+class CacheObserver(anthropic.Middleware):
+    """Records what each real request read from the cache and wrote to it, for the target it belongs to.
+
+    Args:
+        targets: what is kept warm: ``s3://bucket/prefix/`` as the stack reads it, or documents: files, folders of
+            them, or mappings.
+        target: the name of the target that every request belongs to, unless ``ascribe`` says another; a request
+            with another prefix is a drift then. None goes by the prefix alone.
+        state_table: the stack's table, which is told of traffic at most once per entry and 30 seconds; it is what
+            makes ``keep: while-used`` work and what the warmer explains misses by. None tells nobody.
+        metrics: ``emf`` writes one line per request to standard output, for Lambda and the CloudWatch agent;
+            ``cloudwatch`` puts them by its API, every minute, in the background; None publishes nothing.
+        service: the value of the metrics' ``service`` dimension: the stack's name.
+        namespace: the metrics' CloudWatch namespace.
+        on_request: called with the ``ObservedRequest`` after each one, in the request's own thread.
+        prompts_prefix: what documents may refer to, as the stack's ``PromptsPrefix``.
+        session: a boto3 session for everything that goes to AWS; None for the default one.
+        clock: tells the time.
+
+    Raises:
+        ArgumentTypeError: for an argument of the wrong type.
+        ArgumentValueError: for one that is not allowed, and for a document that is no target.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is a choice of its own, by keyword, with a default
+        self,
+        *,
+        targets: str | Path | Mapping[str, Any] | Sequence[str | Path | Mapping[str, Any]],
+        target: str | None = None,
+        state_table: str | None = None,
+        metrics: Literal["emf", "cloudwatch"] | None = None,
+        service: str = DEFAULT_SERVICE,
+        namespace: str = DEFAULT_NAMESPACE,
+        on_request: Told | None = None,
+        prompts_prefix: str = DEFAULT_PROMPTS_PREFIX,
+        session: AwsSession | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        found = check.read_targets(targets, prompts_prefix=prompts_prefix)
+        known = None if isinstance(found, check.BucketPlace) else found
+        check.check_target(target, known)
+        check.check_metrics(metrics, service=service, namespace=namespace)
+        check.check_table(state_table)
+        checked_callback("on_request", on_request)
+        self._clock = clock or SystemClock()
+        self._target = target
+        self._account = Account()
+        load_targets, store, self._gathered = _connected(
+            found if isinstance(found, check.BucketPlace) else None,
+            prompts_prefix=prompts_prefix,
+            state_table=state_table,
+            namespace=namespace if metrics == "cloudwatch" else None,
+            session=session,
+        )
+        publication = Publication(_emf(namespace) if metrics == "emf" else self._gathered, service)
+        self._recorder = Recorder(
+            account=self._account,
+            publication=publication,
+            on_request=on_request,
+            seconds=self._clock.monotonic_seconds,
+            wake=self._wake,
+        )
+        if known is not None:
+            self._recorder.know(known)
+        self._teller = Teller(
+            account=self._account,
+            recorder=self._recorder,
+            load_targets=load_targets,
+            store=store,
+            publication=publication,
+            gathered=self._gathered,
+            seconds=self._clock.monotonic_seconds,
+        )
+        self._has_network = not (load_targets is None and store is None and self._gathered is None)
+        self._background = Background(self._teller.work)
+        self._pid = os.getpid()
+        if load_targets is not None:
+            self._background.wake()  # so that they are known when the first answer comes
+
+    def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
+        """Pass a synchronous request on, and look at its answer."""
+        attempt = self._begin(request)
+        response = call_next(request)
+        if attempt is not None:
+            attempt.answered(response)
+        return response
+
+    async def handle_async(
+        self, request: anthropic.APIRequest, call_next: anthropic.AsyncCallNext
+    ) -> anthropic.AsyncAPIResponse[Any]:
+        """Pass an asynchronous request on, and look at its answer."""
+        attempt = self._begin(request)
+        response = await call_next(request)
+        if attempt is not None:
+            attempt.answered(response)
+        return response
+
+    @contextmanager
+    def ascribe(self, target: str) -> Iterator[Self]:
+        """Say that every request which begins inside belongs to a target, of this thread or task.
+
+        Args:
+            target: the target's name.
+        """
+        token = _ascribed_to.set(target)
+        try:
+            yield self
+        finally:
+            _ascribed_to.reset(token)
+
+    @property
+    def counts(self) -> ObserverCounts:
+        """How much it has seen in this process, and what it could not do."""
+        gathered_lost = 0 if self._gathered is None else self._gathered.lost
+        return self._account.counts(lost=self._recorder.lost + gathered_lost)
+
+    def flush(self, *, timeout_seconds: float = 5.0) -> bool:
+        """Send what is waiting and wait for it; at the interpreter's exit this is done for two seconds.
+
+        In Lambda call it before the handler returns: the sandbox stands still afterwards.
+
+        Args:
+            timeout_seconds: how long to wait at most; what takes longer goes on.
+
+        Returns:
+            Whether it was done in that time. What failed is counted, and kept for the next time.
+        """
+        self._recorder.record()
+        return self._background.flush(timeout_seconds) if self._has_network else True
+
+    def close(self, *, timeout_seconds: float = 5.0) -> bool:
+        """Flush, and end the background thread; a later request starts it again.
+
+        Args:
+            timeout_seconds: how long to wait at most.
+
+        Returns:
+            Whether everything was sent in that time.
+        """
+        is_done = self.flush(timeout_seconds=timeout_seconds)
+        self._background.stop()
+        return is_done
+
+    def _begin(self, request: anthropic.APIRequest) -> Attempt | None:
+        """Look at a request that is about to be sent; None where it is not one of the application's messages."""
+        try:
+            if request.method.lower() != "post" or request.url.partition("?")[0] != _MESSAGES_PATH:
+                return None
+            if self._pid != os.getpid():
+                self._begin_anew()
+            body = _body(request)
+            if is_warming() or body.get("max_tokens") == 0:
+                self._account.count("warm_calls")
+                return None
+            return Attempt(
+                body=body,
+                ascribed_to=_ascribed_to.get() or self._target,
+                at=self._clock.now(),
+                seconds=self._clock.monotonic_seconds,
+                take=self._take,
+                failed=self._failed,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the application must not see it
+            self._recorder.failed("observing", error)
+            return None
+
+    def _begin_anew(self) -> None:
+        """Leave to the parent what was seen before the fork."""
+        self._pid = os.getpid()
+        self._account.forget()
+        self._recorder.forget()
+        self._teller.forget()
+        if self._gathered is not None:
+            self._gathered.forget()
+
+    def _wake(self) -> None:
+        if self._has_network:
+            self._background.wake()
+
+    def _take(self, call: AnsweredCall, is_dropped: bool) -> None:  # noqa: FBT001 - the attempt's one question
+        self._recorder.add(call)
+        if is_dropped:  # the interpreter may be collecting garbage, so whoever comes next records it
+            return
+        self._recorder.record()
+        if self._has_network and not self._background.is_started:
+            self._background.wake()
+
+    def _failed(self, error: Exception) -> None:
+        self._recorder.failed("observing", error)
+
+
+def _connected(
+    place: check.BucketPlace | None,
+    *,
+    prompts_prefix: str,
+    state_table: str | None,
+    namespace: str | None,
+    session: AwsSession | None,
+) -> tuple[Callable[[], tuple[TargetSummary, ...]] | None, StateStore | None, CloudWatchMetrics | None]:
+    """Connect to what is wanted of AWS; nothing goes over the network yet."""
+    if place is None and state_table is None and namespace is None:
+        return None, None, None
+    try:
+        from prompt_cache_warmer.wiring.observing import AwsConnections  # noqa: PLC0415 - boto3 only where it is used
+    except ModuleNotFoundError as error:
+        raise ArgumentValueError(
+            "state_table" if state_table else "targets" if place else "metrics",
+            f"it needs {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'",
+        ) from error
+    aws = AwsConnections(session)
+    load = None
+    if place is not None:
+        load = aws.targets(place.bucket, targets_prefix=place.prefix, prompts_prefix=prompts_prefix).load
+    store = None if state_table is None else aws.store(state_table)
+    return load, store, None if namespace is None else aws.metrics(namespace)
+
+
+def _emf(namespace: str) -> MetricSink:
+    try:
+        from prompt_cache_warmer.adapters.emf import EmfMetricSink  # noqa: PLC0415 - Powertools only where it is used
+    except ModuleNotFoundError as error:
+        message = f"it needs {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
+        raise ArgumentValueError("metrics", message) from error
+    return EmfMetricSink(namespace=namespace, stream=sys.stdout)
+
+
+def _body(request: anthropic.APIRequest) -> dict[str, Any]:
+    """Return the body that is sent: what the method was given, and ``extra_body`` over it."""
+    given, more = request.json, request.options.extra_json
+    return {**(given if isinstance(given, dict) else {}), **(more or {})}

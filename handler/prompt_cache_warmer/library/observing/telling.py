@@ -1,0 +1,156 @@
+"""The network work of an observer: it reads the targets, tells the state, and puts the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Protocol
+
+from prompt_cache_warmer.rules.traffic import kept_tokens
+from prompt_cache_warmer.rules.traffic_metrics import kept_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from prompt_cache_warmer.library.observing.account import Account, FirstHit
+    from prompt_cache_warmer.library.observing.recording import Publication, Recorder
+    from prompt_cache_warmer.ports import StateStore
+    from prompt_cache_warmer.values.state import EntryKey, Observed
+    from prompt_cache_warmer.values.targets import TargetSummary
+
+# A target that was changed is known to an application this much later, and a bucket is listed as often.
+TARGETS_SECONDS = 300.0
+# CloudWatch keeps minutes, so that putting more often tells nothing new.
+METRICS_SECONDS = 60.0
+# What failed is tried again after as long, whatever it was.
+RETRY_SECONDS = 60.0
+
+
+class Gathering(Protocol):
+    """A metric sink that gathers."""
+
+    def flush(self) -> None:
+        """Put what has gathered."""
+        ...
+
+
+class Teller:
+    """Does what is due; nothing it does raises. Used by one thread at a time.
+
+    Args:
+        account: knows what the state is to be told.
+        recorder: is told the targets, and records what waited for them.
+        load_targets: reads the targets; None where they do not change.
+        store: the state, None for none.
+        publication: where what the state's answers prove is published.
+        gathered: what is to be flushed, None for nothing.
+        seconds: the monotonic clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: Account,
+        recorder: Recorder,
+        load_targets: Callable[[], Sequence[TargetSummary]] | None,
+        store: StateStore | None,
+        publication: Publication,
+        gathered: Gathering | None,
+        seconds: Callable[[], float],
+    ) -> None:
+        self._account = account
+        self._recorder = recorder
+        self._load_targets = load_targets
+        self._store = store
+        self._publication = publication
+        self._gathered = gathered
+        self._seconds = seconds
+        self._targets_due_seconds = -math.inf
+        self._metrics_due_seconds = -math.inf
+        self._state_due_seconds = -math.inf
+
+    def work(self, everything: bool) -> float:  # noqa: FBT001 - the background's one question
+        """Do what is due, or all there is; returns how many seconds until more is due."""
+        self._read_targets()
+        self._recorder.record()
+        self._tell_state(everything=everything)
+        self._put_metrics(everything=everything)
+        now = self._seconds()
+        waits = [self._metrics_due_seconds - now if self._gathered is not None else math.inf]
+        if self._load_targets is not None:
+            waits.append(self._targets_due_seconds - now)
+        if self._store is not None:
+            waits.append(max(self._account.next_due_in_seconds(now), self._state_due_seconds - now))
+        return max(0.0, min(*waits, RETRY_SECONDS))
+
+    def forget(self) -> None:
+        """Begin anew in a forked child."""
+        self._targets_due_seconds = self._metrics_due_seconds = self._state_due_seconds = -math.inf
+
+    def _read_targets(self) -> None:
+        if self._load_targets is None or self._seconds() < self._targets_due_seconds:
+            return
+        try:
+            targets = self._load_targets()
+        except Exception as error:  # noqa: BLE001 - what it is counts as a failure, and the next try may do
+            self._recorder.failed("targets", error)
+            self._targets_due_seconds = self._seconds() + RETRY_SECONDS
+        else:
+            self._recorder.know(targets)
+            self._targets_due_seconds = self._seconds() + TARGETS_SECONDS
+
+    def _tell_state(self, *, everything: bool) -> None:
+        if self._store is None or (self._seconds() < self._state_due_seconds and not everything):
+            return
+        due = self._account.due(self._seconds(), everything=everything)
+        if due:
+            asyncio.run(self._observe(self._store, due))
+
+    async def _observe(self, store: StateStore, due: Sequence[EntryKey]) -> None:
+        for key in due:
+            seen, hit = self._account.take(key, self._seconds())
+            try:
+                observed = await store.observe(key, seen)
+            except Exception as error:  # noqa: BLE001 - it is told again later, with what comes until then
+                self._account.put_back(key, seen, hit)
+                self._recorder.failed("state", error)
+                self._state_due_seconds = self._seconds() + RETRY_SECONDS
+                return
+            if observed.warmth is not None:
+                self._account.learn(key, observed.warmth)
+            self._prove(hit, observed)
+
+    def _prove(self, hit: FirstHit | None, observed: Observed) -> None:
+        """Publish a hit that nothing but a warm call can have kept."""
+        if hit is None or self._publication.sink is None:
+            return
+        tokens = kept_tokens(
+            read_tokens=hit.read_tokens,
+            at=hit.at,
+            previous_at=observed.previous_at,
+            warmth=observed.warmth,
+            target=hit.target,
+        )
+        if not tokens:
+            return
+        measured = kept_metrics(
+            service=self._publication.service,
+            target=hit.target.name,
+            model=hit.model,
+            at=hit.at,
+            tokens=tokens,
+            ttl=hit.target.ttls[-1],
+        )
+        try:
+            self._publication.sink.emit([measured])
+        except Exception as error:  # noqa: BLE001 - a broken sink only counts
+            self._recorder.failed("metrics", error)
+
+    def _put_metrics(self, *, everything: bool) -> None:
+        if self._gathered is None or (self._seconds() < self._metrics_due_seconds and not everything):
+            return
+        self._metrics_due_seconds = self._seconds() + METRICS_SECONDS
+        try:
+            self._gathered.flush()
+        except Exception as error:  # noqa: BLE001 - what could not be put is kept for the next time
+            self._recorder.failed("metrics", error)

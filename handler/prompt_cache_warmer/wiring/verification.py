@@ -1,0 +1,64 @@
+"""A verification on this machine: the engine over the SDK's own client, with what its environment says."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import anthropic
+
+from prompt_cache_warmer.adapters.memory_state import MemoryState
+from prompt_cache_warmer.errors import SecretUnreadableError
+from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.settings import Settings
+from prompt_cache_warmer.warm.claims import RunLimits
+from prompt_cache_warmer.warm.warmer import Policy
+from prompt_cache_warmer.wiring.engine import Engine, connected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from prompt_cache_warmer.ports import Clock, RunLog
+    from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.values.targets import Target
+
+_NO_NEXT_TICK_SECONDS = 0.0
+
+
+async def verify_here(
+    names: tuple[str, ...], targets: Mapping[str, Target], *, clock: Clock, log: RunLog
+) -> RunReport:
+    """Verify targets with the key and the address that the SDK finds in its environment.
+
+    The targets' own caps hold; spending is remembered as long as this lasts.
+
+    Args:
+        names: which of them.
+        targets: the targets by name.
+        clock: the time.
+        log: told of every entry as it is done.
+
+    Raises:
+        RunError: when nothing could be asked, such as without a key.
+    """
+    default = Settings.model_fields
+    async with anthropic.AsyncAnthropic() as client:
+        if (client.api_key, client.auth_token, client.credentials) == (None, None, None):
+            raise SecretUnreadableError("there is no ANTHROPIC_API_KEY in the environment")
+        engine = Engine(
+            connected(client, is_async=True),
+            store=MemoryState(),
+            clock=clock,
+            request_timeout_seconds=default["request_timeout_seconds"].default,
+            max_tokens=0,
+        )
+        policy = Policy(
+            limits=RunLimits(
+                max_concurrency=default["max_concurrency"].default,
+                max_inflight_bytes=default["max_inflight_bytes"].default,
+                request_timeout_seconds=default["request_timeout_seconds"].default,
+            ),
+            tick_seconds=_NO_NEXT_TICK_SECONDS,
+        )
+        order = Order(verify=names)
+        return await engine.run(order, targets, policy=policy, log=log, remaining_seconds=lambda: math.inf)
