@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.effect_sources import ReportedUsage, Series, SourceError
 from prompt_cache_warmer.values.usage import Usage
@@ -134,6 +134,6 @@ class FakeUsage:
         return self.found
 
 
-def reported(model: str | None = MODEL, workspace: str | None = "wrkspc_a", **tokens: int) -> ReportedUsage:
+def reported(model: str | None = MODEL, workspace: str | None = "wrkspc_a", **tokens: Any) -> ReportedUsage:
     """Return a row of the Usage API."""
-    return ReportedUsage(model, workspace, Usage(**tokens))  # type: ignore[arg-type] # tests name counts only
+    return ReportedUsage(model, workspace, Usage(**tokens))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.diagnosis import Diagnosis
+    from prompt_cache_warmer.values.divergence import Divergence
     from prompt_cache_warmer.values.money import Amount
     from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause, Snapshot
@@ -67,7 +67,7 @@ class Answer:
         request_id: the API's id of the request, None where it sent none.
         workspace_id: the workspace the credential resolved to, None where the API does not say.
         region: the AWS region that answered, None where the call did not go to Bedrock.
-        diagnosis: where the request differs from the one it names; None where it names none, or nothing differs.
+        divergence: where the request differs from the one it names; None where it names none, or nothing differs.
         missed_tokens: the API's estimate of what was missed for it, None where it says nothing.
         raw: what the client itself returned, for callers of the library who want to look at it.
     """
@@ -77,7 +77,7 @@ class Answer:
     request_id: str | None = None
     workspace_id: str | None = None
     region: str | None = None
-    diagnosis: Diagnosis | None = None
+    divergence: Divergence | None = None
     missed_tokens: int | None = None
     raw: object = field(default=None, repr=False, compare=False)
 

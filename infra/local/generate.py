@@ -16,6 +16,7 @@ from prompt_cache_warmer.rules.diagnosis import Cause
 from prompt_cache_warmer.rules.metrics import CATALOGUE, Metric, Scope
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.rules.verification import Finding
 from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.values.document import json_schema
 from prompt_cache_warmer.values.problems import ProblemCode, Severity
@@ -62,6 +63,9 @@ def _readme_tables() -> dict[str, str]:
             ),
         ),
         "causes": table(("cause", "what it means"), ((f"`{cause.value}`", cause.meaning) for cause in Cause)),
+        "findings": table(
+            ("reason", "what it means"), ((f"`{finding.value}`", finding.sentence) for finding in Finding)
+        ),
         "verdicts": table(
             ("verdict", "what it means"), ((f"`{verdict.value}`", verdict.sentence) for verdict in Verdict)
         ),

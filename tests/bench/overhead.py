@@ -29,7 +29,7 @@ import anthropic
 from infra.local.cloud import API_KEY, BUCKET, LocalCloud
 from infra.local.function import InProcessFunction
 from infra.local.messages_api import LocalMessagesApi
-from tests.bench import library_imports
+from tests.bench import library_imports, observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +71,8 @@ def main() -> None:
         f"Importing the handler: {ours:.2f} s; its third parties alone: {theirs:.2f} s; ratio {ours / theirs:.2f}.",
         "",
         *library_imports.table(),
+        "",
+        *observer.table(),
         "",
         f"Peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB.",
         "",

@@ -100,6 +100,15 @@ async def test_what_touched_nothing_is_counted_and_is_no_traffic(state: StateSto
     assert (await known(state, model("other"))).sightings is None
 
 
+async def test_nothing_seen_is_nothing(state: StateStore) -> None:
+    """An observer may ask what is known without having seen anything, and a request may be a touch alone."""
+    assert await state.observe(KEY, Sightings()) == Observed()
+    assert (await known(state)).sightings is None
+    assert await state.observe(KEY, Sightings(touched_at=at(4))) == Observed(is_news=True)
+    assert await known(state) == EntryState(traffic=Traffic(at(4), None, at(4)))
+    assert await state.observe(KEY, Sightings()) == Observed(previous_at=at(4))
+
+
 async def test_a_fingerprint_nobody_said_leaves_the_known_one(state: StateStore) -> None:
     """That of what was seen; that of the traffic is the traffic's own, as with a touch."""
     await state.observe(KEY, SEEN)

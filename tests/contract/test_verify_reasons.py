@@ -113,10 +113,10 @@ async def verified(
 
 
 def facts(found: Verification) -> tuple[str, Any, Any]:
-    """Return the reason, the diagnosis and whether the whole prefix was read."""
+    """Return the reason, the divergence and whether the whole prefix was read."""
     line = found.as_json()
     evidence = line["evidence"]
-    return line["reason"], evidence.get("diagnosis"), evidence.get("read_tokens") == evidence.get("expected_tokens")
+    return line["reason"], evidence.get("divergence"), evidence.get("read_tokens") == evidence.get("expected_tokens")
 
 
 @pytest.mark.filterwarnings("ignore:Using Claude with")  # the SDK's advice on thinking, to the application
@@ -147,13 +147,13 @@ async def test_what_is_proven_is_proven_again_when_it_is_warm(api: LocalMessages
         assert (found.is_proven, found.as_json()["evidence"]["verdict"]) == (True, verdict)
 
 
-async def test_messages_changed_is_what_the_diagnosis_says_when_all_is_well(api: LocalMessagesApi) -> None:
+async def test_messages_changed_is_what_the_diagnostics_say_when_all_is_well(api: LocalMessagesApi) -> None:
     """Model, tools and system are the warm call's, and the message is another."""
     assert facts(await verified(api)) == ("read", "messages_changed", True)
 
 
 @pytest.mark.parametrize(
-    ("change", "reason", "diagnosis"),
+    ("change", "reason", "divergence"),
     [
         ({"model": "claude-opus-4-8"}, "model-changed", "model_changed"),
         ({"tools": [TOOL]}, "tools-changed", "tools_changed"),
@@ -163,17 +163,17 @@ async def test_messages_changed_is_what_the_diagnosis_says_when_all_is_well(api:
     ids=["model", "tools", "system", "settings"],
 )
 async def test_a_request_that_is_changed_on_its_way_is_not_proven(
-    api: LocalMessagesApi, change: dict[str, Any], reason: str, diagnosis: str
+    api: LocalMessagesApi, change: dict[str, Any], reason: str, divergence: str
 ) -> None:
     """Each reason with what the API misses; what it cannot name is a read of nothing."""
     found = await verified(api, change=change, models=["claude-opus-5-5"], request={"system": SYSTEM})
-    assert facts(found) == (reason, diagnosis, False)
+    assert facts(found) == (reason, divergence, False)
     missed = found.as_json()["evidence"].get("missed_tokens")
     assert missed == (found.as_json()["evidence"]["expected_tokens"] if reason.endswith("changed") else None)
 
 
 async def test_a_key_of_another_workspace_is_named(api: LocalMessagesApi) -> None:
-    """As when a key is rotated in between: nothing is shared, and the diagnosis finds no message."""
+    """As when a key is rotated in between: nothing is shared, and the diagnostics find no message."""
     api.api_keys = {"sk-a": "wrkspc_a", "sk-b": "wrkspc_b"}
     found = await verified(api, request_key="sk-b")
     assert facts(found) == ("other-workspace", "previous_message_not_found", False)
@@ -302,7 +302,7 @@ def test_from_a_file_what_is_not_proven_is_exit_code_1(api: LocalMessagesApi, fi
     result = run(api, "support", "--file", str(file.parent), clock=WaitingClock(api.forget_entries))
     assert (result.exit_code, result.stderr) == (1, "")
     assert f"support on {MODEL}: not proven: read-nothing: 0 of " in result.stdout
-    assert "  the API's diagnosis: messages_changed\n" in result.stdout
+    assert "  the API's diagnostics: messages_changed\n" in result.stdout
     assert "0 of 2 proven, for 0.17" in result.stdout
 
 

@@ -102,7 +102,11 @@ async def chromium(profile: Path) -> AsyncIterator[Page]:
 
 async def _port(file: Path) -> int:
     for _ in range(_POLLS):
-        if file.exists() and "\n" in (written := file.read_text(encoding="utf-8")):
+        if "\n" in (written := _written(file)):
             return int(written.splitlines()[0])
         await asyncio.sleep(_POLL_SECONDS)
     raise TimeoutError(f"{CHROMIUM} did not start")
+
+
+def _written(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.exists() else ""

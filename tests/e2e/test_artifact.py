@@ -9,12 +9,15 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from infra.local import demo
 from infra.local.emf import emf_lines
 from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
+from prompt_cache_warmer.cli.commands import commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from infra.local.cloud import LocalCloud
 
 SAM = ROOT / ".tools/sam/bin/sam"
+HAIKU_AND_SONNET = ("claude-haiku-4-5", "claude-sonnet-4-6")
 ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
 
 pytestmark = pytest.mark.skipif(
@@ -100,3 +104,26 @@ def test_a_run_that_cannot_happen_fails_the_invocation(artifact: Path, cloud: Lo
         function.invoke({})
     assert caught.value.type == "TargetsUnreadableError"
     assert "nobodys-bucket" in caught.value.message
+
+
+@pytest.mark.timeout(300)
+def test_the_artifact_verifies_for_the_command_line(
+    artifact: Path, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command asks the function over boto3, and what it proves is what the API counted; two real seconds pass."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    cloud.upload(ROOT / "infra/examples")
+    with LambdaEmulator(task_root=artifact, environment=cloud.environment(), timeout_seconds=110) as function:
+        environment = {**cloud.aws.environment(), "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{function.port}"}
+        runner = CliRunner(env=environment, catch_exceptions=False)
+        arguments = ["verify", "support-agent", "--function", "function"]
+        proven = runner.invoke(commands, arguments)
+        wrong = runner.invoke(commands, [*arguments, "suport-agent", "--json"])
+    lines = [f"support-agent on {model}: proven: 5,616 of 5,616 tokens read" for model in HAIKU_AND_SONNET]
+    assert (proven.exit_code, proven.stderr) == (0, "")
+    assert proven.stdout.splitlines()[:-1] == lines
+    assert [received.usage.cache_read_input_tokens for received in cloud.api.requests[2:4] if received.usage] == [
+        5616
+    ] * 2
+    answer = json.loads(wrong.stdout)
+    assert (wrong.exit_code, answer["is_proven"], answer["entries_proven"]) == (1, False, 2)

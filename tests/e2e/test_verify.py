@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from click.testing import CliRunner, Result
 
 from infra.local.function import InProcessFunction, LocalClock, invoke_at_once
 from infra.local.messages_api import Fault
-from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.errors import EventError
 from tests.deployments import MESSAGES, Deployment, days_spending, prompt
 from tests.fakes import MODEL, document
+from tests.lambda_endpoint import FakeLambda
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,59 +144,6 @@ def test_a_wrong_event_fails_the_invocation_before_anything_is_spent(deployment:
     with pytest.raises(EventError, match="both verify and dry_run"):
         function(deployment).invoke({"verify": ["support"], "dry_run": True})
     assert deployment.calls == []
-
-
-class FakeLambda:
-    """An endpoint of AWS Lambda on loopback, with a function behind it.
-
-    Args:
-        answer: takes the event; its answer, or what it raises as a function error.
-    """
-
-    def __init__(self, answer: Callable[[Any], object]) -> None:
-        asked: list[tuple[str, Any]] = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                event = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                asked.append((self.path, event))
-                is_error = False
-                try:
-                    body = answer(event)
-                except Exception as error:  # noqa: BLE001 - as the runtime does
-                    is_error, body = True, {"errorType": type(error).__name__, "errorMessage": str(error)}
-                self.send_response(200)
-                if is_error:
-                    self.send_header("x-amz-function-error", "Unhandled")
-                self.end_headers()
-                self.wfile.write(json.dumps(body).encode())
-
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        self.asked = asked
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def run(self, *arguments: str) -> Result:
-        """Run ``verify`` with this endpoint in its environment."""
-        environment = {
-            "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{self._server.server_port}",
-            "AWS_ACCESS_KEY_ID": "a",
-            "AWS_SECRET_ACCESS_KEY": "b",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "WARMER_FUNCTION": "warmer",
-        }
-        return CliRunner(env=environment, catch_exceptions=False).invoke(commands, ["verify", *arguments])
 
 
 @pytest.fixture(autouse=True)

@@ -89,6 +89,20 @@ from prompt_cache_warmer.values.document import json_schema
                 "[default: now]",
             ],
         ),
+        (
+            ["verify", "--help"],
+            [
+                "Usage: commands verify [OPTIONS] NAME...",
+                "--function FUNCTION",
+                "[env var: WARMER_FUNCTION]",
+                "--file TARGET.json",
+                "--root",
+                "--json",
+                "ANTHROPIC_API_KEY",
+                "your application",
+                "Exits with 0",
+            ],
+        ),
         (["show", "--help"], ["Usage: commands show [OPTIONS] [REPORT]", "standard input"]),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,9 @@ from tests.stacks import Stack
 if TYPE_CHECKING:
     from pathlib import Path
 
-EVIDENCE = {"expected_tokens": 5616, "read_tokens": 5616, "diagnosis": "messages_changed"}
+UNASKED = "function 'warmer' could not be asked, or gave no answer: "
+ADVICE = "Your own AWS identity and region ask here: they need lambda:InvokeFunction on it."
+EVIDENCE = {"expected_tokens": 5616, "read_tokens": 5616, "divergence": "messages_changed"}
 PROVEN = {
     "target": "support",
     "model": MODEL,
@@ -35,7 +38,7 @@ APART = {
     "evidence": {
         "expected_tokens": 5616,
         "read_tokens": 0,
-        "diagnosis": "previous_message_not_found",
+        "divergence": "previous_message_not_found",
         "warm_workspace_id": "wrkspc_a",
         "request_workspace_id": "wrkspc_b",
     },
@@ -73,7 +76,7 @@ def test_each_entry_is_a_line_and_what_explains_it_stands_below() -> None:
         "support on claude-sonnet-4-6: \x1b[31mnot proven\x1b[0m: other-workspace: 0 of 5,616 tokens read",
         "\x1b[2m  the warm call and the real request went to different workspaces, which share no cache\x1b[0m",
         "\x1b[2m  the warm call went to workspace wrkspc_a, the request to wrkspc_b\x1b[0m",
-        "\x1b[2m  the API's diagnosis: previous_message_not_found\x1b[0m",
+        "\x1b[2m  the API's diagnostics: previous_message_not_found\x1b[0m",
         "\x1b[2m  markers ask for ttl 1h; the API granted 5m\x1b[0m",
         "support on claude-sonnet-4-6: \x1b[31mnot proven\x1b[0m: warm-call-not-made",
         "\x1b[2m  the warm call was not made: all warming is paused\x1b[0m",
@@ -88,13 +91,13 @@ def test_a_diagnosis_says_how_much_was_missed_and_twins_whose_calls_they_were() 
         **APART,
         "reason": "tools-changed",
         "sentence": "other tools",
-        "evidence": {"expected_tokens": 9, "read_tokens": 1, "diagnosis": "tools_changed", "missed_tokens": 1200},
+        "evidence": {"expected_tokens": 9, "read_tokens": 1, "divergence": "tools_changed", "missed_tokens": 1200},
         "notices": [],
         "shared_with": "other",
     }
     lines = [*verification_lines(answer(changed))]
     assert lines[2:4] == [
-        "\x1b[2m  the API's diagnosis: tools_changed, 1,200 tokens missed\x1b[0m",
+        "\x1b[2m  the API's diagnostics: tools_changed, 1,200 tokens missed\x1b[0m",
         "\x1b[2m  by the calls of other, which are the same bytes\x1b[0m",
     ]
 
@@ -157,27 +160,14 @@ def test_a_function_is_asked_once_with_the_event() -> None:
         ),
         (Client(b"<html>"), "function 'warmer' answered something that is not JSON"),
         (Client(b"[1]"), "function 'warmer' answered something that is not an object"),
-        (
-            Client(error=NoCredentialsError()),
-            (
-                "function 'warmer' could not be asked, or gave no answer: Unable to locate credentials. Your own AWS "
-                "identity and region ask here: they need lambda:InvokeFunction on it."
-            ),
-        ),
+        (Client(error=NoCredentialsError()), f"{UNASKED}Unable to locate credentials. {ADVICE}"),
         (
             Client(error=ReadTimeoutError(endpoint_url="http://here")),
-            (
-                "function 'warmer' could not be asked, or gave no answer: Read timeout on endpoint URL: \"http://here\". "
-                "Your own AWS identity and region ask here: they need lambda:InvokeFunction on it."
-            ),
+            f'{UNASKED}Read timeout on endpoint URL: "http://here". {ADVICE}',
         ),
         (
             Client(error=ClientError({"Error": {"Code": "AccessDenied", "Message": "no."}}, "Invoke")),
-            (
-                "function 'warmer' could not be asked, or gave no answer: An error occurred (AccessDenied) when calling "
-                "the Invoke operation: no. Your own AWS identity and region ask here: they need lambda:InvokeFunction on "
-                "it."
-            ),
+            f"{UNASKED}An error occurred (AccessDenied) when calling the Invoke operation: no. {ADVICE}",
         ),
     ],
     ids=["function error", "timed out", "no JSON", "no object", "no credentials", "no answer", "denied"],
@@ -239,8 +229,11 @@ def test_a_name_that_no_file_has_is_refused_before_anything_is_spent(stack: Stac
     )
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps(document("broken", keep="allways")), encoding="utf-8")
+    unmarked = tmp_path / "unmarked.json"
+    unmarked.write_text(json.dumps(document("unmarked", request={"system": "You are brief."})), encoding="utf-8")
     result = stack.run("verify", "broken", "support", "--file", str(tmp_path))
-    assert result.exit_code == 2
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "marker-added" not in result.stderr
     assert "broken.json: $.keep: error: keep='allways' is not allowed" in result.stderr
     assert result.stderr.splitlines()[-1].startswith("Error: the files have no valid target 'broken'")
 
@@ -250,3 +243,11 @@ def test_without_a_key_nothing_can_be_asked(stack: Stack, file: str, monkeypatch
     for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     assert refused(stack, "support", "--file", file) == "Error: there is no ANTHROPIC_API_KEY in the environment"
+
+
+def test_without_what_speaks_to_aws_the_extra_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function cannot be asked, and the sentence says what to install."""
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    assert refused(stack, "support", "--function", "warmer").endswith(
+        "is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
+    )

@@ -11,6 +11,7 @@ import pytest
 
 from prompt_cache_warmer.rules.entry_result import CallFacts
 from prompt_cache_warmer.rules.life import warmth_after
+from prompt_cache_warmer.values.observation import Miss, Sightings
 from prompt_cache_warmer.values.state import (
     UNKNOWN,
     Breaker,
@@ -80,6 +81,29 @@ def test_traffic_that_named_no_prefix_outlives_a_change() -> None:
     """Nobody knows what it carried."""
     unnamed = replace(WHOLE, traffic=Traffic(ago(5)))
     assert lived(unnamed, fingerprint=OTHER_PREFIX).traffic == Traffic(ago(5))
+
+
+MISSED = Miss(ago(3), written_tokens=9)
+DRIFTED = Miss(ago(3), drifted=("system",))
+
+
+@pytest.mark.parametrize(
+    ("sightings", "left"),
+    [
+        (Sightings(1, 2, 3, ago(2), PREFIX, MISSED), Sightings(1, 2, 3, ago(2), PREFIX, MISSED)),
+        (Sightings(1, 2, 3, ago(2), PREFIX, DRIFTED), Sightings(1, 2, 3, ago(2), PREFIX, DRIFTED)),
+        (Sightings(1, 2, 3, ago(2), None, MISSED), Sightings(1, 2, 3, ago(2), None, MISSED)),
+        (Sightings(1, 2, 3, ago(2), OTHER_PREFIX, MISSED), None),
+        (Sightings(1, fingerprint=OTHER_PREFIX), None),
+        (Sightings(1, 2, 3, ago(2), OTHER_PREFIX, DRIFTED), Sightings(0, 0, 3, None, OTHER_PREFIX, DRIFTED)),
+        (None, None),
+    ],
+)
+def test_what_was_seen_of_another_prefix_says_nothing_unless_it_is_a_drift(
+    sightings: Sightings | None, left: Sightings | None
+) -> None:
+    """Hits and cold starts of it are gone with it; that the application and its observer are at odds is still so."""
+    assert lived(replace(WHOLE, sightings=sightings)) == replace(WHOLE, sightings=left)
 
 
 def test_a_life_of_an_entry_nobody_knows_is_empty() -> None:

@@ -19,7 +19,7 @@ from prompt_cache_warmer.rules.verification import (
     judge,
     verifications_json,
 )
-from prompt_cache_warmer.values.diagnosis import Diagnosis, read_diagnosis
+from prompt_cache_warmer.values.divergence import Divergence, read_divergence
 from prompt_cache_warmer.values.targets import Entry
 from prompt_cache_warmer.values.usage import Usage
 from tests.fakes import MODEL, target
@@ -38,9 +38,9 @@ WARMED = EntryResult(
 )
 
 
-def asked(read: int, diagnosis: Diagnosis | None = Diagnosis.MESSAGES_CHANGED, **facts: Any) -> EntryResult:
+def asked(read: int, divergence: Divergence | None = Divergence.MESSAGES_CHANGED, **facts: Any) -> EntryResult:
     """Return what became of a real request that read so many tokens."""
-    call = replace(CALL, form="asked", message_id="msg_2", request_id="req_2", diagnosis=diagnosis)
+    call = replace(CALL, form="asked", message_id="msg_2", request_id="req_2", divergence=divergence)
     return EntryResult(
         ENTRY,
         Outcome.WARMED,
@@ -57,46 +57,46 @@ def unsent(outcome: Outcome, code: str, reason: str, call: CallFacts | None = No
 
 
 @pytest.mark.parametrize(
-    "diagnosis",
+    "divergence",
     [
         None,
-        Diagnosis.MESSAGES_CHANGED,
-        Diagnosis.PENDING,
-        Diagnosis.NOT_FOUND,
-        Diagnosis.UNAVAILABLE,
-        Diagnosis.REFUSED,
-        Diagnosis.TOOLS_CHANGED,
+        Divergence.MESSAGES_CHANGED,
+        Divergence.PENDING,
+        Divergence.NOT_FOUND,
+        Divergence.UNAVAILABLE,
+        Divergence.REFUSED,
+        Divergence.TOOLS_CHANGED,
     ],
 )
 @pytest.mark.parametrize("read", [5000, 5001])
-def test_what_read_all_that_was_warmed_is_proven_whatever_the_diagnosis(read: int, diagnosis: Diagnosis | None) -> None:
-    """The usage is the proof; a diagnosis only compares requests."""
-    found = judge(WARMED, asked(read, diagnosis))
+def test_what_read_all_is_proven_whatever_the_api_compares(read: int, divergence: Divergence | None) -> None:
+    """The usage is the proof; the diagnostics only compare requests."""
+    found = judge(WARMED, asked(read, divergence))
     assert (found.finding, found.is_proven) == (Finding.READ, True)
 
 
 @pytest.mark.parametrize(
-    ("read", "diagnosis", "finding"),
+    ("read", "divergence", "finding"),
     [
         (4999, None, Finding.READ_PART),
-        (4999, Diagnosis.MESSAGES_CHANGED, Finding.READ_PART),
-        (1, Diagnosis.PENDING, Finding.READ_PART),
+        (4999, Divergence.MESSAGES_CHANGED, Finding.READ_PART),
+        (1, Divergence.PENDING, Finding.READ_PART),
         (0, None, Finding.READ_NOTHING),
-        (0, Diagnosis.MESSAGES_CHANGED, Finding.READ_NOTHING),
-        (0, Diagnosis.NOT_FOUND, Finding.READ_NOTHING),
-        (0, Diagnosis.UNAVAILABLE, Finding.READ_NOTHING),
-        (0, Diagnosis.REFUSED, Finding.READ_NOTHING),
-        (0, Diagnosis.MODEL_CHANGED, Finding.MODEL_CHANGED),
-        (0, Diagnosis.TOOLS_CHANGED, Finding.TOOLS_CHANGED),
-        (0, Diagnosis.SYSTEM_CHANGED, Finding.SYSTEM_CHANGED),
-        (300, Diagnosis.SYSTEM_CHANGED, Finding.SYSTEM_CHANGED),
+        (0, Divergence.MESSAGES_CHANGED, Finding.READ_NOTHING),
+        (0, Divergence.NOT_FOUND, Finding.READ_NOTHING),
+        (0, Divergence.UNAVAILABLE, Finding.READ_NOTHING),
+        (0, Divergence.REFUSED, Finding.READ_NOTHING),
+        (0, Divergence.MODEL_CHANGED, Finding.MODEL_CHANGED),
+        (0, Divergence.TOOLS_CHANGED, Finding.TOOLS_CHANGED),
+        (0, Divergence.SYSTEM_CHANGED, Finding.SYSTEM_CHANGED),
+        (300, Divergence.SYSTEM_CHANGED, Finding.SYSTEM_CHANGED),
     ],
 )
-def test_what_read_less_is_not_proven_and_the_diagnosis_says_why(
-    read: int, diagnosis: Diagnosis | None, finding: Finding
+def test_what_read_less_is_not_proven_and_the_diagnostics_say_why(
+    read: int, divergence: Divergence | None, finding: Finding
 ) -> None:
     """Only a difference of model, tools or system explains it; everything else leaves what was seen."""
-    found = judge(WARMED, asked(read, diagnosis))
+    found = judge(WARMED, asked(read, divergence))
     assert (found.finding, found.is_proven) == (finding, False)
 
 
@@ -117,8 +117,8 @@ def test_a_read_in_another_workspace_is_no_proof(warm: str | None, real: str | N
 
 
 def test_another_workspace_explains_a_miss_too() -> None:
-    """The diagnosis cannot: it compares within one workspace."""
-    found = judge(WARMED, asked(0, Diagnosis.NOT_FOUND, workspace_id="wrkspc_b"))
+    """The diagnostics cannot: they compare within one workspace."""
+    found = judge(WARMED, asked(0, Divergence.NOT_FOUND, workspace_id="wrkspc_b"))
     assert found.finding is Finding.OTHER_WORKSPACE
     assert (found.as_json()["evidence"]["warm_workspace_id"], found.as_json()["evidence"]["request_workspace_id"]) == (
         "wrkspc_a",
@@ -174,7 +174,7 @@ def test_a_request_without_a_usage_proves_nothing() -> None:
 
 def test_the_line_has_the_figures_of_both_calls_and_no_text() -> None:
     """Tokens, ids, ttls and costs; what is not known is left out."""
-    found = judge(WARMED, asked(4000, Diagnosis.TOOLS_CHANGED, missed_tokens=1000))
+    found = judge(WARMED, asked(4000, Divergence.TOOLS_CHANGED, missed_tokens=1000))
     assert found.as_json() == {
         "target": "support",
         "model": MODEL,
@@ -188,7 +188,7 @@ def test_the_line_has_the_figures_of_both_calls_and_no_text() -> None:
             "written_tokens": 0,
             "uncached_tokens": 4,
             "verdict": "written",
-            "diagnosis": "tools_changed",
+            "divergence": "tools_changed",
             "missed_tokens": 1000,
             "asked_ttls": ["5m"],
             "granted_ttls": ["5m"],
@@ -224,16 +224,16 @@ def test_the_cost_is_that_of_both_calls_or_unknown(
 
 
 def test_notices_say_what_the_proof_does_not_cover() -> None:
-    """A ttl that was not granted, a marker the application may lack, a diagnosis nobody gave."""
+    """A ttl that was not granted, a marker the application may lack, diagnostics nobody gave."""
     added = target(request={"system": "You are support. " * 2000})
     own = Entry(added.summary, MODEL)
     warmed = replace(WARMED, entry=own, notices=("markers ask for ttl 1h; the API granted 5m",), granted_ttls=("5m",))
-    found = judge(warmed, asked(5000, Diagnosis.REFUSED))
+    found = judge(warmed, asked(5000, Divergence.REFUSED))
     assert found.is_proven
-    ttl, marker, diagnosis = found.notices
+    ttl, marker, undiagnosed = found.notices
     assert ttl == "markers ask for ttl 1h; the API granted 5m"
     assert marker.startswith("marker-added: ")
-    assert diagnosis == "the API takes no diagnostics here, so its usage alone decided"
+    assert undiagnosed == "the API takes no diagnostics here, so its usage alone decided"
     assert found.as_json()["notices"] == list(found.notices)
     assert "notices" not in judge(WARMED, asked(5000)).as_json()
     assert judge(WARMED, replace(asked(5000), notices=("a", "a"))).notices == ("a",)
@@ -289,34 +289,34 @@ def test_every_finding_has_its_sentence() -> None:
     [
         (None, (None, None)),
         ("tools_changed", (None, None)),
-        ({}, (Diagnosis.PENDING, None)),
-        ({"cache_miss_reason": None}, (Diagnosis.PENDING, None)),
+        ({}, (Divergence.PENDING, None)),
+        ({"cache_miss_reason": None}, (Divergence.PENDING, None)),
         (
             {"cache_miss_reason": {"type": "tools_changed", "cache_missed_input_tokens": 1200}},
-            (Diagnosis.TOOLS_CHANGED, 1200),
+            (Divergence.TOOLS_CHANGED, 1200),
         ),
         (
             {"cache_miss_reason": {"type": "messages_changed", "cache_missed_input_tokens": 0}},
-            (Diagnosis.MESSAGES_CHANGED, 0),
+            (Divergence.MESSAGES_CHANGED, 0),
         ),
-        ({"cache_miss_reason": {"type": "previous_message_not_found"}}, (Diagnosis.NOT_FOUND, None)),
-        ({"cache_miss_reason": {"type": "unavailable"}}, (Diagnosis.UNAVAILABLE, None)),
-        ({"cache_miss_reason": {"type": "betas_changed"}}, (Diagnosis.UNAVAILABLE, None)),
-        ({"cache_miss_reason": {"type": "pending"}}, (Diagnosis.UNAVAILABLE, None)),
-        ({"cache_miss_reason": {"type": ["x"]}}, (Diagnosis.UNAVAILABLE, None)),
-        ({"cache_miss_reason": "x"}, (Diagnosis.UNAVAILABLE, None)),
+        ({"cache_miss_reason": {"type": "previous_message_not_found"}}, (Divergence.NOT_FOUND, None)),
+        ({"cache_miss_reason": {"type": "unavailable"}}, (Divergence.UNAVAILABLE, None)),
+        ({"cache_miss_reason": {"type": "betas_changed"}}, (Divergence.UNAVAILABLE, None)),
+        ({"cache_miss_reason": {"type": "pending"}}, (Divergence.UNAVAILABLE, None)),
+        ({"cache_miss_reason": {"type": ["x"]}}, (Divergence.UNAVAILABLE, None)),
+        ({"cache_miss_reason": "x"}, (Divergence.UNAVAILABLE, None)),
         (
             {"cache_miss_reason": {"type": "model_changed", "cache_missed_input_tokens": -1}},
-            (Diagnosis.MODEL_CHANGED, None),
+            (Divergence.MODEL_CHANGED, None),
         ),
         (
             {"cache_miss_reason": {"type": "system_changed", "cache_missed_input_tokens": True}},
-            (Diagnosis.SYSTEM_CHANGED, None),
+            (Divergence.SYSTEM_CHANGED, None),
         ),
     ],
 )
-def test_the_apis_diagnosis_is_read_as_it_is_documented(
-    diagnostics: object, read: tuple[Diagnosis | None, int | None]
+def test_the_apis_diagnostics_are_read_as_they_are_documented(
+    diagnostics: object, read: tuple[Divergence | None, int | None]
 ) -> None:
     """Nothing asked, still comparing, six reasons; whatever else comes explains nothing and breaks nothing."""
-    assert read_diagnosis(diagnostics) == read
+    assert read_divergence(diagnostics) == read

@@ -22,7 +22,7 @@ from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.request import PLACEHOLDER_TEXT, REQUEST_TEXT, Form
 from prompt_cache_warmer.rules.verification import Finding
 from prompt_cache_warmer.values.caps import Caps
-from prompt_cache_warmer.values.diagnosis import Diagnosis
+from prompt_cache_warmer.values.divergence import Divergence
 from prompt_cache_warmer.values.snapshot import Pause
 from prompt_cache_warmer.values.state import EntryKey
 from prompt_cache_warmer.values.usage import Usage
@@ -330,14 +330,14 @@ async def test_an_unknown_name_is_a_problem_and_nothing_is_proven_by_it() -> Non
     assert (answer["is_proven"], answer["entries_proven"]) == (False, 1)
 
 
-async def test_where_the_diagnosis_is_refused_the_usage_decides() -> None:
+async def test_where_diagnostics_are_refused_the_usage_decides() -> None:
     """Both calls go without it then, and the proof says so."""
     refused = RejectedError("400 extraneous key", http_status=400)
     home = house(FakeMessages(script=[refused]))
     report = await home.run(VERIFY)
     assert [call.body.get("diagnostics") for call in home.messages.calls] == [{"previous_message_id": None}, None, None]
     (found,) = report.verifications
-    assert (found.finding, found.warmed.call and found.warmed.call.diagnosis) == (Finding.READ, Diagnosis.REFUSED)
+    assert (found.finding, found.warmed.call and found.warmed.call.divergence) == (Finding.READ, Divergence.REFUSED)
     assert found.notices[-1] == "the API takes no diagnostics here, so its usage alone decided"
 
 
@@ -348,7 +348,7 @@ async def test_a_message_without_an_id_cannot_be_named() -> None:
     assert "diagnostics" not in home.messages.calls[1].body
 
 
-async def test_a_refused_diagnosis_is_not_given_up_without_time() -> None:
+async def test_refused_diagnostics_are_not_given_up_without_time() -> None:
     """The second attempt needs as much of the run as the first."""
     home = house(FakeMessages(script=[RejectedError("400 extraneous key", http_status=400)]))
 
@@ -364,10 +364,10 @@ async def test_an_overloaded_api_is_asked_once_more() -> None:
     """The request has the warm call's one retry."""
     home = house(FakeMessages(script=[WRITE, OverloadedError("529", http_status=529)]))
     read = Answer(Usage(read_tokens=5000), message_id="msg_r", workspace_id="wrkspc_a", missed_tokens=3)
-    home.messages.script.append(replace(read, diagnosis=Diagnosis.MESSAGES_CHANGED))
+    home.messages.script.append(replace(read, divergence=Divergence.MESSAGES_CHANGED))
     (found,) = (await home.run(VERIFY)).verifications
     assert found.is_proven
-    assert found.as_json()["evidence"]["diagnosis"] == "messages_changed"
+    assert found.as_json()["evidence"]["divergence"] == "messages_changed"
     assert found.as_json()["evidence"]["missed_tokens"] == 3
 
 

@@ -33,17 +33,19 @@ class Reading:
     """What is known of an answer so far.
 
     Attributes:
+        seconds: the monotonic clock.
         counts: the counts of its usage; those of a later event replace those of an earlier one.
-        first_token_seconds: when its first token passed by, on the caller's monotonic clock; None before that.
+        first_token_seconds: when its first token passed by, by that clock; None before that.
     """
 
+    seconds: Callable[[], float]
     counts: dict[str, Any] = field(default_factory=dict)
     first_token_seconds: float | None = None
 
-    def see(self, event: bytes, now_seconds: float) -> None:
+    def see(self, event: bytes) -> None:
         """Take an event in."""
         if self.first_token_seconds is None and _FIRST_TOKEN in event:
-            self.first_token_seconds = now_seconds
+            self.first_token_seconds = self.seconds()
         if _USAGE in event:
             self.counts |= counts_of(json.loads(event), provider="anthropic")
 
@@ -51,11 +53,11 @@ class Reading:
 class AnswerReader(Protocol):
     """Takes an answer's bytes in, chunk by chunk."""
 
-    def feed(self, chunk: bytes, now_seconds: float) -> None:
+    def feed(self, chunk: bytes) -> None:
         """Take a chunk in; raises whatever is wrong with it."""
         ...
 
-    def end(self, now_seconds: float) -> None:
+    def end(self) -> None:
         """There is no more."""
         ...
 
@@ -90,11 +92,11 @@ class _Whole:
         self._reading = reading
         self._held = bytearray()
 
-    def feed(self, chunk: bytes, now_seconds: float) -> None:  # noqa: ARG002 - nobody says which byte is a token
+    def feed(self, chunk: bytes) -> None:
         self._held += chunk
         _check_held(len(self._held))
 
-    def end(self, now_seconds: float) -> None:  # noqa: ARG002 - as above
+    def end(self) -> None:
         self._reading.counts |= counts_of(json.loads(self._held), provider="anthropic") if self._held else {}
 
 
@@ -105,21 +107,25 @@ class _Lines:
         self._reading = reading
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._is_begun = False
 
-    def feed(self, chunk: bytes, now_seconds: float) -> None:
+    def feed(self, chunk: bytes) -> None:
+        if self._is_begun and not self._held_bytes and _USAGE not in chunk and chunk.endswith(b"\n"):
+            return  # whole lines of text, as nearly all of a long answer is: this is looked at thousands of times
         *whole, rest = chunk.split(b"\n")
         if whole:
             whole[0] = b"".join((*self._held, whole[0]))
             self._held, self._held_bytes = [], 0
             for line in whole:
                 if line.startswith(b"data:"):
-                    self._reading.see(line.removeprefix(b"data:"), now_seconds)
+                    self._reading.see(line.removeprefix(b"data:"))
         self._held.append(rest)
         self._held_bytes += len(rest)
+        self._is_begun = self._reading.first_token_seconds is not None
         _check_held(self._held_bytes)
 
-    def end(self, now_seconds: float) -> None:
-        self.feed(b"\n", now_seconds)
+    def end(self) -> None:
+        self.feed(b"\n")
 
 
 class _AwsEvents:
@@ -131,12 +137,12 @@ class _AwsEvents:
         self._reading = reading
         self._buffer = EventStreamBuffer()
 
-    def feed(self, chunk: bytes, now_seconds: float) -> None:
+    def feed(self, chunk: bytes) -> None:
         self._buffer.add_data(chunk)
         for event in self._events():
-            self._reading.see(event, now_seconds)
+            self._reading.see(event)
 
-    def end(self, now_seconds: float) -> None:
+    def end(self) -> None:
         """Nothing is held back here."""
 
     def _events(self) -> Iterator[bytes]:
@@ -153,12 +159,12 @@ class _Inflated:
         self._inner = inner
         self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
 
-    def feed(self, chunk: bytes, now_seconds: float) -> None:
-        self._inner.feed(self._inflater.decompress(chunk), now_seconds)
+    def feed(self, chunk: bytes) -> None:
+        self._inner.feed(self._inflater.decompress(chunk))
 
-    def end(self, now_seconds: float) -> None:
-        self._inner.feed(self._inflater.flush(), now_seconds)
-        self._inner.end(now_seconds)
+    def end(self) -> None:
+        self._inner.feed(self._inflater.flush())
+        self._inner.end()
 
 
 _READERS: dict[str, Callable[[Reading], AnswerReader]] = {

@@ -16,7 +16,7 @@ from prompt_cache_warmer.errors import UnreachableError
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.body import BETA_HEADER
-from prompt_cache_warmer.values.diagnosis import read_diagnosis
+from prompt_cache_warmer.values.divergence import read_divergence
 from prompt_cache_warmer.values.regions import region_of
 from prompt_cache_warmer.values.usage import Usage
 
@@ -119,14 +119,14 @@ def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answe
         counted = Usage.from_api(message["usage"], unsplit_ttl=call.requested_ttl)
     except ValueError as error:
         raise UnreachableError(f"an answer whose usage cannot be read: {error}") from None
-    diagnosis, missed_tokens = read_diagnosis(message.get("diagnostics"))
+    divergence, missed_tokens = read_divergence(message.get("diagnostics"))
     return Answer(
         usage=counted,
         message_id=message.get("id"),
         request_id=response.headers.get(REQUEST_ID_HEADER),
         workspace_id=response.headers.get(WORKSPACE_HEADER),
         region=_region(response),
-        diagnosis=diagnosis,
+        divergence=divergence,
         missed_tokens=missed_tokens,
     )
 

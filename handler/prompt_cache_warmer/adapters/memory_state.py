@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 _DAYS_KEPT = timedelta(days=1)
 
 _UNKNOWN_CREDENTIAL = CredentialState()
+_NOTHING_SEEN = Sightings()
 
 R = TypeVar("R", Warmth, Breaker, Claim, Pause, Habit, Miss)
 
@@ -164,9 +165,9 @@ class MemoryState:
             before = self._entries.get(key, UNKNOWN)
             is_news = seen.touched_at is not None and self._touch(key, seen.touched_at, seen.fingerprint)
             miss = None if seen.last_miss is None else _kept(seen.last_miss)
+            total = (before.sightings or _NOTHING_SEEN) + replace(seen, touched_at=None, last_miss=miss)
             self._entries[key] = replace(
-                self._entries.get(key, UNKNOWN),
-                sightings=(before.sightings or Sightings()) + replace(seen, touched_at=None, last_miss=miss),
+                self._entries.get(key, UNKNOWN), sightings=None if total == _NOTHING_SEEN else total
             )
             previous_at = None if before.traffic is None else before.traffic.last_at
             return Observed(previous_at, is_news, before.warmth)

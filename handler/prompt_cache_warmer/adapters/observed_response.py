@@ -24,14 +24,12 @@ class BodyWatch:
 
     Attributes:
         reading: what is known of it so far.
-        seconds: the monotonic clock.
         over: told once when there is no more of it; told whether nothing may be locked, because the body was
             dropped and the interpreter is collecting garbage.
         failed: told of what is wrong with it, once.
     """
 
     reading: Reading
-    seconds: Callable[[], float]
     over: Callable[[bool], None]
     failed: Callable[[Exception], None]
     _reader: AnswerReader | None = None
@@ -56,7 +54,7 @@ class BodyWatch:
         """Take a chunk in."""
         if self._reader is not None:
             try:
-                self._reader.feed(chunk, self.seconds())
+                self._reader.feed(chunk)
             except Exception as error:  # noqa: BLE001 - as above
                 self._reader = None
                 self.failed(error)
@@ -68,7 +66,7 @@ class BodyWatch:
         self._is_over = True
         if self._reader is not None and not is_dropped:
             try:
-                self._reader.end(self.seconds())
+                self._reader.end()
             except Exception as error:  # noqa: BLE001 - as above
                 self.failed(error)
         self.over(is_dropped)

@@ -75,7 +75,7 @@ class AnthropicUsageReports:
         ) as client:
             for _ in range(MAX_PAGES):
                 page = await self._page(client, asked)
-                for row in _rows(page):
+                for row in rows_of(page):
                     found[row.model, row.workspace_id] = add_usage(found[row.model, row.workspace_id], row.usage)
                 if not page.get("has_more"):
                     return tuple(ReportedUsage(*key, usage) for key, usage in found.items())
@@ -112,8 +112,12 @@ class AnthropicUsageReports:
         self._asked_at_seconds = self._clock.monotonic_seconds()
 
 
-def _rows(page: Mapping[str, Any]) -> Iterator[ReportedUsage]:
-    """Read the rows of a page, in either shape."""
+def rows_of(page: Mapping[str, Any]) -> Iterator[ReportedUsage]:
+    """Read the rows of a page, in either shape.
+
+    Raises:
+        SourceError: for any other.
+    """
     for item in _list(page, "data"):
         if isinstance(item, dict) and "results" in item:
             for result in _list(item, "results"):

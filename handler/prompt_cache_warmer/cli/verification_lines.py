@@ -58,9 +58,9 @@ def _whys(line: Mapping[str, Any]) -> Iterator[str]:
     warm, request = evidence.get("warm_workspace_id"), evidence.get("request_workspace_id")
     if warm and request and warm != request:
         yield f"the warm call went to workspace {warm}, the request to {request}"
-    if not line["is_proven"] and "diagnosis" in evidence:
+    if not line["is_proven"] and "divergence" in evidence:
         missed = f", {evidence['missed_tokens']:,} tokens missed" if evidence.get("missed_tokens") else ""
-        yield f"the API's diagnosis: {evidence['diagnosis']}{missed}"
+        yield f"the API's diagnostics: {evidence['divergence']}{missed}"
     if "shared_with" in line:
         yield f"by the calls of {line['shared_with']}, which are the same bytes"
     yield from line.get("notices", ())

@@ -160,8 +160,11 @@ class Effect:
                 "totals' traffic and in no row, and their savings are in no sum"
             )
         if self.unpriced:
-            names = ", ".join(self.unpriced)
-            found.append(f"{len(self.unpriced)} models have no known price, so their money is in no sum: {names}")
+            count = len(self.unpriced)
+            words = (
+                "1 model has no known price, so its" if count == 1 else f"{count} models have no known price, so their"
+            )
+            found.append(f"{words} money is in no sum: {', '.join(self.unpriced)}")
         if self.calls_unpriced:
             found.append(f"{self.calls_unpriced} warm calls were billed at an unknown price and are in no sum")
         if round(self.unascribed_usd, 6) > 0:  # what is smaller is the noise of many binary fractions

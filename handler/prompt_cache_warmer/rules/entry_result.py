@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.errors import WarmCallError
     from prompt_cache_warmer.rules.decision import Decision
-    from prompt_cache_warmer.rules.diagnosis import Diagnosis as MissDiagnosis
+    from prompt_cache_warmer.rules.diagnosis import Diagnosis
     from prompt_cache_warmer.rules.verdict import Verdict
-    from prompt_cache_warmer.values.diagnosis import Diagnosis
+    from prompt_cache_warmer.values.divergence import Divergence
     from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.targets import Entry
     from prompt_cache_warmer.values.usage import Usage
@@ -44,7 +44,7 @@ class CallFacts:
         workspace_id: the workspace the credential resolved to.
         region: the AWS region that answered, None where it did not go to Bedrock.
         http_status: the status of an error answer.
-        diagnosis: where the request differs from the one it named, if it named one.
+        divergence: where the request differs from the one it named, if it named one.
         missed_tokens: the API's estimate of what was missed for it.
     """
 
@@ -57,7 +57,7 @@ class CallFacts:
     workspace_id: str | None = None
     region: str | None = None
     http_status: int | None = None
-    diagnosis: Diagnosis | None = None
+    divergence: Divergence | None = None
     missed_tokens: int | None = None
 
 
@@ -103,7 +103,7 @@ class EntryResult:
     decision: Decision | None = None
     warm_until: datetime | None = None
     traffic: Sightings | None = None
-    diagnosis: MissDiagnosis | None = None
+    diagnosis: Diagnosis | None = None
     raw: object = field(default=None, repr=False, compare=False)
     error: WarmCallError | None = field(default=None, repr=False, compare=False)
 
@@ -138,7 +138,6 @@ class EntryResult:
         line["warm_until"] = time_json(self.warm_until)
         if self.call is not None:
             line |= {name: getattr(self.call, name) for name in CallFacts.__slots__}
-            line["api_diagnosis"] = line.pop("diagnosis")  # what the API says of two requests, if it was asked
         line |= {
             "traffic": self.traffic and _traffic_json(self.traffic),
             "diagnosis": self.diagnosis and self.diagnosis.as_json(),

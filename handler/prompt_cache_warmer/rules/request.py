@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 # Any non-blank text will do: it stands after the last marker and is in no cache key.
 PLACEHOLDER_TEXT = "Reply with OK."
-# As long as the placeholder, so that it has as many tokens, and other words, so that the API's diagnosis has
-# something to find: it calls this difference ``messages_changed``.
+# As long as the placeholder, so that it has as many tokens, and other words, so that the API's diagnostics have
+# something to find: they call this difference ``messages_changed``.
 REQUEST_TEXT = "Answer with A."
 _SMALLEST_MAX_TOKENS = 1
 _DIAGNOSTICS = "diagnostics"
@@ -101,13 +101,13 @@ def with_diagnostics(call: WarmCall, previous_message_id: str | None) -> WarmCal
     return replace(call, body={**call.body, _DIAGNOSTICS: diagnostics})
 
 
-def asks_diagnosis(call: WarmCall) -> bool:
-    """Whether a call asks for a diagnosis."""
+def asks_diagnostics(call: WarmCall) -> bool:
+    """Whether a call asks for diagnostics."""
     return _DIAGNOSTICS in call.body
 
 
 def without_diagnostics(call: WarmCall) -> WarmCall:
-    """Return the same call asking for no diagnosis."""
+    """Return the same call asking for no diagnostics."""
     return replace(call, body={field: value for field, value in call.body.items() if field != _DIAGNOSTICS})
 
 

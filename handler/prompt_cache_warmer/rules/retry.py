@@ -12,7 +12,7 @@ import math
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import CallTimeoutError, RejectedError, TransientError, WarmCallError, ZeroRefusedError
-from prompt_cache_warmer.rules.request import Form, asks_diagnosis, with_one_token, without_diagnostics
+from prompt_cache_warmer.rules.request import Form, asks_diagnostics, with_one_token, without_diagnostics
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.request import WarmCall
@@ -66,4 +66,4 @@ def changed_call(call: WarmCall, error: WarmCallError) -> WarmCall | None:
         is_zero = call.form is Form.ZERO
         return with_one_token(call, f"the API refused max_tokens: 0 ({error.http_status})") if is_zero else None
     is_bad_request = isinstance(error, RejectedError) and error.http_status == _BAD_REQUEST
-    return without_diagnostics(call) if is_bad_request and asks_diagnosis(call) else None
+    return without_diagnostics(call) if is_bad_request and asks_diagnostics(call) else None

@@ -7,7 +7,7 @@ to the one with the longest. Looking at it takes its blocks and hashes, never it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prompt_cache_warmer.rules.lookback import marker_distance
 from prompt_cache_warmer.values.body import TTL_SECONDS, blocks
@@ -16,9 +16,10 @@ from prompt_cache_warmer.values.prefix import Fingerprint, fingerprints
 from prompt_cache_warmer.values.state import EntryKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from prompt_cache_warmer.values.body import Block
     from prompt_cache_warmer.values.state import Warmth
     from prompt_cache_warmer.values.targets import TargetSummary
     from prompt_cache_warmer.values.usage import Usage
@@ -28,6 +29,16 @@ _TIERS = ("tools", "system", "messages", "settings")  # the parts of a fingerpri
 
 # State hears of an entry's traffic of one process at most this often, so that what it knows may be this old.
 TOUCH_SECONDS = 30
+
+
+class Hasher(Protocol):
+    """Hashes several prefixes of a body, as ``values.prefix.fingerprints`` does."""
+
+    def __call__(
+        self, body: Mapping[str, Any], prefix: Sequence[Block], betas: Sequence[str], /, *, at: Collection[int]
+    ) -> Iterable[Fingerprint]:
+        """Hash them, the shortest first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ def match(
     targets: Sequence[TargetSummary],
     *,
     ascribed_to: str | None = None,
+    hashed_by: Hasher = fingerprints,
 ) -> Match | None:
     """Find the target a request belongs to.
 
@@ -61,6 +73,7 @@ def match(
         model: the model it asked.
         targets: the targets there are.
         ascribed_to: the target's name, where the application says it.
+        hashed_by: hashes prefixes of a body; what remembers the last ones is faster.
 
     Returns:
         The match, or None when it belongs to none that is known.
@@ -74,7 +87,7 @@ def match(
     found = list(blocks(body))
     ends = {target.name: target.prefix_end.index_in(found) for target in candidates}
     at = sorted({end for end in ends.values() if end is not None})
-    hashed = dict(zip(at, fingerprints(body, found[: at[-1] + 1] if at else [], betas, at=frozenset(at)), strict=True))
+    hashed = dict(zip(at, hashed_by(body, found[: at[-1] + 1] if at else [], betas, at=frozenset(at)), strict=True))
     best: Match | None = None
     for target in sorted(candidates, key=lambda each: ends[each.name] or -1):
         end = ends[target.name]

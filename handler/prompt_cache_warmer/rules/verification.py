@@ -1,7 +1,7 @@
 """The verification: whether a real request read what a warm call left in the cache, and if not, why.
 
 Proof is a real request's ``usage`` that reads at least the tokens the warm call read or wrote, in the
-same workspace. The API's diagnosis compares two requests and proves nothing: it only names the reason where
+same workspace. What the API's diagnostics say compares two requests and proves nothing: it only names the reason where
 the usage falls short. ``messages_changed`` is what it says when all is well, because the message differs.
 """
 
@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.entry_result import money_json
-from prompt_cache_warmer.values.diagnosis import Diagnosis
+from prompt_cache_warmer.values.divergence import Divergence
 from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.problems import ProblemCode
 
@@ -90,7 +90,7 @@ class Verification:
         for warning in self.entry.target.warnings:
             if warning.code in _MARKER_CODES:
                 yield f"{warning.code.value}: {warning.message}"
-        if Diagnosis.REFUSED in _diagnoses(self.warmed, self.asked):
+        if Divergence.REFUSED in _divergences(self.warmed, self.asked):
             yield "the API takes no diagnostics here, so its usage alone decided"
 
     @property
@@ -141,7 +141,7 @@ class Verification:
             "written_tokens": read and read.written_tokens,
             "uncached_tokens": read and read.uncached_tokens,
             "verdict": self.warmed.verdict and self.warmed.verdict.value,
-            "diagnosis": ask and ask.diagnosis and ask.diagnosis.value,
+            "divergence": ask and ask.divergence and ask.divergence.value,
             "missed_tokens": ask and ask.missed_tokens,
             "asked_ttls": list(dict.fromkeys(self.entry.target.ttls)),
             "granted_ttls": list(self.warmed.granted_ttls) or None,
@@ -177,7 +177,7 @@ def verifications_json(verifications: Sequence[Verification], *, asked: Sequence
         verifications: what was found of every entry.
         asked: the names that were asked for; one of which there is no entry is not proven.
     """
-    ordered = sorted(verifications, key=lambda one: (one.is_proven, one.entry.target.name))
+    ordered = sorted(verifications, key=lambda one: (one.is_proven, one.entry.key))
     known = {one.entry.target.name for one in verifications}
     return {
         "is_proven": known >= set(asked) and all(one.is_proven for one in verifications),
@@ -207,17 +207,17 @@ def _finding(warmed: EntryResult, asked: EntryResult | None) -> Finding:
         return Finding.REQUEST_FAILED if is_failure else Finding.REQUEST_NOT_MADE
     if _are_apart(warmed, asked):  # whatever it read there, no call of ours had warmed it
         return Finding.OTHER_WORKSPACE
-    return _compared(warmed.usage, asked.usage, None if asked.call is None else asked.call.diagnosis)
+    return _compared(warmed.usage, asked.usage, None if asked.call is None else asked.call.divergence)
 
 
-def _compared(was: Usage, read: Usage, diagnosis: Diagnosis | None) -> Finding:
+def _compared(was: Usage, read: Usage, divergence: Divergence | None) -> Finding:
     """Compare what was left in the cache with what was read from it."""
     if not read.is_reported:
         return Finding.NO_USAGE
     if read.read_tokens >= was.cached_tokens:
         return Finding.READ
     short = Finding.READ_PART if read.read_tokens else Finding.READ_NOTHING
-    return short if diagnosis is None else _CHANGES.get(diagnosis, short)
+    return short if divergence is None else _CHANGES.get(divergence, short)
 
 
 def _was_sent(result: EntryResult) -> bool:
@@ -231,8 +231,8 @@ def _are_apart(warmed: EntryResult, asked: EntryResult) -> bool:
     return len(ids - {None}) > 1
 
 
-def _diagnoses(*calls: EntryResult | None) -> set[Diagnosis | None]:
-    return {result.call.diagnosis for result in calls if result is not None and result.call is not None}
+def _divergences(*calls: EntryResult | None) -> set[Divergence | None]:
+    return {result.call.divergence for result in calls if result is not None and result.call is not None}
 
 
 def _cost_usd(result: EntryResult | None) -> Decimal | None:
@@ -240,9 +240,9 @@ def _cost_usd(result: EntryResult | None) -> Decimal | None:
 
 
 _CHANGES = {
-    Diagnosis.MODEL_CHANGED: Finding.MODEL_CHANGED,
-    Diagnosis.TOOLS_CHANGED: Finding.TOOLS_CHANGED,
-    Diagnosis.SYSTEM_CHANGED: Finding.SYSTEM_CHANGED,
+    Divergence.MODEL_CHANGED: Finding.MODEL_CHANGED,
+    Divergence.TOOLS_CHANGED: Finding.TOOLS_CHANGED,
+    Divergence.SYSTEM_CHANGED: Finding.SYSTEM_CHANGED,
 }
 # What is proven is proven with markers that the target's own request does not carry like that.
 _MARKER_CODES = frozenset({ProblemCode.MARKER_ADDED, ProblemCode.AUTOMATIC_CACHING})

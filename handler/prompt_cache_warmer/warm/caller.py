@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.errors import RunError, UnexpectedCallError, WarmCallError
 from prompt_cache_warmer.rules.budget import ADDED_TOKENS, COUNTED_TOKENS_MARGIN
 from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
-from prompt_cache_warmer.rules.request import Form, WarmCall, asking_for, asks_diagnosis, warm_call, without_stream
+from prompt_cache_warmer.rules.request import Form, WarmCall, asking_for, asks_diagnostics, warm_call, without_stream
 from prompt_cache_warmer.rules.retry import changed_call, needed_seconds, wait_before_retry_seconds
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
 from prompt_cache_warmer.values.body import has_outside_content
-from prompt_cache_warmer.values.diagnosis import Diagnosis
+from prompt_cache_warmer.values.divergence import Divergence
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
 
@@ -42,7 +42,6 @@ class _Sent:
         attempts: how many were sent.
         unanswered: how many of them got no answer and may be billed.
         latency_seconds: from the start of the last one to its answer.
-        asks_diagnosis: whether the call asked for a diagnosis at first.
     """
 
     call: WarmCall
@@ -50,7 +49,6 @@ class _Sent:
     attempts: int = 0
     unanswered: int = 0
     latency_seconds: float = 0.0
-    asks_diagnosis: bool = False
 
     @property
     def facts(self) -> CallFacts:
@@ -161,7 +159,7 @@ class Caller:
             is_capped: whether money or tokens were reserved for one request only, so that one without an
                 answer is not sent again.
         """
-        sent = _Sent(call, self._clock.now(), asks_diagnosis=asks_diagnosis(call))
+        sent = _Sent(call, self._clock.now())
         try:
             answer = await self._send(sent, remaining_seconds, is_capped=is_capped)
         except RunError:
@@ -173,6 +171,8 @@ class Caller:
             return Called(result, sent.started_at, sent.latency_seconds, unanswered=sent.unanswered, failure=error)
         if sent.call.form is Form.ONE:  # only an answer proves that one token is what was wanted
             self._zero_refused.add((entry.model, entry.credential))
+        if asks_diagnostics(call) and not asks_diagnostics(sent.call):
+            answer = replace(answer, divergence=Divergence.REFUSED)
         return Called(
             self._answered(entry, sent, answer),
             sent.started_at,
@@ -255,7 +255,7 @@ class Caller:
                 request_id=answer.request_id,
                 workspace_id=answer.workspace_id,
                 region=answer.region,
-                diagnosis=Diagnosis.REFUSED if sent.asks_diagnosis > asks_diagnosis(sent.call) else answer.diagnosis,
+                divergence=answer.divergence,
                 missed_tokens=answer.missed_tokens,
             ),
             raw=answer.raw if self._keeps_answers else None,

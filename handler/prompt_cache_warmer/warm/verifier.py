@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import StateUnavailableError
+from prompt_cache_warmer.rules.diagnosis import READABLE_AFTER_SECONDS
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.request import real_request, with_diagnostics
 from prompt_cache_warmer.rules.verification import Verification, calls_for_request, judge
-from prompt_cache_warmer.values.diagnosis import Diagnosis
+from prompt_cache_warmer.values.divergence import Divergence
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.warm.batch import Errand
 from prompt_cache_warmer.warm.docket import docket
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.warm.caller import Caller
     from prompt_cache_warmer.warm.claims import RunLimits, Tools
     from prompt_cache_warmer.warm.docket import Case
-
-# An entry is readable once the response that wrote it has begun, and an immediate second call may miss: an issue
-# of the SDK reports 40 to 60 %.
-WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Verifier:
         self, warmed: Mapping[EntryKey, EntryResult], tick: Tick, remaining_seconds: Callable[[], float]
     ) -> Round:
         """Send a real request for each, once the last warm call is long enough ago."""
-        await self._tools.clock.sleep(WAIT_SECONDS)
+        await self._tools.clock.sleep(READABLE_AFTER_SECONDS)
         now, day = self._tools.clock.now(), tick.now.date()  # counted to the day the run began on
         entries = [result.entry for result in warmed.values()]
         try:
@@ -128,10 +125,10 @@ class _Requests:
         self._warmed = warmed
 
     def prepare(self, _: Caller, entry: Entry, target: Target) -> WarmCall:
-        """Build one; no diagnosis is asked for where the warm call's was refused."""
+        """Build one; no diagnostics are asked for where the warm call's were refused."""
         request = real_request(target, entry.model)
         call = self._warmed[entry.key].call
-        if call is None or call.message_id is None or call.diagnosis is Diagnosis.REFUSED:
+        if call is None or call.message_id is None or call.divergence is Divergence.REFUSED:
             return request
         return with_diagnostics(request, call.message_id)
 

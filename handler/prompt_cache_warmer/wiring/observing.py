@@ -10,7 +10,7 @@ import boto3
 
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.cloudwatch_metrics import CloudWatchMetrics
-from prompt_cache_warmer.adapters.s3_bucket import Bucket
+from prompt_cache_warmer.adapters.s3_capture import CaptureBucket, Stored, store_captured
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.settings import MIB_BYTES
 from prompt_cache_warmer.wiring.aws import aws_config, state_store
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.adapters.cloudwatch_metrics import MetricsClient
     from prompt_cache_warmer.ports import StateStore
+    from prompt_cache_warmer.rules.draft import Draft
     from prompt_cache_warmer.values.targets import TargetSummary
 
 # Summaries are kept and bodies are not; what is being read is bounded as in the smallest function.
@@ -98,7 +99,7 @@ class BucketTargets:
         self._bucket = bucket
         self._targets_prefix = targets_prefix
         self._prompts_prefix = prompts_prefix
-        self._made: tuple[int, S3Targets] | None = None
+        self._made: tuple[int, CaptureBucket, S3Targets] | None = None
 
     def load(self) -> tuple[TargetSummary, ...]:
         """Read what there is now.
@@ -106,8 +107,25 @@ class BucketTargets:
         Raises:
             TargetsUnreadableError: when the bucket cannot be listed.
         """
-        if self._made is None or self._made[0] != os.getpid():  # its threads are its process's
-            bucket = Bucket(cast("S3Client", self._connections.client("s3")), self._bucket)
+        return asyncio.run(self._here()[1].load()).targets
+
+    def store(self, draft: Draft, /, *, may_replace: bool) -> Stored:
+        """Store a captured prefix, if none of the targets has it.
+
+        Raises:
+            CaptureError: when it may not be stored or could not be; nothing was written.
+            TargetsUnreadableError: when the bucket cannot be listed.
+        """
+        bucket, targets = self._here()
+        prefix = self._targets_prefix
+        return asyncio.run(
+            store_captured(bucket, draft, targets=targets, targets_prefix=prefix, may_replace=may_replace)
+        )
+
+    def _here(self) -> tuple[CaptureBucket, S3Targets]:
+        """Return this process's own: their threads and connections cannot be shared with a parent."""
+        if self._made is None or self._made[0] != os.getpid():
+            bucket = CaptureBucket(cast("S3Client", self._connections.client("s3")), self._bucket)
             targets = S3Targets(
                 bucket,
                 targets_prefix=self._targets_prefix,
@@ -115,5 +133,5 @@ class BucketTargets:
                 bodies=BodyCache(0),
                 max_inflight_bytes=INFLIGHT_BYTES,
             )
-            self._made = os.getpid(), targets
-        return asyncio.run(self._made[1].load()).targets
+            self._made = os.getpid(), bucket, targets
+        return self._made[1:]

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 _NO_NEXT_TICK_SECONDS = 0.0
 
 
-async def verify_here(
-    names: tuple[str, ...], targets: Mapping[str, Target], *, clock: Clock, log: RunLog
-) -> RunReport:
+async def verify_here(names: tuple[str, ...], targets: Mapping[str, Target], *, clock: Clock, log: RunLog) -> RunReport:
     """Verify targets with the key and the address that the SDK finds in its environment.
 
     The targets' own caps hold; spending is remembered as long as this lasts.

@@ -23,6 +23,7 @@ _PLACE = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<pref
 _ALLOWED = "allowed: 's3://BUCKET/PREFIX/', or documents: files, folders of them, mappings"
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")  # what CloudWatch takes for a dimension's value, without blanks
 METRICS = ("emf", "cloudwatch")
+CAPTURES = ("new", "changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,20 @@ def check_table(state_table: object) -> None:
     """
     if state_table is not None:
         _check_text("state_table", state_table)
+
+
+def check_capture(capture: object, targets: BucketPlace | Sequence[TargetSummary]) -> None:
+    """Check what is captured.
+
+    Raises:
+        ArgumentValueError: for what is not allowed, and where there is no bucket to write to.
+    """
+    if capture is None:
+        return
+    if capture not in CAPTURES:
+        raise ArgumentValueError("capture", f"{shown(capture)} is not allowed; allowed: 'new', 'changed', None")
+    if not isinstance(targets, BucketPlace):
+        raise ArgumentValueError("capture", "needs targets='s3://BUCKET/PREFIX/', which is where documents are written")
 
 
 def _check_text(name: str, value: object) -> None:

@@ -51,7 +51,7 @@ class Attempt:
         self._started_seconds = seconds()
         self._take = take
         self._failed = failed
-        self._reading = Reading()
+        self._reading = Reading(seconds)
         self._response: httpx2.Response | None = None
 
     def answered(self, response: anthropic.APIResponse[Any] | anthropic.AsyncAPIResponse[Any]) -> None:
@@ -61,7 +61,7 @@ class Attempt:
             if not http_response.is_success:
                 return
             self._response = http_response
-            BodyWatch(self._reading, self._seconds, over=self._over, failed=self._failed).open(http_response)
+            BodyWatch(self._reading, over=self._over, failed=self._failed).open(http_response)
         except Exception as error:  # noqa: BLE001 - whatever it is, the application must not see it
             self._failed(error)
 

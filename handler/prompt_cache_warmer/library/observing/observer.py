@@ -11,7 +11,6 @@ nothing and waits for nothing: what it cannot do it counts.
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -20,24 +19,23 @@ import anthropic
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.adapters.warm_mark import is_warming
-from prompt_cache_warmer.errors import ArgumentValueError
 from prompt_cache_warmer.library.arguments import checked_callback
 from prompt_cache_warmer.library.observing import arguments as check
 from prompt_cache_warmer.library.observing.account import Account
 from prompt_cache_warmer.library.observing.attempt import Attempt
 from prompt_cache_warmer.library.observing.background import Background
+from prompt_cache_warmer.library.observing.capturing import Capturing
+from prompt_cache_warmer.library.observing.connecting import connect
 from prompt_cache_warmer.library.observing.recording import AnsweredCall, Publication, Recorder, Told
 from prompt_cache_warmer.library.observing.telling import Teller
 from prompt_cache_warmer.settings import DEFAULT_NAMESPACE, DEFAULT_PROMPTS_PREFIX, DEFAULT_SERVICE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from prompt_cache_warmer.adapters.cloudwatch_metrics import CloudWatchMetrics
     from prompt_cache_warmer.library.observing.records import ObserverCounts
-    from prompt_cache_warmer.ports import Clock, MetricSink, StateStore
-    from prompt_cache_warmer.values.targets import TargetSummary
+    from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.wiring.observing import AwsSession
 
 _MESSAGES_PATH = "/v1/messages"
@@ -60,6 +58,9 @@ class CacheObserver(anthropic.Middleware):
         service: the value of the metrics' ``service`` dimension: the stack's name.
         namespace: the metrics' CloudWatch namespace.
         on_request: called with the ``ObservedRequest`` after each one, in the request's own thread.
+        capture: writes a target document for a target that requests are ascribed to and that is not there
+            (``new``), or also gives one with another prefix theirs (``changed``; the bucket must keep versions);
+            only with ``targets`` in S3, and with the right to write there. None writes nothing.
         prompts_prefix: what documents may refer to, as the stack's ``PromptsPrefix``.
         session: a boto3 session for everything that goes to AWS; None for the default one.
         clock: tells the time.
@@ -79,49 +80,60 @@ class CacheObserver(anthropic.Middleware):
         service: str = DEFAULT_SERVICE,
         namespace: str = DEFAULT_NAMESPACE,
         on_request: Told | None = None,
+        capture: Literal["new", "changed"] | None = None,
         prompts_prefix: str = DEFAULT_PROMPTS_PREFIX,
         session: AwsSession | None = None,
         clock: Clock | None = None,
     ) -> None:
         found = check.read_targets(targets, prompts_prefix=prompts_prefix)
-        known = None if isinstance(found, check.BucketPlace) else found
-        check.check_target(target, known)
+        check.check_target(target, None if isinstance(found, check.BucketPlace) else found)
         check.check_metrics(metrics, service=service, namespace=namespace)
         check.check_table(state_table)
+        check.check_capture(capture, found)
         checked_callback("on_request", on_request)
+        connected = connect(
+            found,
+            prompts_prefix=prompts_prefix,
+            state_table=state_table,
+            metrics=metrics,
+            namespace=namespace,
+            session=session,
+        )
         self._clock = clock or SystemClock()
         self._target = target
         self._account = Account()
-        load_targets, store, self._gathered = _connected(
-            found if isinstance(found, check.BucketPlace) else None,
-            prompts_prefix=prompts_prefix,
-            state_table=state_table,
-            namespace=namespace if metrics == "cloudwatch" else None,
-            session=session,
-        )
-        publication = Publication(_emf(namespace) if metrics == "emf" else self._gathered, service)
+        self._has_network = connected.has_network
+        self._gathered = connected.gathered
+        publication = Publication(connected.sink, service)
+        self._capturing = None
+        if capture is not None and connected.source is not None:
+            self._capturing = Capturing(
+                store=connected.source.store,
+                may_replace=capture == "changed",
+                seconds=self._clock.monotonic_seconds,
+                failed=self._failed_at,
+            )
         self._recorder = Recorder(
             account=self._account,
             publication=publication,
             on_request=on_request,
+            capturing=self._capturing,
             seconds=self._clock.monotonic_seconds,
             wake=self._wake,
         )
-        if known is not None:
-            self._recorder.know(known)
+        if connected.known is not None:
+            self._recorder.know(connected.known)
         self._teller = Teller(
             account=self._account,
             recorder=self._recorder,
-            load_targets=load_targets,
-            store=store,
+            connected=connected,
+            capturing=self._capturing,
             publication=publication,
-            gathered=self._gathered,
             seconds=self._clock.monotonic_seconds,
         )
-        self._has_network = not (load_targets is None and store is None and self._gathered is None)
         self._background = Background(self._teller.work)
         self._pid = os.getpid()
-        if load_targets is not None:
+        if connected.source is not None:
             self._background.wake()  # so that they are known when the first answer comes
 
     def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
@@ -217,6 +229,8 @@ class CacheObserver(anthropic.Middleware):
         self._account.forget()
         self._recorder.forget()
         self._teller.forget()
+        if self._capturing is not None:
+            self._capturing.forget()
         if self._gathered is not None:
             self._gathered.forget()
 
@@ -233,42 +247,10 @@ class CacheObserver(anthropic.Middleware):
             self._background.wake()
 
     def _failed(self, error: Exception) -> None:
-        self._recorder.failed("observing", error)
+        self._failed_at("observing", error)
 
-
-def _connected(
-    place: check.BucketPlace | None,
-    *,
-    prompts_prefix: str,
-    state_table: str | None,
-    namespace: str | None,
-    session: AwsSession | None,
-) -> tuple[Callable[[], tuple[TargetSummary, ...]] | None, StateStore | None, CloudWatchMetrics | None]:
-    """Connect to what is wanted of AWS; nothing goes over the network yet."""
-    if place is None and state_table is None and namespace is None:
-        return None, None, None
-    try:
-        from prompt_cache_warmer.wiring.observing import AwsConnections  # noqa: PLC0415 - boto3 only where it is used
-    except ModuleNotFoundError as error:
-        raise ArgumentValueError(
-            "state_table" if state_table else "targets" if place else "metrics",
-            f"it needs {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'",
-        ) from error
-    aws = AwsConnections(session)
-    load = None
-    if place is not None:
-        load = aws.targets(place.bucket, targets_prefix=place.prefix, prompts_prefix=prompts_prefix).load
-    store = None if state_table is None else aws.store(state_table)
-    return load, store, None if namespace is None else aws.metrics(namespace)
-
-
-def _emf(namespace: str) -> MetricSink:
-    try:
-        from prompt_cache_warmer.adapters.emf import EmfMetricSink  # noqa: PLC0415 - Powertools only where it is used
-    except ModuleNotFoundError as error:
-        message = f"it needs {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
-        raise ArgumentValueError("metrics", message) from error
-    return EmfMetricSink(namespace=namespace, stream=sys.stdout)
+    def _failed_at(self, what: str, error: BaseException) -> None:
+        self._recorder.failed(what, error)
 
 
 def _body(request: anthropic.APIRequest) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompt_cache_warmer.library.observing.account import Account, FirstHit
+from prompt_cache_warmer.library.observing.prefix_memory import PrefixMemory
 from prompt_cache_warmer.library.observing.records import ObservedRequest
 from prompt_cache_warmer.library.prompts.bodies import as_json
 from prompt_cache_warmer.rules.traffic import Match, entry_key, match, sight_of, touches
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from prompt_cache_warmer.library.observing.capturing import Capturing
     from prompt_cache_warmer.ports import MetricSink
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.targets import TargetSummary
@@ -89,6 +91,7 @@ class Recorder:
         account: counts, and keeps what the state is to be told.
         publication: where the metrics are published.
         on_request: hears of every request.
+        capturing: makes drafts of targets of requests, None for none.
         seconds: the monotonic clock.
         wake: tells the background that there is something due.
     """
@@ -99,16 +102,19 @@ class Recorder:
         account: Account,
         publication: Publication,
         on_request: Told | None,
+        capturing: Capturing | None,
         seconds: Callable[[], float],
         wake: Callable[[], None],
     ) -> None:
         self._account = account
         self._publication = publication
         self._on_request = on_request
+        self._capturing = capturing
         self._seconds = seconds
         self._wake = wake
         self._targets: tuple[TargetSummary, ...] | None = None
         self._calls: deque[AnsweredCall] = deque()
+        self._prefixes = PrefixMemory()
         self._lost = 0
 
     def know(self, targets: Sequence[TargetSummary]) -> None:
@@ -159,7 +165,7 @@ class Recorder:
             self._account.count("unproven")
             return
         model = str(call.body.get("model") or "")
-        found = _match(call, model, targets)
+        found = self._match(call, model, targets)
         sight = None
         if found is not None:
             key = entry_key(found.target, model)
@@ -168,8 +174,18 @@ class Recorder:
             seen, hit = _sightings(call, found, usage, sight, model)
             if self._account.note(key, seen, hit, self._seconds()):
                 self._wake()
+        if self._capturing is not None and self._capturing.offer(call, found, model):
+            self._wake()
         self._account.see(sight)
         self._tell(call, found, sight, usage, model)
+
+    def _match(self, call: AnsweredCall, model: str, targets: Sequence[TargetSummary]) -> Match | None:
+        ascribed_to, hashed_by = call.ascribed_to, self._prefixes
+        try:
+            return match(call.body, call.betas, model, targets, ascribed_to=ascribed_to, hashed_by=hashed_by)
+        except (TypeError, AttributeError):  # the SDK's own objects in the prompt: what they are sent as is the same
+            plain = {field: as_json(value, (field,)) for field, value in call.body.items()}
+            return match(plain, call.betas, model, targets, ascribed_to=ascribed_to, hashed_by=hashed_by)
 
     def _tell(self, call: AnsweredCall, found: Match | None, sight: Sight | None, usage: Usage, model: str) -> None:
         if self._publication.sink is not None and found is not None and sight is not None:
@@ -194,14 +210,6 @@ class Recorder:
                 self._on_request(_observed(call, found, sight, usage, model))
             except Exception as error:  # noqa: BLE001 - a broken callback only counts
                 self.failed("callback", error)
-
-
-def _match(call: AnsweredCall, model: str, targets: Sequence[TargetSummary]) -> Match | None:
-    try:
-        return match(call.body, call.betas, model, targets, ascribed_to=call.ascribed_to)
-    except (TypeError, AttributeError):  # objects of the SDK among the messages: the same as the JSON they are sent as
-        plain = {field: as_json(value, (field,)) for field, value in call.body.items()}
-        return match(plain, call.betas, model, targets, ascribed_to=call.ascribed_to)
 
 
 def _ttl_of(body: Mapping[str, Any]) -> Ttl:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.traffic import kept_tokens
 from prompt_cache_warmer.rules.traffic_metrics import kept_metrics
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from prompt_cache_warmer.library.observing.account import Account, FirstHit
+    from prompt_cache_warmer.library.observing.capturing import Capturing
+    from prompt_cache_warmer.library.observing.connecting import Connected
     from prompt_cache_warmer.library.observing.recording import Publication, Recorder
     from prompt_cache_warmer.ports import StateStore
     from prompt_cache_warmer.values.state import EntryKey, Observed
-    from prompt_cache_warmer.values.targets import TargetSummary
 
 # A target that was changed is known to an application this much later, and a bucket is listed as often.
 TARGETS_SECONDS = 300.0
@@ -26,24 +27,15 @@ METRICS_SECONDS = 60.0
 RETRY_SECONDS = 60.0
 
 
-class Gathering(Protocol):
-    """A metric sink that gathers."""
-
-    def flush(self) -> None:
-        """Put what has gathered."""
-        ...
-
-
 class Teller:
     """Does what is due; nothing it does raises. Used by one thread at a time.
 
     Args:
         account: knows what the state is to be told.
         recorder: is told the targets, and records what waited for them.
-        load_targets: reads the targets; None where they do not change.
-        store: the state, None for none.
+        connected: the targets that may change, the state, and what is to be flushed.
+        capturing: stores captured prefixes, None for nothing.
         publication: where what the state's answers prove is published.
-        gathered: what is to be flushed, None for nothing.
         seconds: the monotonic clock.
     """
 
@@ -52,18 +44,18 @@ class Teller:
         *,
         account: Account,
         recorder: Recorder,
-        load_targets: Callable[[], Sequence[TargetSummary]] | None,
-        store: StateStore | None,
+        connected: Connected,
+        capturing: Capturing | None,
         publication: Publication,
-        gathered: Gathering | None,
         seconds: Callable[[], float],
     ) -> None:
         self._account = account
         self._recorder = recorder
-        self._load_targets = load_targets
-        self._store = store
+        self._source = connected.source
+        self._capturing = capturing
+        self._store = connected.store
         self._publication = publication
-        self._gathered = gathered
+        self._gathered = connected.gathered
         self._seconds = seconds
         self._targets_due_seconds = -math.inf
         self._metrics_due_seconds = -math.inf
@@ -73,11 +65,14 @@ class Teller:
         """Do what is due, or all there is; returns how many seconds until more is due."""
         self._read_targets()
         self._recorder.record()
+        if self._capturing is not None and self._capturing.work():
+            self._targets_due_seconds = -math.inf
+            self._read_targets()
         self._tell_state(everything=everything)
         self._put_metrics(everything=everything)
         now = self._seconds()
         waits = [self._metrics_due_seconds - now if self._gathered is not None else math.inf]
-        if self._load_targets is not None:
+        if self._source is not None:
             waits.append(self._targets_due_seconds - now)
         if self._store is not None:
             waits.append(max(self._account.next_due_in_seconds(now), self._state_due_seconds - now))
@@ -88,10 +83,10 @@ class Teller:
         self._targets_due_seconds = self._metrics_due_seconds = self._state_due_seconds = -math.inf
 
     def _read_targets(self) -> None:
-        if self._load_targets is None or self._seconds() < self._targets_due_seconds:
+        if self._source is None or self._seconds() < self._targets_due_seconds:
             return
         try:
-            targets = self._load_targets()
+            targets = self._source.load()
         except Exception as error:  # noqa: BLE001 - what it is counts as a failure, and the next try may do
             self._recorder.failed("targets", error)
             self._targets_due_seconds = self._seconds() + RETRY_SECONDS

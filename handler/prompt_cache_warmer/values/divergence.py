@@ -1,4 +1,4 @@
-"""The diagnosis: what the API says of two requests when one names the other in ``diagnostics``.
+"""The divergence: where two requests differ first, as the API says it when one names the other in ``diagnostics``.
 
 It compares the requests and not the cache, so it says why nothing was read; what was read, ``usage`` says.
 """
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Diagnosis(StrEnum):
+class Divergence(StrEnum):
     """Where two requests differ first, or why nobody can say; the first six are the API's own words."""
 
     MODEL_CHANGED = "model_changed"
@@ -23,7 +23,7 @@ class Diagnosis(StrEnum):
     REFUSED = "refused"
 
 
-def read_diagnosis(diagnostics: object) -> tuple[Diagnosis | None, int | None]:
+def read_divergence(diagnostics: object) -> tuple[Divergence | None, int | None]:
     """Read the ``diagnostics`` of a message.
 
     Args:
@@ -31,19 +31,19 @@ def read_diagnosis(diagnostics: object) -> tuple[Diagnosis | None, int | None]:
             null means that the API is still comparing; one that nobody knows counts as ``unavailable``.
 
     Returns:
-        The diagnosis, and the API's estimate of the tokens that were missed for it; None where it says nothing.
+        The divergence, and the API's estimate of the tokens that were missed for it; None where it says nothing.
     """
     if not isinstance(diagnostics, Mapping):
         return None, None
     reason = diagnostics.get("cache_miss_reason")
     if reason is None:
-        return Diagnosis.PENDING, None
+        return Divergence.PENDING, None
     found: Mapping[str, Any] = reason if isinstance(reason, Mapping) else {}
     kind, missed = found.get("type"), found.get("cache_missed_input_tokens")
     is_count = isinstance(missed, int) and not isinstance(missed, bool) and missed >= 0
-    diagnosis = Diagnosis(kind) if isinstance(kind, str) and kind in _SAID else Diagnosis.UNAVAILABLE
-    return diagnosis, missed if is_count else None
+    divergence = Divergence(kind) if isinstance(kind, str) and kind in _SAID else Divergence.UNAVAILABLE
+    return divergence, missed if is_count else None
 
 
 # What an answer may say; the other two are ours.
-_SAID = frozenset(Diagnosis) - {Diagnosis.PENDING, Diagnosis.REFUSED}
+_SAID = frozenset(Divergence) - {Divergence.PENDING, Divergence.REFUSED}
