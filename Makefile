@@ -22,7 +22,7 @@ ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup demo test check lint types layers template-lint bench bench-policy build lock generate clean
+.PHONY: help setup demo agent test check lint types layers template-lint bench bench-policy build lock generate clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 22
@@ -35,6 +35,9 @@ demo: setup ## Run the service on the embedded local cloud (ARTIFACT=1: the buil
 
 # On every core. A file's tests stay in one process, so that nothing is built or installed twice, and files
 # start in their order: the long ones of contract and e2e first, so that no core waits for the other at the end.
+agent: setup ## Run the example agent's day beside the warmer: 2,000 requests, each token compared, and the report
+	@PYTHONPATH=handler $(BIN)/python -m infra.local.agent_day
+
 test: check .tools/sam/.synced ## Check everything, then run every test with branch coverage
 	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 

@@ -88,11 +88,18 @@ def _readme_tables() -> dict[str, str]:
     }
 
 
+_DIMENSIONS = {
+    Scope.RUN: "service",
+    Scope.ENTRY: "service; service, Target; service, Target, Model",
+    Scope.TRAFFIC: "service; service, Target, Model",
+}
+
+
 def _dimensions(metric: Metric) -> str:
     """Say under which dimensions a metric is published."""
     if metric.name == "EntriesMissed":
         return "service; service, Cause"
-    return "service" if metric.scope is Scope.RUN else "service; service, Target; service, Target, Model"
+    return _DIMENSIONS[metric.scope]
 
 
 if __name__ == "__main__":

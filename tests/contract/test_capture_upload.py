@@ -527,6 +527,17 @@ def test_without_versions_nothing_is_replaced(shelf: Shelf, said: str, *, never:
     assert shelf.document("targets/new.json")["request"] == {"system": [BLOCK]}
 
 
+def test_the_version_of_a_suspended_bucket_is_none(shelf: Shelf) -> None:
+    """S3 calls it null, as one that the next write takes the place of."""
+
+    def call_it_null(parsed: dict[str, Any], **_: object) -> None:
+        parsed["VersionId"] = "null"
+
+    shelf.version("Suspended")
+    shelf.session.events.register("after-call.s3.PutObject", call_it_null)
+    assert json.loads(shelf.run(REQUEST, "--json").stdout)["version_id"] is None
+
+
 def test_a_bucket_that_never_kept_versions_is_said(aws: LocalAws, shelf: Shelf) -> None:
     """There is no id where there is no version."""
     aws.s3.create_bucket(Bucket="b-2")

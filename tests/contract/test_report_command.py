@@ -45,8 +45,12 @@ def run(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return what runs the command with the account in its environment; only the time is not the machine's."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    def run_one(*arguments: str, **environment: str) -> Result:
-        own = {"ANTHROPIC_ADMIN_KEY": None, "ANTHROPIC_BASE_URL": None, "POWERTOOLS_METRICS_NAMESPACE": None}
+    def run_one(*arguments: str, **environment: str | None) -> Result:
+        own: dict[str, str | None] = {
+            "ANTHROPIC_ADMIN_KEY": None,
+            "ANTHROPIC_BASE_URL": None,
+            "POWERTOOLS_METRICS_NAMESPACE": None,
+        }
         runner = CliRunner(env={**own, **aws.environment(), "POWERTOOLS_SERVICE_NAME": SERVICE, **environment})
         return runner.invoke(
             commands, ["report", *arguments], obj=ReportSeams(clock=FakeClock()), catch_exceptions=False
@@ -160,11 +164,15 @@ async def test_with_run_detail_the_cost_is_known_for_the_service(run: Run, aws: 
 def test_why_entries_were_missed(run: Run, aws: LocalAws) -> None:
     """Counted by the dimension Cause."""
     for cause, count in (("prefix-drift", 2.0), ("evicted-early", 3.0)):
-        dimensions = [{"Name": "service", "Value": SERVICE}, {"Name": "Cause", "Value": cause}]
         aws.cloudwatch.put_metric_data(
             Namespace=NAMESPACE,
             MetricData=[
-                {"MetricName": "EntriesMissed", "Dimensions": dimensions, "Timestamp": EPOCH - HOUR, "Value": count}  # type: ignore[list-item] # boto3's types want literals
+                {
+                    "MetricName": "EntriesMissed",
+                    "Dimensions": [{"Name": "service", "Value": SERVICE}, {"Name": "Cause", "Value": cause}],
+                    "Timestamp": EPOCH - HOUR,
+                    "Value": count,
+                }
             ],
         )
     publish(aws, traffic("support", MODEL, EPOCH - HOUR, TrafficRequests=1.0))
@@ -209,7 +217,6 @@ def test_a_misspelt_service(run: Run, aws: LocalAws) -> None:
         line
         == "Error: no metrics of service 'svv' in namespace 'PromptCacheWarmer'; did you mean 'svc'?; there are: svc"
     )
-    assert "has no metrics of any warmer" in run("--namespace", "Other").stderr
 
 
 def test_the_cross_check_with_the_emulators_usage_api(run: Run, aws: LocalAws, tmp_path: Path) -> None:
@@ -245,8 +252,7 @@ def test_the_cross_check_with_the_emulators_usage_api(run: Run, aws: LocalAws, t
 
 def test_without_a_region_or_credentials_it_is_said_what_to_set(run: Run) -> None:
     """boto3's own errors, with what to do."""
-    nothing = {name: "" for name in ("AWS_DEFAULT_REGION", "AWS_REGION")}
-    result = run(**nothing)
+    result = run(AWS_DEFAULT_REGION=None, AWS_REGION=None)
     assert (result.exit_code, result.stderr) == (
         1,
         "Error: CloudWatch cannot be asked: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region\n",

@@ -1,4 +1,4 @@
-"""The Usage API over the real SDK: pages, the minute between two requests, refusals, and keys that stay where they are."""
+"""The Usage API over the real SDK: pages, the minute between two requests, refusals, and a key that stays secret."""
 
 from __future__ import annotations
 
@@ -107,6 +107,7 @@ async def test_both_shapes_say_what_the_emulators_own_ledger_says(
     )
     sent = api.requests[-1]
     assert (sent.headers["anthropic-version"], sent.headers["x-api-key"]) == ("2023-06-01", ADMIN_KEY)
+    assert "authorization" not in sent.headers
     assert second.cache_read_input_tokens > 0 < third.ephemeral_1h_input_tokens
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import anthropic
 import pytest
 
+from infra.local.cloud import API_KEY, BUCKET, SERVICE, STATE_TABLE, LocalCloud
 from infra.local.lambda_emulator import ROOT
 from infra.local.messages_api import LocalMessagesApi
+from tests.fakes import MODEL
 from tests.library import LONG_SYSTEM_PROMPT, TOOL_SCHEMAS
 from tests.library_http import async_client, client
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 LIBRARY = (ROOT / "infra/docs/library.md").read_text(encoding="utf-8")
+EFFECTIVENESS = (ROOT / "infra/docs/effectiveness.md").read_text(encoding="utf-8")
 SIBLINGS = (ROOT / "infra/docs/from-other-packages.md").read_text(encoding="utf-8")
 CONVERSATION = [
     {"role": "user", "content": "Where is my order? " * 400},
@@ -115,7 +120,44 @@ async def _closing(names: dict[str, Any]) -> None:
     await names["async_anthropic_client"].close()
 
 
-@pytest.mark.parametrize("page", ["library.md", "from-other-packages.md"])
+IN_README = README.partition("<!-- observer usage -->\n```python\n")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize("connect", [IN_README, blocks(EFFECTIVENESS)[0]], ids=["readme", "page"])
+def test_an_observer_connects_and_counts_as_the_pages_say(connect: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Against the local cloud, with its names in the places of BUCKET, TABLE and STACK."""
+    with LocalCloud(state=True) as cloud, pytest.MonkeyPatch.context() as environment:
+        for name, value in {
+            **cloud.aws.environment(),
+            "ANTHROPIC_BASE_URL": cloud.api.base_url,
+            "ANTHROPIC_API_KEY": API_KEY,
+        }.items():
+            environment.setenv(name, value)
+        block = {"type": "text", "text": LONG_SYSTEM_PROMPT, "cache_control": {"type": "ephemeral"}}
+        request = {"system": [block]}
+        cloud.put(
+            "targets/support-agent.json",
+            {"name": "support-agent", "models": [MODEL], "keep": "always", "request": request},
+        )
+        names: dict[str, Any] = {
+            "MODEL": MODEL,
+            "SYSTEM": [block],
+            "MESSAGES": CONVERSATION[:1],
+            "anthropic": anthropic,
+        }
+        _, ask = blocks(EFFECTIVENESS)
+        for placeholder, name in (("BUCKET", BUCKET), ("TABLE", STATE_TABLE), ("STACK", SERVICE)):
+            connect = connect.replace(placeholder, name)
+        exec(connect, names)  # noqa: S102 - our own page
+        assert names["observer"].flush()  # so that the targets are known
+        exec(ask, names)  # noqa: S102 - our own page
+        assert capsys.readouterr().out == "1 0 1 0 0.0 {}\n"
+        assert names["observer"].close()
+        assert cloud.metric_sum("TrafficColdStarts", datetime.now(UTC) - timedelta(minutes=2)) == 1
+        names["client"].close()
+
+
+@pytest.mark.parametrize("page", ["library.md", "from-other-packages.md", "effectiveness.md"])
 def test_every_link_of_the_pages_leads_somewhere(page: str) -> None:
     """Files exist where the links say."""
     folder = ROOT / "infra/docs"

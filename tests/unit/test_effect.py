@@ -70,7 +70,7 @@ def test_the_report_as_json() -> None:
     total = written["total"]
     assert {name: Decimal(total[name]) if name in amounts else total[name] for name in total} == figures | amounts
     assert not any("E" in total[name] for name in amounts)
-    assert set(figures) | set(money) == set(written["definitions"]) - {"prices"}
+    assert set(figures) | set(money) == set(written["definitions"]) - {"why", "prices"}
     assert written["targets"][0]["target"] == "support"
     assert written["targets"][0]["models"][0]["model"] == MODEL
     assert written["targets"][0]["models"][0]["is_priced"] is True

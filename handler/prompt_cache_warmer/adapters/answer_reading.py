@@ -22,6 +22,9 @@ MAX_HELD_BYTES = 16 * 1024 * 1024  # no answer and no event is larger; what is, 
 _USAGE = b'"usage"'  # inside a text the quotes are escaped, so that this is a field's name
 _FIRST_TOKEN = b"content_block_delta"
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32  # zlib's own way to say: whichever of the two the first bytes are
+_HEADER_BYTES = 2  # as many tell both from a bare deflate stream, which some servers call deflate, too
+_GZIP_MAGIC = b"\x1f\x8b"
+_ZLIB_CHECK, _ZLIB_METHOD, _METHOD_BITS = 31, 8, 0x0F  # RFC 1950: the header is a multiple of 31, its method 8
 
 
 class UnreadableAnswerError(Exception):
@@ -157,13 +160,20 @@ class _Inflated:
 
     def __init__(self, inner: AnswerReader) -> None:
         self._inner = inner
-        self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB)
+        self._head = b""
+        self._inflater: zlib._Decompress | None = None
 
     def feed(self, chunk: bytes) -> None:
+        if self._inflater is None:
+            chunk = self._head = self._head + chunk
+            if len(chunk) < _HEADER_BYTES:
+                return
+            self._inflater = zlib.decompressobj(_GZIP_OR_ZLIB if _has_header(chunk) else -zlib.MAX_WBITS)
         self._inner.feed(self._inflater.decompress(chunk))
 
     def end(self) -> None:
-        self._inner.feed(self._inflater.flush())
+        if self._inflater is not None:
+            self._inner.feed(self._inflater.flush())
         self._inner.end()
 
 
@@ -172,6 +182,12 @@ _READERS: dict[str, Callable[[Reading], AnswerReader]] = {
     "text/event-stream": _Lines,
     "application/vnd.amazon.eventstream": _AwsEvents,
 }
+
+
+def _has_header(compressed: bytes) -> bool:
+    head = compressed[:_HEADER_BYTES]
+    is_zlib = head[0] & _METHOD_BITS == _ZLIB_METHOD and int.from_bytes(head) % _ZLIB_CHECK == 0
+    return is_zlib or head == _GZIP_MAGIC
 
 
 def _check_held(held_bytes: int) -> None:

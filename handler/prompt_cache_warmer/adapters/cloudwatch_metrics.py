@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections import defaultdict, deque
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError, ParamValidationError
 
 from prompt_cache_warmer.adapters.forking import hold_at_fork
 from prompt_cache_warmer.rules.metrics import CATALOGUE
@@ -18,6 +21,15 @@ if TYPE_CHECKING:
 DATA_PER_CALL = 500  # PutMetricData takes up to 1,000; half keeps one request far below its 1 MB
 VALUES_PER_DATUM = 150  # PutMetricData takes as many different values of one metric
 MAX_GATHERED = 50_000  # different metrics and minutes; days of an outage, in some ten megabytes
+
+# What is wrong with the data themselves; CloudWatch's other errors pass.
+_REFUSALS = frozenset(
+    {
+        *("InvalidParameterValue", "InvalidParameterCombination", "MissingParameter", "ValidationError"),
+        *("InvalidParameterValueException", "InvalidParameterCombinationException"),
+        *("MissingRequiredParameterException", "ValidationException"),
+    }
+)
 
 _UNITS = {metric.name: metric.unit.value for metric in CATALOGUE}
 
@@ -75,19 +87,32 @@ class CloudWatchMetrics:
     def flush(self) -> None:
         """Put everything that has gathered; what cannot be put is kept for the next time.
 
+        What CloudWatch will never take, such as a minute of three weeks ago, is given up.
+
         Raises:
             Exception: whatever the client raises.
         """
         with self._lock:
             gathered, self._gathered = self._gathered, {}
-        waiting = [(series, datum) for series, counted in gathered.items() for datum in _data(series, counted)]
-        while waiting:
-            batch, waiting = waiting[:DATA_PER_CALL], waiting[DATA_PER_CALL:]
+        data = [(series, datum) for series, counted in gathered.items() for datum in _data(series, counted)]
+        batches = deque(data[start : start + DATA_PER_CALL] for start in range(0, len(data), DATA_PER_CALL))
+        refusal: Exception | None = None
+        while batches:
+            batch = batches.popleft()
             try:
                 self._client().put_metric_data(Namespace=self._namespace, MetricData=[datum for _, datum in batch])
-            except BaseException:
-                self._put_back([*batch, *waiting])
-                raise
+            except BaseException as error:
+                if not isinstance(error, ClientError | ParamValidationError) or not _is_refused(error):
+                    self._put_back([*batch, *itertools.chain.from_iterable(batches)])
+                    raise
+                refusal = error
+                if len(batch) > 1:  # one of them is refused, and must not keep the others back
+                    middle = len(batch) // 2
+                    batches.extendleft((batch[middle:], batch[:middle]))
+                else:
+                    self._give_up(int(sum(batch[0][1]["Counts"])))
+        if refusal is not None:
+            raise refusal
 
     def _put_back(self, rest: Sequence[tuple[Series, Mapping[str, Any]]]) -> None:
         with self._lock:
@@ -95,10 +120,20 @@ class CloudWatchMetrics:
                 for value, count in zip(datum["Values"], datum["Counts"], strict=True):
                     self._add(series, [value] * int(count))
 
+    def _give_up(self, values: int) -> None:
+        with self._lock:
+            self._lost += values
+
     def forget(self) -> None:
-        """Forget what has gathered: it is another process's to put."""
+        """Forget what has gathered and what was lost: both are another process's."""
         with self._lock:
             self._gathered = {}
+            self._lost = 0
+
+
+def _is_refused(error: ClientError | ParamValidationError) -> bool:
+    """Whether it is the data themselves that are not taken, so that they never will be."""
+    return isinstance(error, ParamValidationError) or error.response.get("Error", {}).get("Code") in _REFUSALS
 
 
 def _data(series: Series, counted: Mapping[float, int]) -> list[dict[str, Any]]:

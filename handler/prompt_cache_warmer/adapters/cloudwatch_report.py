@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from prompt_cache_warmer.adapters.s3_bucket import error_word
-from prompt_cache_warmer.rules.effect import CAUSE_DIMENSION, MISSED_METRIC
+from prompt_cache_warmer.rules.effect import MISSED_METRIC
 from prompt_cache_warmer.rules.effect_figures import TRAFFIC_METRICS, UNPRICED_METRIC, WARM_METRICS
 from prompt_cache_warmer.rules.effect_sources import Series, SourceError
 from prompt_cache_warmer.rules.metrics import Dimension
@@ -37,7 +37,7 @@ _DIMENSION_SETS = frozenset(
     {
         frozenset({Dimension.TARGET.value}),
         frozenset({Dimension.TARGET.value, Dimension.MODEL.value}),
-        frozenset({CAUSE_DIMENSION}),
+        frozenset({Dimension.CAUSE.value}),
     }
 )
 _BROKEN = frozenset({"InternalError", "Forbidden"})
@@ -73,7 +73,8 @@ class CloudWatchHistory:
             SourceError: when CloudWatch cannot be asked, or no such service was ever heard of.
         """
         try:
-            queries = [*self._whole(), *self._listed()]
+            named = {(query.series.metric, *sorted(query.dimensions)): query for query in self._listed()}
+            queries = [*self._whole(), *named.values()]  # each once, however often pages name it
             found: list[Series] = []
             for start in range(0, len(queries), QUERIES_PER_CALL):
                 found += self._read(queries[start : start + QUERIES_PER_CALL], window)
@@ -99,7 +100,7 @@ class CloudWatchHistory:
                     metric["MetricName"],
                     target=dimensions.get(Dimension.TARGET.value),
                     model=dimensions.get(Dimension.MODEL.value),
-                    cause=dimensions.get(CAUSE_DIMENSION),
+                    cause=dimensions.get(Dimension.CAUSE.value),
                 )
                 yield _Query(series, ((Dimension.SERVICE.value, self._service), *dimensions.items()))
 

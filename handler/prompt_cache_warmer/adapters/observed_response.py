@@ -7,7 +7,9 @@ the SDK's tracing does the same. Every byte, every error and the end go through 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -33,7 +35,7 @@ class BodyWatch:
     over: Callable[[bool], None]
     failed: Callable[[Exception], None]
     _reader: AnswerReader | None = None
-    _is_over: bool = False
+    _to_tell: list[None] = field(default_factory=lambda: [None])
 
     def open(self, response: httpx2.Response) -> None:
         """Watch a response's body: at once where the client has read it, else as it passes by."""
@@ -45,10 +47,8 @@ class BodyWatch:
         if is_read:
             self.feed(response.content)
             self.end()
-        elif isinstance(response.stream, httpx2.AsyncByteStream):
-            response.stream = _WatchedAsyncBody(response.stream, self)
         else:
-            response.stream = _WatchedBody(response.stream, self)
+            response.stream = _watched(response.stream, self)
 
     def feed(self, chunk: bytes) -> None:
         """Take a chunk in."""
@@ -61,9 +61,10 @@ class BodyWatch:
 
     def end(self, *, is_dropped: bool = False) -> None:
         """Tell that there is no more, once."""
-        if self._is_over:
+        try:
+            self._to_tell.pop()  # in one step, because one thread may close what another one reads
+        except IndexError:
             return
-        self._is_over = True
         if self._reader is not None and not is_dropped:
             try:
                 self._reader.end()
@@ -72,7 +73,7 @@ class BodyWatch:
         self.over(is_dropped)
 
 
-class _WatchedBody(httpx2.SyncByteStream):
+class _Watched:
     def __init__(self, inner: Any, watch: BodyWatch) -> None:  # noqa: ANN401 - any stream of a transport
         self._inner = inner
         self._watch = watch
@@ -80,6 +81,8 @@ class _WatchedBody(httpx2.SyncByteStream):
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what others put on a stream stays reachable
         return getattr(object.__getattribute__(self, "_inner"), name)
 
+
+class _WatchedBody(_Watched, httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._inner:
@@ -97,20 +100,15 @@ class _WatchedBody(httpx2.SyncByteStream):
         try:
             self._inner.close()
         finally:
-            self._watch.end()
+            # A stream that is dropped closes its response in the same way, and the interpreter may be collecting it.
+            self._watch.end(is_dropped=isinstance(sys.exception(), GeneratorExit))
 
 
-class _WatchedAsyncBody(httpx2.AsyncByteStream):
-    def __init__(self, inner: Any, watch: BodyWatch) -> None:  # noqa: ANN401 - any stream of a transport
-        self._inner = inner
-        self._watch = watch
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what others put on a stream stays reachable
-        return getattr(object.__getattribute__(self, "_inner"), name)
-
+class _WatchedAsyncBody(_Watched, httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._inner)
         try:
-            async for chunk in self._inner:
+            async for chunk in chunks:
                 self._watch.feed(chunk)
                 yield chunk
         except GeneratorExit:
@@ -119,10 +117,24 @@ class _WatchedAsyncBody(httpx2.AsyncByteStream):
         except BaseException:
             self._watch.end()
             raise
+        finally:
+            if isinstance(chunks, AsyncGenerator):  # in the task that read it, and not in one of the loop's own, later
+                await chunks.aclose()
         self._watch.end()
 
     async def aclose(self) -> None:
         try:
             await self._inner.aclose()
         finally:
-            self._watch.end()
+            self._watch.end(is_dropped=isinstance(sys.exception(), GeneratorExit))
+
+
+class _WatchedEitherBody(_WatchedBody, _WatchedAsyncBody):
+    """Both at once, as ``httpx2.ByteStream`` is."""
+
+
+def _watched(inner: object, watch: BodyWatch) -> _WatchedBody | _WatchedAsyncBody:
+    """Return a stream of the same kind: a response refuses to read the other."""
+    if not isinstance(inner, httpx2.SyncByteStream):
+        return _WatchedAsyncBody(inner, watch)
+    return _WatchedEitherBody(inner, watch) if isinstance(inner, httpx2.AsyncByteStream) else _WatchedBody(inner, watch)

@@ -87,9 +87,7 @@ class AnthropicUsageReports:
         for attempt in range(1, ATTEMPTS + 1):
             await self._wait()
             try:
-                answer = await client.get(
-                    PATH, cast_to=object, options={"params": asked, "headers": {"anthropic-version": API_VERSION}}
-                )
+                answer = await client.get(PATH, cast_to=object, options={"params": asked, "headers": self._headers()})
             except anthropic.APIStatusError as error:
                 seconds = _retry_after_seconds(error)
                 if error.status_code != _TOO_MANY_REQUESTS or seconds > MAX_WAIT_SECONDS or attempt == ATTEMPTS:
@@ -103,6 +101,14 @@ class AnthropicUsageReports:
                     raise _unknown("the answer is no JSON object")
                 return answer
         raise AssertionError  # the last attempt returns or raises
+
+    def _headers(self) -> Mapping[str, str | anthropic.Omit]:
+        """Return what this endpoint is documented with; the SDK by itself sends a bearer token and its own version."""
+        return {
+            "X-Api-Key": self._admin_key,
+            "Authorization": anthropic.Omit(),
+            "anthropic-version": API_VERSION,
+        }
 
     async def _wait(self) -> None:
         """Wait until a minute has passed since the last request."""

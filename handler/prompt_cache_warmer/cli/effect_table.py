@@ -11,7 +11,7 @@ from rich.text import Text
 from prompt_cache_warmer.cli.arguments import utc_text
 from prompt_cache_warmer.cli.effect_words import ADVICE, LABELS, NO_ADVICE, compact, percent, savings_words
 from prompt_cache_warmer.rules.effect_check import CHECK_WORDS
-from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, PRICES_WORDS
+from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, PRICES_WORDS, WHY_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,6 +95,7 @@ def _why(effect: Effect) -> Iterator[Text]:
     if effect.causes:
         yield Text()
         yield Text("why entries were missed", style="bold")
+        yield Text(_filled(f"{WHY_WORDS}."), style="dim")
     for cause, count in effect.causes:
         yield Text(_filled(f"{count:,} {_plain(cause)}: {ADVICE.get(cause, NO_ADVICE)}."))
 

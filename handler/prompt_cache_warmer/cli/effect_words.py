@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.rules.diagnosis import Cause
+
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.effect_figures import Savings
 
@@ -27,19 +29,19 @@ LABELS = {
     "net_usd": "net",
 }
 
-# What to do about a cause, by the word of the metric's dimension.
-ADVICE = {
-    "prefix-drift": "the application sends another prefix than the target: prompt-cache-warmer diff shows where it "
+# What to do about a cause; a word of the metric's dimension that is none of them has a newer version's meaning.
+ADVICE: dict[str, str] = {
+    Cause.PREFIX_DRIFT: "the application sends another prefix than the target: prompt-cache-warmer diff shows where it "
     "first differs, capture makes a target of what is sent",
-    "other-workspace": "the application's key belongs to another workspace than the warmer's, and caches are not "
+    Cause.OTHER_WORKSPACE: "the application's key belongs to another workspace than the warmer's, and caches are not "
     "shared: give the target a credential of that workspace",
-    "ttl-downgraded": "1 hour was asked and 5 minutes were granted: mark the prefix 5m, or ask the provider",
-    "evicted-early": "the entry vanished before its time: the provider keeps caches as well as it can; if it lasts, "
-    "warm it more often",
-    "lookback-exceeded": "the marker stands more than 20 blocks behind the prefix: mark the prefix's last block in "
+    Cause.TTL_DOWNGRADED: "1 hour was asked and 5 minutes were granted: mark the prefix 5m, or ask the provider",
+    Cause.EVICTED_EARLY: "the entry vanished before its time, which the provider never rules out: if it lasts, warm it "
+    "more often",
+    Cause.LOOKBACK_EXCEEDED: "the marker stands more than 20 blocks behind the prefix: mark the prefix's last block in "
     "the application too",
-    "below-minimum": "the prefix is shorter than the model caches: make it longer, or drop the target",
-    "other-region": "another region answered than the one that was warmed: pin the region, or warm each",
+    Cause.BELOW_MINIMUM: "the prefix is shorter than the model caches: make it longer, or drop the target",
+    Cause.OTHER_REGION: "another region answered than the one that was warmed: pin the region, or warm each",
 }
 NO_ADVICE = "see the run report's evidence"
 

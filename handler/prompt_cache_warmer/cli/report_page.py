@@ -16,7 +16,7 @@ from prompt_cache_warmer.cli.effect_words import ADVICE, LABELS, NO_ADVICE, name
 from prompt_cache_warmer.cli.report_chart import money_plot, plot_size, ratio_plot
 from prompt_cache_warmer.rules.effect import merged
 from prompt_cache_warmer.rules.effect_check import CHECK_WORDS
-from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, PRICES_WORDS
+from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, PRICES_WORDS, WHY_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -158,13 +158,11 @@ def _why(effect: Effect) -> Iterator[str]:
     if effect.causes:
         rows = [
             f'<tr role="row"><th scope="row" role="rowheader">{escape(cause)}</th>'
-            f'<td role="cell" data-label="entries">{count:,}</td>'
+            f'<td role="cell" data-label="times found">{count:,}</td>'
             f'<td role="cell" class="words">{escape(ADVICE.get(cause, NO_ADVICE))}</td></tr>'
             for cause, count in effect.causes
         ]
-        table = _table(
-            "Entries by the cause of their misses, and what to do.", "cause", ("entries", _ADVICE_HEAD), rows
-        )
+        table = _table(f"{WHY_WORDS[0].upper()}{WHY_WORDS[1:]}.", "cause", ("times found", _ADVICE_HEAD), rows)
         yield _section("Why entries were missed", table)
 
 

@@ -17,6 +17,7 @@ from prompt_cache_warmer.rules.effect_figures import (
     PRICES_WORDS,
     UNPRICED_METRIC,
     WARMED_METRICS,
+    WHY_WORDS,
     Savings,
     Seen,
     cost_of,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.effect_window import Window
 
 MISSED_METRIC = "EntriesMissed"
-CAUSE_DIMENSION = "Cause"
 
 NO_TRAFFIC = "no traffic was reported: add CacheObserver to the application, or nothing proves what warming saves"
 
@@ -119,7 +119,7 @@ class Effect:
         savings: all money that is known.
         targets: every target with data, by name.
         moments: every bucket of the window, in order.
-        causes: how many entries were missed for each cause, the most frequent first.
+        causes: how often runs found an entry missed for each cause, the most frequent first.
         calls_unpriced: warm calls that were billed at an unknown price; they are in no sum.
     """
 
@@ -179,7 +179,7 @@ class Effect:
         return {
             "service": self.service,
             "window": self.window.as_json(),
-            "definitions": {**DEFINITIONS, "prices": PRICES_WORDS},
+            "definitions": {**DEFINITIONS, "why": WHY_WORDS, "prices": PRICES_WORDS},
             "total": {**self.seen.as_json(), **self.savings.as_json()},
             "targets": [target.as_json() for target in self.targets],
             "why": dict(self.causes),

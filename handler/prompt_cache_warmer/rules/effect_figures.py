@@ -38,6 +38,10 @@ DEFINITIONS: dict[str, str] = {
     "spent_usd": "what the warm calls with a known price cost; by model it is published with METRIC_DETAIL=entry only",
     "net_usd": "saved against no warming - spent",
 }
+WHY_WORDS = (
+    "how often the warmer's runs found an entry whose traffic missed though warm calls should hold it, by cause; an "
+    "entry counts at every run until it is warmed again"
+)
 PRICES_WORDS = (
     "Prices are those of the window's end, by the mean size of a model's requests. A model whose price is not known "
     "has unknown money and is in no sum."

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import boto3
+from botocore.config import Config
 
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.cloudwatch_metrics import CloudWatchMetrics
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
     from prompt_cache_warmer.rules.draft import Draft
     from prompt_cache_warmer.values.targets import TargetSummary
+
+# The observer tries again by itself, and what is under way holds up the interpreter's exit: seconds, not minutes.
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 3
+ATTEMPTS = 2
 
 # Summaries are kept and bodies are not; what is being read is bounded as in the smallest function.
 INFLIGHT_BYTES = 16 * MIB_BYTES
@@ -53,7 +59,7 @@ class AwsConnections:
         made = self._made.get(service)
         if made is None or made[0] != os.getpid():
             session: AwsSession = self._session or cast("AwsSession", boto3.session.Session())
-            made = self._made[service] = (os.getpid(), session.client(service, config=aws_config()))
+            made = self._made[service] = (os.getpid(), session.client(service, config=_config()))
         return made[1]
 
     def metrics(self, namespace: str) -> CloudWatchMetrics:
@@ -135,3 +141,13 @@ class BucketTargets:
             )
             self._made = os.getpid(), bucket, targets
         return self._made[1:]
+
+
+def _config() -> Config:
+    return aws_config().merge(
+        Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        )
+    )

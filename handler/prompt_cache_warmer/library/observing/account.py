@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from math import inf
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -105,28 +106,30 @@ class Account:
             return entry.prefix_tokens if entry is not None and entry.fingerprint == fingerprint else None
 
     def note(self, key: EntryKey, seen: Sightings, hit: FirstHit | None, now_seconds: float) -> bool:
-        """Keep what was seen until the state is told of it; returns whether that is due now."""
+        """Keep what was seen until the state is told of it; returns whether it is due now, or the first to wait."""
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())
-            if entry.seen is NOTHING_SEEN:  # what comes later may live on what this one wrote
+            is_first = entry.seen is NOTHING_SEEN
+            if is_first or _is_before(seen, entry.first_hit):  # what comes later may live on what this one wrote
                 entry.first_hit = hit
             entry.seen += seen
-            return entry.due_in_seconds(now_seconds) == 0
+            return is_first or entry.due_in_seconds(now_seconds) == 0
 
     def due(self, now_seconds: float, *, everything: bool) -> list[EntryKey]:
-        """List the entries the state is to be told of now."""
+        """List the entries the state is to be told of now, first whom it was tried for longest ago."""
         with self._lock:
-            return [
-                key
+            waiting = [
+                (-inf if entry.told_seconds is None else entry.told_seconds, key)
                 for key, entry in self._entries.items()
                 if entry.seen is not NOTHING_SEEN and (everything or entry.due_in_seconds(now_seconds) == 0)
             ]
+        return [key for _, key in sorted(waiting)]
 
     def next_due_in_seconds(self, now_seconds: float) -> float:
         """Say in how many seconds the state is to be told of an entry; infinite where there is none."""
         with self._lock:
             waiting = [entry for entry in self._entries.values() if entry.seen is not NOTHING_SEEN]
-            return min((entry.due_in_seconds(now_seconds) for entry in waiting), default=float("inf"))
+            return min((entry.due_in_seconds(now_seconds) for entry in waiting), default=inf)
 
     def take(self, key: EntryKey, now_seconds: float) -> tuple[Sightings, FirstHit | None]:
         """Take what the state is to be told of an entry."""
@@ -141,7 +144,7 @@ class Account:
         with self._lock:
             entry = self._entries[key]
             entry.seen = seen + entry.seen if entry.seen is not NOTHING_SEEN else seen
-            entry.first_hit = hit or entry.first_hit
+            entry.first_hit = hit
 
     def learn(self, key: EntryKey, warmth: Warmth) -> None:
         """Remember how many tokens an entry's prefix has, by what a warm call proved."""
@@ -157,3 +160,8 @@ class Account:
                 self._entries[key] = replace(entry, seen=NOTHING_SEEN, first_hit=None, told_seconds=None)
             self._counts.clear()
             self._failures.clear()
+
+
+def _is_before(seen: Sightings, hit: FirstHit | None) -> bool:
+    """Whether a request that was answered later started before the first hit, and left its prefix in the cache."""
+    return hit is not None and seen.touched_at is not None and seen.touched_at < hit.at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 _PLACE = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[^/].*/|)")
 _ALLOWED = "allowed: 's3://BUCKET/PREFIX/', or documents: files, folders of them, mappings"
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")  # what CloudWatch takes for a dimension's value, without blanks
+_NEVER_IN_PATHS = frozenset('{}[]"\n')  # that is, hardly ever, and in every document
 METRICS = ("emf", "cloudwatch")
+_LONGEST_WAIT_SECONDS = 3600.0  # nobody means to wait for longer
 CAPTURES = ("new", "changed")
 
 
@@ -72,6 +75,8 @@ def _readings(each: object, prompts_prefix: str) -> Iterator[Reading]:
     if isinstance(each, Mapping):
         document: Any = as_json(each, ("targets",))
         yield read_target(document, Origin("a mapping", "", 0, prompts_prefix), {})
+    elif each == "":  # as an unset variable has it; as a path it would be the working directory
+        raise ArgumentValueError("targets", f"a path is empty; {_ALLOWED}")
     elif isinstance(each, str | Path):
         yield from _files(Path(each), prompts_prefix)
     else:
@@ -88,10 +93,21 @@ def _files(path: Path, prompts_prefix: str) -> Iterator[Reading]:
     except ModuleNotFoundError as error:
         message = f"documents in files need {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
         raise ArgumentValueError("targets", message) from error
-    if not path.exists():
-        raise ArgumentValueError("targets", f"there is no file or folder {shown(str(path))}")
-    for file in document_files([path]):
+    if not os.path.exists(path):  # noqa: PTH110 - pathlib's own raises where the text is none of a path
+        raise ArgumentValueError("targets", f"there is no file or folder {_named(path)}")
+    try:
+        files = list(document_files([path]))
+    except OSError as error:
+        message = f"the folder {_named(path)} cannot be read: {error.strerror}"
+        raise ArgumentValueError("targets", message) from error
+    for file in files:
         yield read_file(file, root=root_of(file, prompts_prefix=prompts_prefix), prompts_prefix=prompts_prefix)
+
+
+def _named(path: Path) -> str:
+    """Name a path; what looks like a document that was passed as text is not quoted."""
+    text = str(path)
+    return f"of {len(text):,} characters" if set(text) & _NEVER_IN_PATHS else shown(text)
 
 
 def check_target(target: object, known: Sequence[TargetSummary] | None) -> None:
@@ -133,6 +149,30 @@ def check_table(state_table: object) -> None:
     """
     if state_table is not None:
         _check_text("state_table", state_table)
+
+
+def check_prompts_prefix(prefix: object) -> None:
+    """Check what documents may refer to.
+
+    Raises:
+        ArgumentTypeError: for anything but text.
+        ArgumentValueError: for one that does not end in a slash.
+    """
+    _check_text("prompts_prefix", prefix)
+    if not str(prefix).endswith("/"):
+        raise ArgumentValueError("prompts_prefix", f"{shown(prefix)} is not allowed; allowed: a prefix that ends in /")
+
+
+def checked_wait(timeout_seconds: object) -> float:
+    """Return how long to wait, within what a thread can wait.
+
+    Raises:
+        ArgumentTypeError: for anything but a number.
+    """
+    if isinstance(timeout_seconds, bool) or not isinstance(timeout_seconds, int | float):
+        message = f"a value of type {type(timeout_seconds).__name__} is not a number of seconds"
+        raise ArgumentTypeError("timeout_seconds", message)
+    return min(max(0.0, timeout_seconds), _LONGEST_WAIT_SECONDS)  # in this order a NaN is none at all
 
 
 def check_capture(capture: object, targets: BucketPlace | Sequence[TargetSummary]) -> None:

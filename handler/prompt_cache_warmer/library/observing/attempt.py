@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx2
+
 from prompt_cache_warmer.adapters.answer_reading import Reading
 from prompt_cache_warmer.adapters.observed_response import BodyWatch
 from prompt_cache_warmer.library.observing.recording import AnsweredCall
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import anthropic
-    import httpx2
 
 REQUEST_ID_HEADER = "request-id"
 WORKSPACE_HEADER = "anthropic-workspace-id"
@@ -57,9 +58,9 @@ class Attempt:
     def answered(self, response: anthropic.APIResponse[Any] | anthropic.AsyncAPIResponse[Any]) -> None:
         """Look at a response, whose body may be still to come; an error's is not looked at."""
         try:
-            http_response = response.http_response
-            if not http_response.is_success:
-                return
+            http_response = getattr(response, "http_response", None)
+            if not isinstance(http_response, httpx2.Response) or not http_response.is_success:
+                return  # an error, or what another middleware made up without asking the API
             self._response = http_response
             BodyWatch(self._reading, over=self._over, failed=self._failed).open(http_response)
         except Exception as error:  # noqa: BLE001 - whatever it is, the application must not see it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections import deque
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
@@ -37,8 +38,10 @@ class Background:
         _to_flush.add(self)
 
     def wake(self) -> None:
-        """Look for work soon."""
-        self._here().wake.set()
+        """Look for work soon; where no thread can be started, whoever comes next tries again."""
+        process = self._here()
+        if process is not None:
+            process.wake.set()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Do all work there is and wait for it.
@@ -49,11 +52,18 @@ class Background:
         Returns:
             Whether it was all done in that time.
         """
-        done = Event()
+        done = self.begin_flush()
+        return done is not None and done.wait(timeout_seconds)
+
+    def begin_flush(self) -> Event | None:
+        """Begin to do all work there is; returns what is set afterwards, None where no thread can be started."""
         process = self._here()
+        if process is None:
+            return None
+        done = Event()
         process.flushes.append(done)
         process.wake.set()
-        return done.wait(timeout_seconds)
+        return done
 
     def stop(self) -> None:
         """End the thread; it is started again when there is more to do."""
@@ -63,19 +73,23 @@ class Background:
             process.is_stopped = True
             process.wake.set()
 
-    def _here(self) -> _Process:
+    def _here(self) -> _Process | None:
         process = self._process
-        if process is not None and process.pid == os.getpid():
+        if process is not None and process.is_running:
             return process
         with self._lock:
-            if self._process is None or self._process.pid != os.getpid():
-                self._process = _Process(self._work)
+            if self._process is None or not self._process.is_running:
+                try:
+                    self._process = _Process(self._work)
+                except RuntimeError:  # too many threads, or the interpreter is ending
+                    return None
             return self._process
 
     @property
     def is_started(self) -> bool:
         """Whether it has a thread in this process."""
-        return self._process is not None and self._process.pid == os.getpid()
+        process = self._process
+        return process is not None and process.is_running
 
 
 class _Process:
@@ -87,11 +101,17 @@ class _Process:
         self.flushes: deque[Event] = deque()
         self.is_stopped = False
         self._work = work
-        Thread(target=self._run, name="prompt-cache-warmer observer", daemon=True).start()
+        self._thread = Thread(target=self._run, name="prompt-cache-warmer observer", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is this process's and alive: a callback in it may have ended it."""
+        return self.pid == os.getpid() and self._thread.is_alive()
 
     def _run(self) -> None:
         due_seconds = 0.0
-        while not self.is_stopped:
+        while self.flushes or not self.is_stopped:
             self.wake.wait(due_seconds)
             self.wake.clear()
             flushes = [self.flushes.popleft() for _ in range(len(self.flushes))]
@@ -105,6 +125,7 @@ _to_flush: WeakSet[Background] = WeakSet()
 
 @atexit.register
 def _flush_all() -> None:
-    for background in list(_to_flush):
-        if background.is_started:
-            background.flush(EXIT_SECONDS)
+    until_seconds = time.monotonic() + EXIT_SECONDS
+    for done in [background.begin_flush() for background in list(_to_flush) if background.is_started]:
+        if done is not None:
+            done.wait(max(0.0, until_seconds - time.monotonic()))

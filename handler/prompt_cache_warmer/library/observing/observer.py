@@ -10,15 +10,18 @@ nothing and waits for nothing: what it cannot do it counts.
 
 from __future__ import annotations
 
+import atexit
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, Self
+from weakref import WeakSet
 
 import anthropic
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.adapters.warm_mark import is_warming
+from prompt_cache_warmer.errors import ArgumentTypeError
 from prompt_cache_warmer.library.arguments import checked_callback
 from prompt_cache_warmer.library.observing import arguments as check
 from prompt_cache_warmer.library.observing.account import Account
@@ -85,6 +88,7 @@ class CacheObserver(anthropic.Middleware):
         session: AwsSession | None = None,
         clock: Clock | None = None,
     ) -> None:
+        check.check_prompts_prefix(prompts_prefix)
         found = check.read_targets(targets, prompts_prefix=prompts_prefix)
         check.check_target(target, None if isinstance(found, check.BucketPlace) else found)
         check.check_metrics(metrics, service=service, namespace=namespace)
@@ -132,7 +136,7 @@ class CacheObserver(anthropic.Middleware):
             seconds=self._clock.monotonic_seconds,
         )
         self._background = Background(self._teller.work)
-        self._pid = os.getpid()
+        _observers.add(self)
         if connected.source is not None:
             self._background.wake()  # so that they are known when the first answer comes
 
@@ -159,8 +163,13 @@ class CacheObserver(anthropic.Middleware):
         """Say that every request which begins inside belongs to a target, of this thread or task.
 
         Args:
-            target: the target's name.
+            target: the target's name; requests of one that is not known are counted as ``unascribed``.
+
+        Raises:
+            ArgumentTypeError: for anything but text.
         """
+        if not isinstance(target, str):
+            raise ArgumentTypeError("target", f"a value of type {type(target).__name__} is not text")
         token = _ascribed_to.set(target)
         try:
             yield self
@@ -170,6 +179,7 @@ class CacheObserver(anthropic.Middleware):
     @property
     def counts(self) -> ObserverCounts:
         """How much it has seen in this process, and what it could not do."""
+        self._recorder.record()  # what was dropped waits for somebody
         gathered_lost = 0 if self._gathered is None else self._gathered.lost
         return self._account.counts(lost=self._recorder.lost + gathered_lost)
 
@@ -184,8 +194,9 @@ class CacheObserver(anthropic.Middleware):
         Returns:
             Whether it was done in that time. What failed is counted, and kept for the next time.
         """
+        seconds = check.checked_wait(timeout_seconds)
         self._recorder.record()
-        return self._background.flush(timeout_seconds) if self._has_network else True
+        return self._background.flush(seconds) if self._has_network else True
 
     def close(self, *, timeout_seconds: float = 5.0) -> bool:
         """Flush, and end the background thread; a later request starts it again.
@@ -205,11 +216,10 @@ class CacheObserver(anthropic.Middleware):
         try:
             if request.method.lower() != "post" or request.url.partition("?")[0] != _MESSAGES_PATH:
                 return None
-            if self._pid != os.getpid():
-                self._begin_anew()
             body = _body(request)
             if is_warming() or body.get("max_tokens") == 0:
-                self._account.count("warm_calls")
+                if not request.retries_taken:
+                    self._account.count("warm_calls")
                 return None
             return Attempt(
                 body=body,
@@ -225,7 +235,6 @@ class CacheObserver(anthropic.Middleware):
 
     def _begin_anew(self) -> None:
         """Leave to the parent what was seen before the fork."""
-        self._pid = os.getpid()
         self._account.forget()
         self._recorder.forget()
         self._teller.forget()
@@ -257,3 +266,22 @@ def _body(request: anthropic.APIRequest) -> dict[str, Any]:
     """Return the body that is sent: what the method was given, and ``extra_body`` over it."""
     given, more = request.json, request.options.extra_json
     return {**(given if isinstance(given, dict) else {}), **(more or {})}
+
+
+_observers: WeakSet[CacheObserver] = WeakSet()
+
+
+@atexit.register
+def _record_all() -> None:
+    """Record what was dropped, so that it is flushed: what is registered later comes first at the exit."""
+    for observer in list(_observers):
+        observer._recorder.record()  # noqa: SLF001 - of this module's own class
+
+
+def _begin_all_anew() -> None:
+    for observer in list(_observers):
+        observer._begin_anew()  # noqa: SLF001 - as above
+
+
+with suppress(AttributeError):  # a platform without forks has nothing to register with
+    os.register_at_fork(after_in_child=_begin_all_anew)  # after the locks, which were registered before

@@ -42,7 +42,7 @@ class PrefixMemory:
         key = (
             tuple(sorted(at)),
             tuple(sorted(set(betas))),
-            json.dumps([body.get(field) for field in _OTHER_FIELDS]),
+            json.dumps({field: body[field] for field in _OTHER_FIELDS if field in body}),
             *(_part(body, block, texts) for block in prefix),
         )
         remembered = self._remembered.get(key)

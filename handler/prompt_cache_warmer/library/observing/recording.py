@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompt_cache_warmer.library.observing.account import Account, FirstHit
@@ -15,7 +15,7 @@ from prompt_cache_warmer.rules.traffic import Match, entry_key, match, sight_of,
 from prompt_cache_warmer.rules.traffic_metrics import request_metrics
 from prompt_cache_warmer.values.body import DEFAULT_TTL
 from prompt_cache_warmer.values.observation import Miss, Sight, Sightings
-from prompt_cache_warmer.values.usage_shapes import usage_of
+from prompt_cache_warmer.values.usage_shapes import NO_USAGE, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +50,7 @@ class AnsweredCall:
         request_id: the API's id of it.
     """
 
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)  # prompts are not for tracebacks
     betas: tuple[str, ...]
     counts: Mapping[str, Any]
     ascribed_to: str | None
@@ -158,9 +158,14 @@ class Recorder:
     def forget(self) -> None:
         """Begin anew in a forked child."""
         self._calls.clear()
+        self._lost = 0
 
     def _record(self, call: AnsweredCall, targets: Sequence[TargetSummary]) -> None:
-        usage = usage_of(call.counts, provider="anthropic", unsplit_ttl=_ttl_of(call.body))
+        try:
+            usage = usage_of(call.counts, provider="anthropic", unsplit_ttl=_ttl_of(call.body))
+        except ValueError as error:
+            self.failed("observing", error)
+            usage = NO_USAGE
         if not usage.is_reported:
             self._account.count("unproven")
             return

@@ -99,7 +99,10 @@ class Teller:
             return
         due = self._account.due(self._seconds(), everything=everything)
         if due:
-            asyncio.run(self._observe(self._store, due))
+            try:
+                asyncio.run(self._observe(self._store, due))
+            except Exception as error:  # noqa: BLE001 - such as a process with too many open files
+                self._not_told(error)
 
     async def _observe(self, store: StateStore, due: Sequence[EntryKey]) -> None:
         for key in due:
@@ -108,12 +111,15 @@ class Teller:
                 observed = await store.observe(key, seen)
             except Exception as error:  # noqa: BLE001 - it is told again later, with what comes until then
                 self._account.put_back(key, seen, hit)
-                self._recorder.failed("state", error)
-                self._state_due_seconds = self._seconds() + RETRY_SECONDS
+                self._not_told(error)
                 return
             if observed.warmth is not None:
                 self._account.learn(key, observed.warmth)
             self._prove(hit, observed)
+
+    def _not_told(self, error: Exception) -> None:
+        self._recorder.failed("state", error)
+        self._state_due_seconds = self._seconds() + RETRY_SECONDS
 
     def _prove(self, hit: FirstHit | None, observed: Observed) -> None:
         """Publish a hit that nothing but a warm call can have kept."""
