@@ -33,11 +33,11 @@ demo: setup ## Run the service on the embedded local cloud (ARTIFACT=1: the buil
 	@$(if $(ARTIFACT),$(MAKE) --no-print-directory $(ARTIFACT_FOLDER) >/dev/null,:)
 	@$(BIN)/python -m infra.local.demo $(if $(ARTIFACT),--artifact) $(if $(LIVE),--live)
 
-# On every core. A file's tests stay in one process, so that nothing is built or installed twice, and files
-# start in their order: the long ones of contract and e2e first, so that no core waits for the other at the end.
 agent: setup ## Run the example agent's day beside the warmer: 2,000 requests, each token compared, and the report
 	@PYTHONPATH=handler $(BIN)/python -m infra.local.agent_day
 
+# On every core. A file's tests stay in one process, so that nothing is built or installed twice, and files
+# start in their order: the long ones of contract and e2e first, so that no core waits for the other at the end.
 test: check .tools/sam/.synced ## Check everything, then run every test with branch coverage
 	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 

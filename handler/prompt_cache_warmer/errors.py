@@ -32,8 +32,7 @@
                 |-- NotConnectedError    no connection at all, so nothing was sent and nothing is billed
                 `-- CallTimeoutError     none in time: raise REQUEST_TIMEOUT_SECONDS if it lasts
 
-Messages name the value, where it stands and what is allowed. They never quote a prompt, a key
-or a request body.
+Messages name the value, where it stands and what is allowed. They never quote a prompt, a key or a request body.
 """
 
 from __future__ import annotations
@@ -107,10 +106,8 @@ class PoolExhaustedError(OverBudgetError):
 
     def __init__(self, *, cap: str, limit: Decimal | int, taken: Decimal | int, wanted: Decimal | int) -> None:
         super().__init__(f"{cap} is {limit:,}; {taken:,} are taken and {wanted:,} more do not fit")
-        self.cap = cap
-        self.limit = limit
-        self.taken = taken
-        self.wanted = wanted
+        self.cap, self.limit = cap, limit
+        self.taken, self.wanted = taken, wanted
 
 
 class MessagesTooLongError(OverBudgetError):

@@ -251,14 +251,16 @@ async def test_sightings_nobody_can_date_make_no_end(dynamodb_state: DynamoDbSta
     assert (await known(dynamodb_state)).sightings == Sightings(hits=1)
 
 
-async def test_a_newer_schema_is_not_written_over(dynamodb_state: DynamoDbState, aws: LocalAws) -> None:
-    """Nothing is added and nothing is told."""
+async def test_a_newer_schema_is_not_written_over(wire: Wire, aws: LocalAws) -> None:
+    """Nothing is added and nothing is told, and it is tried once."""
+    dynamodb_state = wire.store()
     await dynamodb_state.observe(KEY, SEEN)
     item = aws.dynamodb.get_item(TableName=STATE_TABLE, Key={"pk": {"S": "target/support"}})["Item"]
     newer: dict[str, Any] = {**item, "schema": {"N": "2"}}
     aws.dynamodb.put_item(TableName=STATE_TABLE, Item=newer)
     assert await dynamodb_state.observe(KEY, replace(SEEN, touched_at=at(9))) == Observed()
     assert await dynamodb_state.observe(KEY, Sightings(hits=1)) == Observed()
+    assert len(wire.writes) == 3
     assert aws.dynamodb.get_item(TableName=STATE_TABLE, Key={"pk": {"S": "target/support"}})["Item"] == newer
 
 

@@ -29,13 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY = "sk-ant-admin-canary"
-ENVIRONMENT = {
-    name: None
-    for name in (
-        *("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"),
-        *("ANTHROPIC_ADMIN_KEY", "ANTHROPIC_BASE_URL"),
-    )
-}
+VARIABLES = ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "ANTHROPIC_ADMIN_KEY", "ANTHROPIC_BASE_URL")
+ENVIRONMENT: dict[str, str | None] = dict.fromkeys(VARIABLES)
 OURS: dict[str, Any] = {"read_tokens": 6_000_000, "write_5m_tokens": 300_000, "write_1h_tokens": 200_000}
 OURS |= {"uncached_tokens": 60_000}
 
@@ -106,7 +101,7 @@ def test_json_has_what_the_table_has_and_the_series() -> None:
 def test_unknown_money_is_said_and_never_zero() -> None:
     """A model without a price: unknown in every row, and a note."""
     result = run(FakeHistory([*series(TRAFFIC), *series(TRAFFIC, target="a", model="m-1")]))
-    assert result.stdout.splitlines()[7].split() == ["a", "on", "m-1", "unknown", "unknown", "unknown", "unknown"]
+    assert result.stdout.splitlines()[6].split() == ["a", "on", "m-1", "unknown", "unknown", "unknown", "unknown"]
     assert "note: 1 model has no known price, so its money is in no sum: m-1\n" in result.stderr
     assert result.exit_code == 0
 

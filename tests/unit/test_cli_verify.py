@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutErro
 from prompt_cache_warmer.adapters.deployed_function import ask_function
 from prompt_cache_warmer.cli.verification_lines import verification_lines
 from prompt_cache_warmer.errors import RunError
+from prompt_cache_warmer.wiring.aws import function_client
 from tests.fakes import MODEL, document
 from tests.stacks import Stack
 
@@ -251,3 +252,12 @@ def test_without_what_speaks_to_aws_the_extra_is_named(stack: Stack, monkeypatch
     assert refused(stack, "support", "--function", "warmer").endswith(
         "is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
     )
+
+
+def test_the_function_is_waited_for_and_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second invocation would spend a second time, and no function runs longer than 15 minutes."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client: Any = function_client()
+    config = client.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.read_timeout > 900

@@ -104,7 +104,7 @@ def test_only_what_a_report_reads_is_asked_for() -> None:
         metric("WarmLatency", "service=svc", "Target=a"),
         metric("WarmCostUSD", "service=svc", "Model=m"),
         metric("WarmCostUSD", "service=svc", "Target=a", "Host=b"),
-        metric("WarmCostUSD", "service=other", "Target=a"),
+        metric("WarmCostUSD", "service=other", "Target=c"),
         metric("WarmCostUSD", "service=svc"),
     )
     found = history(client).read(WINDOW)

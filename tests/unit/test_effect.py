@@ -221,9 +221,10 @@ def test_misses_are_counted_by_cause() -> None:
         Series("EntriesMissed", cause="a", points={START: 2.0}),
         Series("EntriesMissed", cause="c", points={START: 5.0}),
         Series("EntriesMissed", cause="never", points={START: 0.0}),
-        Series("Other", cause="x", points={START: 9.0}),
+        Series("TrafficRequests", cause="x", points={START: 9.0}),
     ]
     whole = found(causes)
+    assert (whole.seen, whole.moments[0].seen) == (Seen(), Seen())
     assert whole.causes == (("c", 5), ("a", 2), ("b", 2))
     assert whole.as_json()["why"] == {"c": 5, "a": 2, "b": 2}
 

@@ -78,7 +78,7 @@ def test_what_is_outside_the_settled_part_is_not_compared() -> None:
 
 def test_rows_without_a_model_and_series_with_a_cause_have_a_place() -> None:
     """The first are a row of their own, the second are no tokens."""
-    caused = [Series("EntriesMissed", cause="a", points={START: 1.0})]
+    caused = [Series("TrafficReadTokens", cause="a", points={START: 1.0})]
     check = cross_check(WINDOW, caused, [reported(None, None, read_tokens=5)])
     assert [(model.model, model.theirs.read_tokens) for model in check.models] == [("(no model named)", 5)]
     assert check.total.ours == Usage()

@@ -73,6 +73,22 @@ async def test_it_warms_waits_and_asks() -> None:
     assert report.as_json()["is_proven"] is True
 
 
+async def test_it_warms_what_traffic_holds_too() -> None:
+    """A request a moment ago is no proof of what a warm call leaves."""
+    home = house(request={"system": [{**_block(), "cache_control": {"type": "ephemeral", "ttl": "1h"}}]})
+    await home.run()
+    home.clock.seconds += 60
+    await home.store.touch(KEY, at=home.clock.now())
+    assert findings(await home.run(VERIFY)) == [Finding.READ]
+
+
+async def test_an_event_with_a_ticks_identity_is_verified_too() -> None:
+    """That the entry was called since the tick was due keeps a second warm call back, never the request behind it."""
+    home = house()
+    report = await home.run(replace(VERIFY, scheduled_time="2026-11-22T11:59:00Z"))
+    assert findings(report) == [Finding.READ]
+
+
 async def test_only_a_verification_asks_for_diagnostics() -> None:
     """An ordinary run and an order of names send what they always sent, once."""
     home = house()

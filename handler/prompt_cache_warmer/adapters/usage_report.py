@@ -84,13 +84,15 @@ class AnthropicUsageReports:
 
     async def _page(self, client: anthropic.AsyncAnthropic, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         """Ask for one page, as often as the API says that it was asked too soon."""
-        for attempt in range(1, ATTEMPTS + 1):
+        attempts_left = ATTEMPTS
+        while True:
+            attempts_left -= 1
             await self._wait()
             try:
                 answer = await client.get(PATH, cast_to=object, options={"params": asked, "headers": self._headers()})
             except anthropic.APIStatusError as error:
                 seconds = _retry_after_seconds(error)
-                if error.status_code != _TOO_MANY_REQUESTS or seconds > MAX_WAIT_SECONDS or attempt == ATTEMPTS:
+                if error.status_code != _TOO_MANY_REQUESTS or seconds > MAX_WAIT_SECONDS or not attempts_left:
                     raise SourceError(_sentence(error)) from None
                 await self._clock.sleep(seconds)
             except anthropic.APIError as error:
@@ -100,7 +102,6 @@ class AnthropicUsageReports:
                 if not isinstance(answer, dict):
                     raise _unknown("the answer is no JSON object")
                 return answer
-        raise AssertionError  # the last attempt returns or raises
 
     def _headers(self) -> Mapping[str, str | anthropic.Omit]:
         """Return what this endpoint is documented with; the SDK by itself sends a bearer token and its own version."""
