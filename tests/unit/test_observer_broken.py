@@ -212,19 +212,6 @@ def test_no_prompt_is_in_anything_the_observer_says(
     assert len(held) == 1
 
 
-def test_waiting_calls_say_nothing_of_their_bodies() -> None:
-    """Not even in a traceback's locals."""
-    watch = Watch()
-    with watch.client.messages.with_streaming_response.create(**REQUEST, stream=True) as answer:
-        lines = answer.iter_bytes()
-        next(lines)
-        del lines
-    watch.observer._recorder._targets = None
-    watch.client.messages.create(**REQUEST)
-    assert "AnsweredCall(betas=" in repr(watch.observer._recorder._calls)
-    assert CANARY not in repr(watch.observer._recorder._calls)
-
-
 def test_fifty_threads_are_counted_exactly() -> None:
     """Whole and streamed, by name and by prefix, all at once."""
     told: list[Any] = []

@@ -7,6 +7,7 @@ import json
 import threading
 from typing import Any
 
+import anthropic
 import httpx2
 import pytest
 
@@ -141,8 +142,8 @@ def test_what_follows_a_warm_call_in_the_same_thread_is_traffic() -> None:
     watch = Watch()
     warmer = CacheWarmer(client=watch.client, model=MODEL)
     add(warmer, "streamed")
-    watch.api.script.append(whole(HIT, status=400))
-    warmer.warm()
-    assert watch.api.script == []
+    watch.api.script.append(whole(HIT, status=401))
+    with pytest.raises(anthropic.AuthenticationError):
+        warmer.warm()
     watch.client.messages.create(**REQUEST)
     assert watch.counted == {"requests": 1, "hits": 1, "warm_calls": 1}
