@@ -166,11 +166,6 @@ def test_a_datum_that_is_never_taken_keeps_no_other_back(refusal: Exception) -> 
 
 def test_so_much_is_gathered_and_no_more() -> None:
     """What is known already goes on counting, what is new is lost and counted, also when it comes back."""
-    cloud, metrics = made()
-    metrics.emit([measured(1, seconds=60 * minute, also=False) for minute in range(MAX_GATHERED)])
-    metrics.emit([measured(1, also=False), measured(1, 1, seconds=-60, also=False)])
-    assert (metrics.lost, MAX_GATHERED) == (2, 50_000)
-    cloud.script = [refused("AccessDenied")]
 
     class Meanwhile:
         """Something is measured while the rest is put."""
@@ -179,7 +174,10 @@ def test_so_much_is_gathered_and_no_more() -> None:
             metrics.emit([measured(1, seconds=-60, also=False)])
             raise refused("AccessDenied")
 
-    metrics._client = lambda: Meanwhile()  # the next call's client
+    metrics = CloudWatchMetrics(Meanwhile, namespace="Mine")
+    metrics.emit([measured(1, seconds=60 * minute, also=False) for minute in range(MAX_GATHERED)])
+    metrics.emit([measured(1, also=False), measured(1, 1, seconds=-60, also=False)])
+    assert (metrics.lost, MAX_GATHERED) == (2, 50_000)
     with pytest.raises(ClientError):
         metrics.flush()
     assert metrics.lost == 3

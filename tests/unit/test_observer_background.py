@@ -120,8 +120,10 @@ def test_a_flush_that_began_before_the_end_is_still_done(work: Work) -> None:
     assert work.asked[-1] is True
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # it is what is tested
 def test_a_thread_that_died_is_started_again(work: Work) -> None:
     """A callback that is called in it may end it; the flush that it took along is not said to be done."""
+    before = ours()
 
     def end() -> None:
         work.before = lambda: None
@@ -130,8 +132,8 @@ def test_a_thread_that_died_is_started_again(work: Work) -> None:
     work.before = end
     background = Background(work)
     background.wake()
-    for thread in ours():
-        thread.join(0.2)
+    for thread in ours() - before:
+        thread.join(WAIT_SECONDS)
     assert background.flush(WAIT_SECONDS)
     work.before = end
     assert not background.flush(0.3)

@@ -161,7 +161,11 @@ class S3Targets:
         return None, (Problem(ProblemCode.NOT_READ_YET, key, "$", message),)
 
     async def _in_thread(self, work: Callable[[A], T], argument: A) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work, argument)
+        try:
+            waiting = asyncio.get_running_loop().run_in_executor(self._readers, work, argument)
+        except RuntimeError:  # the interpreter is ending and starts no more work in threads: what is left is done here
+            return work(argument)
+        return await waiting
 
     def _read(self, stored: StoredObject) -> tuple[_Known | None, Target | None]:
         """Read one document; whatever is wrong with it is its own problem, and None means that it is gone."""

@@ -78,7 +78,7 @@ def _readings(each: object, prompts_prefix: str) -> Iterator[Reading]:
     elif each == "":  # as an unset variable has it; as a path it would be the working directory
         raise ArgumentValueError("targets", f"a path is empty; {_ALLOWED}")
     elif isinstance(each, str | Path):
-        yield from _files(Path(each), prompts_prefix)
+        yield from _files(Path(each) if isinstance(each, str) else each, prompts_prefix)
     else:
         raise ArgumentTypeError("targets", f"a value of type {type(each).__name__} is no target; {_ALLOWED}")
 

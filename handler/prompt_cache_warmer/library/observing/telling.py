@@ -63,11 +63,11 @@ class Teller:
 
     def work(self, everything: bool) -> float:  # noqa: FBT001 - the background's one question
         """Do what is due, or all there is; returns how many seconds until more is due."""
-        self._read_targets()
+        self._read_targets(everything=everything)
         self._recorder.record()
         if self._capturing is not None and self._capturing.work():
             self._targets_due_seconds = -math.inf
-            self._read_targets()
+            self._read_targets(everything=everything)
         self._tell_state(everything=everything)
         self._put_metrics(everything=everything)
         now = self._seconds()
@@ -82,8 +82,9 @@ class Teller:
         """Begin anew in a forked child."""
         self._targets_due_seconds = self._metrics_due_seconds = self._state_due_seconds = -math.inf
 
-    def _read_targets(self) -> None:
-        if self._source is None or self._seconds() < self._targets_due_seconds:
+    def _read_targets(self, *, everything: bool) -> None:
+        is_awaited = everything and self._recorder.targets is None  # all that was seen waits for them
+        if self._source is None or (self._seconds() < self._targets_due_seconds and not is_awaited):
             return
         try:
             targets = self._source.load()
