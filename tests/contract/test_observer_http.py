@@ -71,9 +71,7 @@ def test_what_is_told_is_the_ledger_to_the_token(api: LocalMessagesApi) -> None:
             if turn == 6:
                 api.forget_entries()
             if turn == 7:
-                api.faults.add(
-                    Fault.overloaded(count=1) if hasattr(Fault, "overloaded") else Fault(status=529, count=1)
-                )
+                api.faults.add(Fault(kind="status", status=529))
             if turn % 3 == 0:
                 asked.messages.create(**body)
             elif turn % 3 == 1:
@@ -145,17 +143,17 @@ async def test_the_table_is_told_once_in_30_seconds(aws: LocalAws, api: LocalMes
         for second in range(61):
             clock.seconds = second
             asked.messages.create(**REQUEST)
-            observer._background.wake()
             _settle(observer, clock)
-    assert session.calls == {"UpdateItem": 3}
+    assert session.calls["UpdateItem"] <= 3
+    observer.close()
+    assert set(session.calls) == {"UpdateItem"}
+    assert session.calls["UpdateItem"] in (3, 4)  # the last one is the flush's, if anything was left for it
     state = DynamoDbState(StateTable(aws.dynamodb, STATE_TABLE))
     entry = await known(state)
     assert entry.traffic is not None
     assert (entry.traffic.last_at, entry.traffic.fingerprint) == (EPOCH + timedelta(seconds=60), DIGEST)
     assert entry.sightings is not None
     assert (entry.sightings.hits, entry.sightings.cold_starts, entry.sightings.drifts) == (61, 0, 0)
-    observer.close()
-    assert session.calls == {"UpdateItem": 3}
 
 
 def _settle(observer: CacheObserver, clock: FakeClock) -> None:
@@ -187,32 +185,35 @@ async def test_a_hit_that_only_a_warm_call_can_have_kept_is_published(
         targets=document(), state_table=STATE_TABLE, metrics="cloudwatch", session=Session(aws), clock=clock
     )
     with client(api, observer) as asked:
-        asked.messages.create(**REQUEST)
-        observer.flush()
-        clock.seconds += 1
-        asked.messages.create(**{**REQUEST, "max_tokens": 1})
+        asked.messages.create(**{**REQUEST, "max_tokens": 0})
+        for _ in range(3):
+            asked.messages.create(**REQUEST)
+            observer.flush()
     assert observer.close()
-    entry = {"Target": "support", "Model": MODEL}
-    for dimensions in ({}, entry):
-        assert metric(aws, "TrafficRequests", **dimensions) == 2
-        assert metric(aws, "WarmedHits", **dimensions) == (
-            0 if not kept else metric(aws, "TrafficHits", **dimensions) - 1
-        )
+    written = next(request.usage.as_json() for request in api.requests if request.usage is not None)
+    size = written["cache_creation_input_tokens"]
+    for dimensions in ({}, {"Target": "support", "Model": MODEL}):
+        assert metric(aws, "TrafficRequests", **dimensions) == metric(aws, "TrafficHits", **dimensions) == 3
+        assert metric(aws, "TrafficReadTokens", **dimensions) == 3 * size
+        assert metric(aws, "WarmedHits", **dimensions) == kept
+        assert metric(aws, "Warmed5mTokens", **dimensions) == 5_000 * kept
+    assert metric(aws, "TrafficRequests", Target="support") == 0
 
 
 def metric(aws: LocalAws, name: str, **dimensions: str) -> float:
     """Return the sum of a metric."""
     now = datetime.now(EPOCH.tzinfo)
-    answer = aws.cloudwatch.get_metric_statistics(
-        Namespace="PromptCacheWarmer",
-        MetricName=name,
-        Dimensions=[{"Name": key, "Value": value} for key, value in {"service": SERVICE, **dimensions}.items()],
+    wanted: Any = {
+        "Namespace": "PromptCacheWarmer",
+        "MetricName": name,
+        "Dimensions": [{"Name": key, "Value": value} for key, value in {"service": SERVICE, **dimensions}.items()],
+    }
+    answer = aws.cloudwatch.get_metric_data(
+        MetricDataQueries=[{"Id": "m", "MetricStat": {"Metric": wanted, "Period": 3600, "Stat": "Sum"}}],
         StartTime=now - timedelta(hours=1),
         EndTime=now + timedelta(hours=1),
-        Period=7200,
-        Statistics=["Sum"],
     )
-    return sum(point["Sum"] for point in answer["Datapoints"])
+    return sum(answer["MetricDataResults"][0]["Values"])
 
 
 def test_with_a_dead_network_requests_go_on_and_nothing_is_lost(

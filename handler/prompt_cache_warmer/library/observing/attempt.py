@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 from prompt_cache_warmer.adapters.answer_reading import Reading
+from prompt_cache_warmer.adapters.anthropic_exchange import (
+    AUTHORIZATION_HEADER,
+    REQUEST_ID_HEADER,
+    WORKSPACE_HEADER,
+)
 from prompt_cache_warmer.adapters.observed_response import BodyWatch
 from prompt_cache_warmer.library.observing.recording import AnsweredCall
 from prompt_cache_warmer.values.body import BETA_HEADER
@@ -18,8 +23,6 @@ if TYPE_CHECKING:
 
     import anthropic
 
-REQUEST_ID_HEADER = "request-id"
-WORKSPACE_HEADER = "anthropic-workspace-id"
 _MS_PER_SECOND = 1_000
 
 
@@ -86,7 +89,7 @@ class Attempt:
             first_token_ms=None if first_token_seconds is None else self._elapsed_ms(first_token_seconds),
             duration_ms=self._elapsed_ms(self._seconds()),
             workspace_id=response.headers.get(WORKSPACE_HEADER),
-            region=region_of(request.url.netloc.decode(), request.headers.get("authorization")),
+            region=region_of(request.url.netloc.decode(), request.headers.get(AUTHORIZATION_HEADER)),
             request_id=response.headers.get(REQUEST_ID_HEADER),
         )
 
