@@ -66,6 +66,14 @@ class Store:
         return scripted
 
 
+class Offline:
+    """A session of boto3 without a network."""
+
+    def client(self, service: str, **_: Any) -> Any:
+        """Make no client."""
+        raise OSError(f"{service} is out of reach")
+
+
 class Source:
     """Targets that may change.
 

@@ -71,6 +71,7 @@ def main() -> None:
 
     observer = CacheObserver(  # (1) made once, beside the client
         targets=f"s3://{arguments.bucket}/targets/",
+        target="support-agent",  # what this client's requests belong to, so that a drift is told
         state_table=arguments.table,
         metrics="cloudwatch",
         service=arguments.stack,

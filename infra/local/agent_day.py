@@ -29,6 +29,8 @@ from infra.local.messages_api import EmulatorClock, LocalMessagesApi
 from prompt_cache_warmer import CacheObserver
 from prompt_cache_warmer.adapters.cloudwatch_report import CloudWatchHistory
 from prompt_cache_warmer.cli.report import ReportSeams, report
+from prompt_cache_warmer.rules.traffic import SLACK_SECONDS
+from prompt_cache_warmer.values.body import TTL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,8 +54,8 @@ COMPARED = (
     *("TrafficRequests", "TrafficHits", "TrafficColdStarts", "PrefixDrift", "WarmedHits"),
     *("TrafficReadTokens", "TrafficWrite5mTokens", "TrafficWrite1hTokens", "TrafficUncachedTokens"),
 )
-# A hit is proven to be the warmer's after a time to live of 5 minutes and the 30 s a process may report late.
-PROVEN_SECONDS = 330
+# A hit is proven to be the warmer's after a time to live of 5 minutes, and what a request may be told late.
+PROVEN_SECONDS = TTL_SECONDS["5m"] + SLACK_SECONDS
 MESSAGES = "/v1/messages"
 PAGE = ROOT / "build/agent-report.html"
 MOTO_SECONDS = 600
@@ -139,6 +141,7 @@ class AgentDay:
             state_table=STATE_TABLE,
             metrics="cloudwatch",
             service=SERVICE,
+            target=TARGET,
             session=cloud.aws,
             clock=self._clock,
         )

@@ -16,11 +16,14 @@ import pytest
 from infra.local.cloud import BUCKET, SERVICE, STATE_TABLE, create_state_table
 from infra.local.messages_api import Fault, LocalMessagesApi
 from prompt_cache_warmer import CacheObserver
+from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
+from prompt_cache_warmer.adapters.s3_bucket import Bucket
+from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.values.observation import Sight
 from tests.fakes import EPOCH, MODEL, FakeClock, document, target
-from tests.observer_cases import REQUEST
+from tests.observer_cases import CANARY, REQUEST
 from tests.state_cases import KEY, NOTHING, asking, known, outcome, proof
 
 if TYPE_CHECKING:
@@ -128,9 +131,12 @@ def test_an_empty_bucket_has_no_targets(aws: LocalAws, api: LocalMessagesApi) ->
     observer = CacheObserver(targets=PLACE, session=Session(aws))
     with client(api, observer) as asked:
         asked.messages.create(**REQUEST)
+        assert observer.close()
+        asked.messages.create(**REQUEST)  # the thread is started again
+        assert observer._background.is_started
     assert observer.close()
     counts = observer.counts
-    assert (counts.unascribed, counts.requests, dict(counts.failures)) == (1, 1, {})
+    assert (counts.unascribed, counts.requests, dict(counts.failures)) == (2, 2, {})
 
 
 async def test_the_table_is_told_once_in_30_seconds(aws: LocalAws, api: LocalMessagesApi) -> None:
@@ -250,3 +256,37 @@ async def test_an_executor_that_takes_no_more_work_is_done_without(aws: LocalAws
     state = DynamoDbState(StateTable(aws.dynamodb, STATE_TABLE))
     state._workers[1].shutdown()
     assert await state.touch(KEY, at=EPOCH)
+    aws.s3.create_bucket(Bucket=BUCKET)
+    upload(aws, "support")
+    targets = S3Targets(
+        Bucket(aws.s3, BUCKET),
+        targets_prefix="targets/",
+        prompts_prefix="prompts/",
+        bodies=BodyCache(0),
+        max_inflight_bytes=10**6,
+    )
+    targets._readers.shutdown()
+    assert [each.name for each in (await targets.load()).targets] == ["support"]
+
+
+def test_a_request_is_captured_and_belongs_to_its_target_from_then_on(aws: LocalAws, api: LocalMessagesApi) -> None:
+    """Only what requests share: nothing that a user said is in the bucket."""
+    aws.s3.create_bucket(Bucket=BUCKET)
+    aws.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    told: list[Any] = []
+    observer = CacheObserver(
+        targets=PLACE, target="billing", capture="new", session=Session(aws), on_request=told.append
+    )
+    with client(api, observer) as asked:
+        assert observer.flush()
+        for _ in range(3):
+            asked.messages.create(**REQUEST)
+            assert observer.flush()
+    assert observer.close()
+    assert [each.target for each in told] == [None, "billing", "billing"]
+    (listed,) = aws.s3.list_object_versions(Bucket=BUCKET)["Versions"]
+    assert listed["Key"] == "targets/billing.json"
+    written = aws.s3.get_object(Bucket=BUCKET, Key=listed["Key"])["Body"].read().decode()
+    assert REQUEST["system"][0]["text"] in written
+    assert CANARY not in written
+    assert dict(observer.counts.failures) == {}

@@ -134,7 +134,7 @@ async def test_a_healthy_target_of_any_shape_is_proven(
     assert found.is_proven, found.as_json()
     warmed, asked = [received.usage for received in api.requests if received.path == MESSAGES and received.usage]
     assert asked.cache_read_input_tokens == warmed.cache_creation_input_tokens > 0
-    assert asked.cache_creation_input_tokens == 0
+    assert (asked.cache_creation_input_tokens == 0) is (shape != "automatic caching")  # that marks the message too
     assert (asked.output_tokens == 1) is (shape != "thinking with a budget")  # the stream is closed, its bill unknown
     assert found.as_json()["evidence"]["read_tokens"] == asked.cache_read_input_tokens
 
@@ -179,6 +179,35 @@ async def test_a_key_of_another_workspace_is_named(api: LocalMessagesApi) -> Non
     assert facts(found) == ("other-workspace", "previous_message_not_found", False)
     evidence = found.as_json()["evidence"]
     assert (evidence["warm_workspace_id"], evidence["request_workspace_id"]) == ("wrkspc_a", "wrkspc_b")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{"system": LONG}, {"system": [{"type": "text", "text": LONG}]}, {"tools": [{**TOOL, "description": LONG}]}],
+    ids=["text", "block", "tool"],
+)
+async def test_a_target_whose_author_wrote_no_marker_is_not_proven(
+    api: LocalMessagesApi, request_: dict[str, Any]
+) -> None:
+    """Real traffic reads nothing: all of it is plain input, while the warm call wrote it with a marker of ours."""
+    found = await verified(api, request=request_)
+    warmed, asked = [received.usage for received in api.requests if received.usage]
+    assert facts(found) == ("no-marker", "messages_changed", False)
+    assert warmed.cache_creation_input_tokens > 0
+    assert (asked.cache_read_input_tokens, asked.cache_creation_input_tokens) == (0, 0)
+    assert asked.input_tokens > warmed.cache_creation_input_tokens
+
+
+async def test_automatic_caching_reads_by_the_apis_own_lookback(api: LocalMessagesApi) -> None:
+    """Sent at the top level it finds the warmed block behind it, and not from more than 20 blocks away."""
+    request = {"cache_control": {"type": "ephemeral"}, "system": LONG}
+    found = await verified(api, request=request)
+    assert facts(found)[0] == "read"
+    assert found.notices[0].startswith("automatic-caching: ")
+    assert [("cache_control" in each.body) for each in api.requests if each.path == MESSAGES] == [False, True]
+    texts = [{"role": "user", "content": [{"type": "text", "text": f"Line {number}."} for number in range(25)]}]
+    far = await verified(api, request=request, change={"messages": texts}, models=["claude-opus-4-8"])
+    assert facts(far)[0] == "read-nothing"
 
 
 async def test_an_entry_that_is_evicted_in_between_is_not_proven(api: LocalMessagesApi) -> None:

@@ -104,6 +104,29 @@ def test_what_differs_is_told_by_place_and_without_any_text() -> None:
     )
 
 
+def test_another_ttl_is_a_warning_and_exit_code_0() -> None:
+    """Whether 5 minutes and 1 hour find each other's entries is not known, so that no miss is claimed."""
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    request = {**SENT, "system": [text(LONG, cache_control=hour)]}
+    result = run(request)
+    warned = (
+        "  markers   warning: other ttl at $.system[0].cache_control: whether each finds the other's entry is not known\n"
+    )
+    assert (result.exit_code, result.output) == (0, ALL_SAME.replace("  markers   same\n", warned))
+    found = json.loads(run(request, "--json").output)
+    assert found["is_same"] is True
+    assert found["parts"][2] == {
+        "part": "markers",
+        "is_same": True,
+        "warning": "whether each finds the other's entry is not known",
+        "kind": "other-ttl",
+        "target_path": "$.system[0].cache_control",
+        "request_path": "$.system[0].cache_control",
+        "character": None,
+        "invalidator": None,
+    }
+
+
 def test_excerpts_are_for_the_operators_own_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """60 characters of both sides, 20 of them before the difference; a side without anything says so."""
     assert on_terminal(monkeypatch, folder, {**OTHER, "extra_headers": None}) == [
@@ -154,6 +177,7 @@ def test_json_is_for_pipelines_and_holds_no_excerpt(folder: Path, monkeypatch: p
     assert found["parts"][1] == {
         "part": "system",
         "is_same": False,
+        "warning": None,
         "kind": "changed-text",
         "target_path": "$.system[0].text",
         "request_path": "$.system[0].text",

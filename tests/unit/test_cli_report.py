@@ -18,7 +18,7 @@ from prompt_cache_warmer.cli.report import ReportSeams
 from prompt_cache_warmer.cli.report_chart import money_plot, nice_top, plot_size, ratio_plot
 from prompt_cache_warmer.cli.stack import Seams
 from prompt_cache_warmer.rules.diagnosis import Cause
-from prompt_cache_warmer.rules.effect import Moment
+from prompt_cache_warmer.rules.effect import Moment, merged
 from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, Seen
 from prompt_cache_warmer.rules.effect_sources import Series
 from prompt_cache_warmer.rules.effect_window import Window, window
@@ -465,6 +465,37 @@ def test_money_is_added_up() -> None:
     assert "spent on warming: 1.80 USD" in drawn
     assert "<title>2026-11-06, up to its end: saved 1.00 USD, spent 0.2000 USD, net 0.8000 USD</title>" in drawn
     assert re.findall(r"<b[^>]*>(\d+ \w+)</b>", drawn) == ["5 Nov", "12 Nov", "19 Nov"]
+
+
+def test_money_of_unknown_spending_is_no_net() -> None:
+    """One line, no area, and the key and every title say that the rest is unknown; never 0.00."""
+    over = window(EPOCH - timedelta(days=17), now=EPOCH)
+    moments = [Moment(at, Seen(), Decimal("0.5"), None) for at in over.starts()]
+    drawn = money_plot(over, merged(moments, 1))
+    assert 'class="first" d="M27.78 95.00' in drawn
+    assert '<path class="second"' not in drawn
+    assert "<polygon" not in drawn
+    assert "<title>2026-11-06, up to its end: saved 1.00 USD, spent unknown</title>" in drawn
+    assert re.findall(r"<li>(.*?)</li>", drawn) == [
+        '<i class="first"></i>saved against no warming: 9.00 USD',
+        "spent on warming: unknown, and so is the net",
+    ]
+    assert "saved against no warming, and what was spent on warming is unknown" in drawn
+
+
+def test_a_page_of_unknown_spending_says_unknown_everywhere(tmp_path: Path) -> None:
+    """In its plot, in its table by time, and in the series of --json; a service that spent has 0 in a quiet bucket."""
+    page = tmp_path / "r.html"
+    unknown = FakeHistory(series({**TRAFFIC, "Warmed5mTokens": 50_000.0}, target="support", model=MODEL))
+    found = json.loads(run(unknown, "--json", "--html", str(page)).stdout)
+    assert {moment["spent_usd"] for moment in found["series"]} == {None}
+    written = page.read_text(encoding="utf-8")
+    assert "Added up from the start.<" in written
+    assert '<td role="cell" data-label="spent on warming">unknown</td></tr></tbody>' in written
+    run(FakeHistory(one_entry()), "--html", str(page))
+    assert "Added up from the start; between the lines lies the net.<" in page.read_text(encoding="utf-8")
+    known = json.loads(run(FakeHistory(one_entry()), "--json").stdout)
+    assert len([moment for moment in known["series"] if moment["spent_usd"] == "0"]) == len(known["series"]) - 1
 
 
 def test_what_speaks_to_aws_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,6 +80,7 @@ def test_what_is_taken_is_the_sum_with_the_first_hit() -> None:
     note(account, 3, is_hit=False)
     seen, first = account.take(KEY, 0)
     assert seen == Sightings(hits=2, cold_starts=1, touched_at=at(3), last_miss=Miss(at(3)))
+    assert seen.requests == 3
     assert first == hit(1)
     note(account, 4, is_hit=False)
     note(account, 5)

@@ -15,6 +15,7 @@ from prompt_cache_warmer.adapters.file_targets import document_files, root_of
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
 from tests.fakes import document
 from tests.observer_cases import CANARY, REQUEST, Watch
+from tests.observer_parts import Offline
 
 TEXT = json.dumps(document(request={"system": [{"type": "text", "text": CANARY * 99}]}))
 
@@ -76,12 +77,11 @@ def test_a_bad_argument_is_named(options: dict[str, Any], said: str) -> None:
 
 
 @pytest.mark.parametrize("targets", ["s3://my-bucket/targets/", "s3://my.bucket1/", "s3://b-1/a/b/c/"])
-def test_a_place_in_s3_is_only_named(targets: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_place_in_s3_is_only_named(targets: str) -> None:
     """It is read later and elsewhere, so that no name can be checked against it."""
-    for name, value in {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}.items():
-        monkeypatch.setenv(name, value)
-    observer = CacheObserver(targets=targets, target="whatever")
-    assert observer.counts.requests == 0
+    observer = CacheObserver(targets=targets, target="whatever", session=Offline())
+    assert observer.close()
+    assert observer.counts.failures["targets"] >= 1
 
 
 def write(folder: Path, name: str, value: object, *, as_yaml: bool = False) -> Path:
@@ -102,7 +102,7 @@ def test_targets_may_be_files_folders_and_mappings(tmp_path: Path) -> None:
     for name in ("one", "two", "three", "support"):
         watch.client.messages.create(**{**REQUEST, "system": document(name)["request"]["system"]})
     assert [told.target for told in watch.told] == ["one", "two", "three", "support"]
-    with pytest.raises(ArgumentValueError, match="targets: .*three.json: \\$.name: "):
+    with pytest.raises(ArgumentValueError, match=r"targets: .*three\.json: \$\.name: "):
         CacheObserver(targets=[three, write(tmp_path, "again/three.json", document("three"))])
     assert list(document_files([tmp_path / "targets", one])) == [one, tmp_path / "targets/two.yaml"]
     with pytest.raises(ArgumentValueError, match="there is no target document"):
@@ -124,11 +124,19 @@ def test_texts_are_found_beside_the_document_or_beside_its_folder(tmp_path: Path
     assert root_of(path, prompts_prefix="others/") == path.parent
 
 
+def test_a_document_with_a_warning_is_a_target() -> None:
+    """It is warmed as well: here with a marker that the document lacks."""
+    unmarked = {"system": [{"type": "text", "text": REQUEST["system"][0]["text"]}]}
+    watch = Watch({"targets": document(request=unmarked)})
+    watch.client.messages.create(**REQUEST)
+    assert watch.counted == {"requests": 1, "hits": 1}
+
+
 def test_a_file_that_is_no_document_says_where(tmp_path: Path) -> None:
     """The file and the place in it."""
     path = tmp_path / "a.json"
     path.write_text("{", encoding="utf-8")
-    with pytest.raises(ArgumentValueError, match="^targets: .*a.json: "):
+    with pytest.raises(ArgumentValueError, match=r"^targets: .*a\.json: "):
         CacheObserver(targets=path)
 
 
@@ -136,6 +144,7 @@ class Locked(type(Path())):  # type: ignore[misc]  # the path class of this plat
     """A folder that may not be listed, whoever runs the tests."""
 
     def iterdir(self) -> Any:
+        """Refuse."""
         raise PermissionError(13, "Permission denied")
 
 
@@ -153,7 +162,7 @@ def test_only_numbers_are_waited_for(seconds: Any) -> None:
     """Flushing and closing name the argument."""
     observer = Watch().observer
     for wait in (observer.flush, observer.close):
-        with pytest.raises(ArgumentTypeError, match="^timeout_seconds: a value of type .* is not a number of seconds"):
+        with pytest.raises(ArgumentTypeError, match=r"^timeout_seconds: a value of type .* is not a number of seconds"):
             wait(timeout_seconds=seconds)
 
 

@@ -12,7 +12,7 @@ import pytest
 from prompt_cache_warmer.errors import ArgumentTypeError
 from prompt_cache_warmer.values.observation import Sight
 from tests.fakes import MODEL, document
-from tests.observer_cases import REQUEST, SYSTEM, Watch, client, names
+from tests.observer_cases import HIT, REQUEST, SYSTEM, Watch, client, names, whole
 
 OTHER = document("other")
 BOTH = {"targets": [document(), OTHER]}
@@ -24,9 +24,11 @@ def test_a_request_inside_the_block_belongs_to_the_target_it_names() -> None:
     with watch.observer.ascribe("other") as same:
         assert same is watch.observer
         watch.client.messages.create(**REQUEST)
-        with pytest.raises(ZeroDivisionError), watch.observer.ascribe("support"):
+        watch.api.script = [whole(HIT), OSError("gone")]
+        with watch.observer.ascribe("support"):
             watch.client.messages.create(**REQUEST)
-            _ = 1 / 0
+        with pytest.raises(anthropic.APIConnectionError), watch.observer.ascribe("support"):
+            watch.client.messages.create(**REQUEST)
         watch.client.messages.create(**REQUEST)
     watch.client.messages.create(**REQUEST)
     assert names(watch.told) == ["other", "support", "other", "support"]
@@ -95,7 +97,7 @@ async def _ask(asked: anthropic.AsyncAnthropic) -> None:
 @pytest.mark.parametrize("name", [None, 7, b"support"])
 def test_only_text_names_a_target(name: Any) -> None:
     """Anything else is an error that names the argument."""
-    with pytest.raises(ArgumentTypeError, match="^target: a value of type"), Watch().observer.ascribe(name):
+    with pytest.raises(ArgumentTypeError, match=r"^target: a value of type"), Watch().observer.ascribe(name):
         pytest.fail("not entered")
 
 

@@ -1,4 +1,4 @@
-"""Nothing that is broken around the observer reaches the application: it is counted, and logged once without its text."""
+"""Nothing that is broken around the observer reaches the application: it is counted, and logged without its text."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ class Clogged(io.StringIO):
     """A standard output that takes nothing."""
 
     def write(self, _: str) -> int:
+        """Refuse."""
         raise BrokenPipeError
 
 
@@ -79,6 +80,7 @@ class BrokenClock(FakeClock):
     """A clock that stops working."""
 
     def now(self) -> Any:
+        """Be broken."""
         raise BrokenError(CANARY)
 
 
@@ -112,12 +114,14 @@ class Short(anthropic.Middleware):
         self.answer = answer
 
     def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> Any:
+        """Answer or raise."""
         del request, call_next
         if isinstance(self.answer, BaseException):
             raise self.answer
         return self.answer
 
     async def handle_async(self, request: anthropic.APIRequest, call_next: anthropic.AsyncCallNext) -> Any:
+        """Answer or raise."""
         del request, call_next
         if isinstance(self.answer, BaseException):
             raise self.answer
@@ -152,6 +156,7 @@ class Reading(anthropic.Middleware):
         self.how = how
 
     def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
+        """Do it."""
         answer = call_next(request)
         getattr(answer.http_response, self.how)()
         return answer

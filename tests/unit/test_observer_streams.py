@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gc
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anthropic
 import httpx2
 import pytest
 
+from prompt_cache_warmer.adapters.answer_reading import Reading
+from prompt_cache_warmer.adapters.observed_response import BodyWatch
 from tests.observer_cases import HIT, REQUEST, Api, Chunks, Watch, client, events, message, streamed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
 
 class BreakError(Exception):
@@ -69,7 +71,7 @@ def test_a_stream_in_a_generator_that_is_left_is_recorded_by_whoever_comes_next(
     """As applications stream to a browser that goes away."""
     watch = Watch()
 
-    def words() -> Iterator[str]:
+    def words() -> Generator[str]:
         with watch.client.messages.stream(**REQUEST) as stream:
             yield from stream.text_stream
 
@@ -154,6 +156,49 @@ def as_bytes() -> httpx2.Response:
     return httpx2.Response(200, headers={"content-type": "application/json"}, stream=httpx2.ByteStream(content))
 
 
+class Pieces:
+    """What iterates asynchronously without being a generator."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self.chunks = chunks
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self.chunks:
+            raise StopAsyncIteration
+        return self.chunks.pop(0)
+
+
+async def test_a_body_need_not_be_a_generator() -> None:
+    """Any transport's will do."""
+
+    class Plain(httpx2.AsyncByteStream):
+        """A body of pieces."""
+
+        def __aiter__(self) -> Any:
+            return Pieces(events(HIT))
+
+    watch, response = Watch(), streamed(HIT)
+    watch.api.script.append(response)
+    reading, ends = Reading(float), list[bool]()
+    response.stream = Plain()
+    BodyWatch(reading, over=ends.append, failed=lambda error: pytest.fail(repr(error))).open(response)
+    assert await response.aread() == b"".join(events(HIT))
+    assert (reading.counts, ends) == (HIT, [False])
+
+
+def test_an_answer_that_is_no_json_is_the_callers_and_proves_nothing() -> None:
+    """Whatever is wrong with it."""
+    watch = Watch()
+    broken = Chunks([b'{"usage": {'])
+    watch.api.script.append(httpx2.Response(200, headers={"content-type": "application/json"}, stream=broken))
+    with watch.client.messages.with_streaming_response.create(**REQUEST) as answer:
+        assert answer.read() == b'{"usage": {'
+    assert watch.counted == {"unproven": 1, "observing": 1}
+
+
 def as_html() -> httpx2.Response:
     """Return an answer of a proxy."""
     return httpx2.Response(200, headers={"content-type": "text/html"}, stream=Chunks([b"<html>"]))
@@ -166,25 +211,28 @@ def test_a_made_up_response_is_read_as_without_the_observer(make: Callable[[], h
     class Inner(anthropic.Middleware):
         """Answers by itself."""
 
+        has_request = True
+
         def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
             answer = call_next(request)
             made = make()
-            made.request = answer.http_response.request
+            if self.has_request:
+                made.request = answer.http_response.request
             answer.http_response = made
             return answer
 
     watch = Watch()
-    asked = client(watch.api, watch.observer, Inner())
-    with asked.messages.with_streaming_response.create(**REQUEST) as answer:
-        assert answer.read() == make().read()
+    inner = Inner()
+    asked = client(watch.api, watch.observer, inner)
+    for inner.has_request in (True, False):
+        with asked.messages.with_streaming_response.create(**REQUEST) as answer:
+            assert answer.read() == make().read()
     assert getattr(watch.observer.counts, counted) == 1
+    assert watch.observer.counts.failures["observing"] >= 1  # of what was never asked for nothing is known
 
 
 async def test_a_body_of_both_kinds_can_still_be_read_asynchronously() -> None:
     """The same, awaited."""
-    from prompt_cache_warmer.adapters.answer_reading import Reading  # noqa: PLC0415 - beside what it is for
-    from prompt_cache_warmer.adapters.observed_response import BodyWatch  # noqa: PLC0415 - as above
-
     reading, ends = Reading(float), list[bool]()
     response = as_bytes()
     BodyWatch(reading, over=ends.append, failed=lambda error: pytest.fail(repr(error))).open(response)
@@ -197,12 +245,13 @@ def test_what_others_put_on_a_body_stays_reachable() -> None:
     watch, response = Watch(), streamed(HIT)
     body = response.stream
     with watch.client.messages.with_streaming_response.create(**REQUEST, stream=True) as answer:
-        outer = answer.http_response.stream
-        assert outer._start > 0  # type: ignore[union-attr]  # noqa: SLF001 - httpx2's own, below ours
+        outer: Any = answer.http_response.stream
+        unmade: Any = object.__new__(type(outer))
+        assert outer._start > 0
         with pytest.raises(AttributeError):
-            _ = outer.nothing  # type: ignore[union-attr]
+            _ = outer.nothing
         with pytest.raises(AttributeError):
-            _ = type(outer).__new__(type(outer)).anything  # type: ignore[union-attr]
+            _ = unmade.anything
         with pytest.raises(RuntimeError, match="elapsed"):
             _ = answer.http_response.elapsed
     assert answer.http_response.elapsed.total_seconds() >= 0

@@ -133,7 +133,6 @@ def test_targets_are_read_every_five_minutes_and_after_a_failure_in_one() -> Non
     desk.source.targets = ()
     desk.clock.seconds = 420
     desk.teller.work(True)
-    assert desk.recorder.targets == ()
     desk.record()
     assert desk.account.counts().unascribed == 1
 
@@ -273,3 +272,18 @@ def test_a_miss_is_told_with_what_may_explain_it() -> None:
     assert (miss.drifted, miss.read_tokens, miss.written_tokens, miss.uncached_tokens) == ((), 0, 9, 7)
     assert (miss.workspace_id, miss.region, miss.marker_distance, miss.at) == ("w", "eu-central-1", 0, EPOCH)
     assert (seen.cold_starts, seen.touched_at, seen.fingerprint) == (1, EPOCH, target().summary.prefix_digest)
+
+
+def test_a_flush_reads_targets_that_everything_waits_for() -> None:
+    """Also where reading them has just failed; those that are known are read when they are due."""
+    desk = Desk(source=Source())
+    assert desk.source is not None
+    desk.source.targets = TargetsUnreadableError("no")
+    desk.teller.work(False)
+    desk.teller.work(False)
+    assert desk.source.reads == 1
+    desk.teller.work(True)
+    desk.source.targets = (target().summary,)
+    desk.teller.work(True)
+    desk.teller.work(True)
+    assert desk.source.reads == 3

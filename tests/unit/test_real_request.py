@@ -107,6 +107,37 @@ def test_a_prefix_in_the_messages_is_cut_as_the_warm_call_cuts_it() -> None:
     assert "secret" not in repr(call.body)
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"system": "You are brief."}, "system"),
+        ({"system": [{"type": "text", "text": "You are brief."}], "tools": [TOOL]}, "system"),
+        ({"tools": [TOOL, {**TOOL, "name": "fetch"}]}, "tools"),
+    ],
+    ids=["text", "block", "tools"],
+)
+def test_a_marker_of_ours_is_not_sent(body: dict[str, Any], field: str) -> None:
+    """The application sends none, so neither does its request; the warm call has it, and both have the same prefix."""
+    found = target(request=body)
+    call, warm = real_request(found, MODEL), warm_call(found, MODEL)
+    assert "cache_control" not in repr(call.body)
+    assert warm.body[field][-1].pop("cache_control") == {"type": "ephemeral"}
+    assert call.body[field] == warm.body[field]
+    assert {each: call.body[each] for each in body if each != field} == {
+        each: body[each] for each in body if each != field
+    }
+
+
+@pytest.mark.parametrize("marker", [MARK, {"type": "ephemeral"}])
+def test_automatic_caching_is_sent_as_the_application_sends_it(marker: dict[str, str]) -> None:
+    """At the top level and on no block; markers of the author's own stay where they are."""
+    tools = [{**TOOL, "cache_control": MARK}]
+    call = request_of({"tools": tools, "system": "You are brief.", "cache_control": marker})
+    assert call.body["cache_control"] == marker
+    assert call.body["system"] == [{"type": "text", "text": "You are brief."}]
+    assert call.body["tools"] == tools
+
+
 def test_a_diagnosis_is_asked_for_in_the_body_alone() -> None:
     """A warm call asks that its fingerprint is kept, a request names its message."""
     call = warm_call(target(), MODEL)

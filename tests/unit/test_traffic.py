@@ -169,7 +169,7 @@ def test_a_marker_before_the_end_of_the_prefix_is_not_the_next_one() -> None:
 
 def test_an_entry_of_a_model_that_is_not_warmed_is_the_first_models() -> None:
     """What is told of it is told where it is looked for; a warmed one has an entry of its own."""
-    mine = target(models=[MODEL, OTHER_MODEL], **{"credential": "team"}).summary
+    mine = target(models=[MODEL, OTHER_MODEL], credential="team").summary
     assert entry_key(mine, OTHER_MODEL) == EntryKey("support", "team", OTHER_MODEL)
     assert entry_key(mine, "claude-opus-5") == EntryKey("support", "team", MODEL)
 

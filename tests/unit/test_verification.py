@@ -239,6 +239,49 @@ def test_notices_say_what_the_proof_does_not_cover() -> None:
     assert judge(WARMED, replace(asked(5000), notices=("a", "a"))).notices == ("a",)
 
 
+UNMARKED = replace(WARMED, entry=Entry(target(request={"system": "You are support. " * 2000}).summary, MODEL))
+
+
+@pytest.mark.parametrize(
+    "divergence", [None, Divergence.MESSAGES_CHANGED, Divergence.SYSTEM_CHANGED, Divergence.REFUSED]
+)
+def test_a_target_without_a_marker_reads_nothing_and_is_told_what_to_put_where(divergence: Divergence | None) -> None:
+    """That explains it, whatever the API compares; the sentence names the place, and no notice says it again."""
+    found = judge(UNMARKED, asked(0, divergence))
+    assert (found.finding, found.is_proven) == (Finding.NO_MARKER, False)
+    assert found.sentence == (
+        'the application\'s request has no marker, so it reads nothing: put "cache_control": {"type": "ephemeral"} on '
+        "the last block it shares, in the application and in the target: $.request.system"
+    )
+    assert not any(notice.startswith("marker-added") for notice in found.notices)
+    assert found.as_json()["reason"] == "no-marker"
+
+
+@pytest.mark.parametrize(
+    ("real", "finding"),
+    [
+        (asked(5000), Finding.READ),
+        (asked(300), Finding.READ_PART),
+        (replace(asked(0), usage=Usage(is_reported=False)), Finding.NO_USAGE),
+        (asked(0, workspace_id="wrkspc_b"), Finding.OTHER_WORKSPACE),
+    ],
+    ids=["all", "part", "no usage", "elsewhere"],
+)
+def test_usage_decides_what_a_target_without_a_marker_reads(real: EntryResult, finding: Finding) -> None:
+    """Where something was read after all it is no matter of markers, and the notice stays."""
+    found = judge(UNMARKED, real)
+    assert found.finding is finding
+    assert found.notices[0].startswith("marker-added: ")
+
+
+def test_automatic_caching_that_reads_nothing_is_no_missing_marker() -> None:
+    """The application has one; the notice says how far it reaches."""
+    automatic = target(request={"system": "You are support. " * 2000, "cache_control": {"type": "ephemeral"}})
+    found = judge(replace(WARMED, entry=Entry(automatic.summary, MODEL)), asked(0))
+    assert found.finding is Finding.READ_NOTHING
+    assert found.notices[0].startswith("automatic-caching: ")
+
+
 def test_a_shared_verification_leaves_the_costs_to_the_other() -> None:
     """The calls were made once, so they are counted once."""
     own = judge(WARMED, asked(5000))
@@ -281,7 +324,7 @@ def test_what_is_not_proven_is_listed_first_and_the_rest_is_counted() -> None:
 
 def test_every_finding_has_its_sentence() -> None:
     """The set is closed, and no two say the same."""
-    assert len({finding.sentence for finding in Finding}) == len(Finding) == 13
+    assert len({finding.sentence for finding in Finding}) == len(Finding) == 14
 
 
 @pytest.mark.parametrize(

@@ -317,6 +317,44 @@ async def test_entries_of_the_same_bytes_share_both_calls() -> None:
     assert "cost_usd" not in lines["b"]
 
 
+TEXT = "You are support. " * 2000
+MARKED: dict[str, Any] = {"system": [{"type": "text", "text": TEXT, "cache_control": {"type": "ephemeral"}}]}
+
+
+@pytest.mark.parametrize("markers", [{}, {"cache_control": {"type": "ephemeral"}}], ids=["none", "automatic"])
+async def test_equal_warm_calls_whose_requests_differ_are_asked_for_apart(markers: dict[str, Any]) -> None:
+    """One warm call for three, and a real request for each kind of markers: the proof of one is none of the other."""
+    requests = {"a": MARKED, "b": {"system": TEXT, **markers}, "c": {"system": TEXT, **markers}}
+    home = House({f"targets/{name}.json": document(name, request=each) for name, each in requests.items()})
+    report = await home.run(Order(verify=("a", "b", "c")))
+    warm, first, second = home.messages.calls
+    assert [call.form for call in (warm, first, second)] == [Form.ZERO, Form.ASKED, Form.ASKED]
+    shown = {("cache_control" in call.body, call.body["system"] == MARKED["system"]) for call in (first, second)}
+    assert shown == {(False, True), (bool(markers), False)}
+    assert {call.body["diagnostics"]["previous_message_id"] for call in (first, second)} == {"msg_1"}
+    lines = {line["target"]: line for line in report.as_json()["verified"]}
+    assert (lines["a"].get("shared_with"), lines["b"].get("shared_with"), lines["c"]["shared_with"]) == (
+        None,
+        None,
+        "b",
+    )
+    assert lines["b"]["warm_cost_usd"] == "0"
+    assert Decimal(lines["b"]["cost_usd"]) == Decimal(lines["b"]["request_cost_usd"]) > 0
+    total = Decimal(lines["a"]["cost_usd"]) + Decimal(lines["b"]["cost_usd"])
+    assert Decimal(report.as_json()["verification_cost_usd"]) == report.standing.spent_today.usd == total
+
+
+async def test_what_has_no_marker_is_asked_for_as_it_is_and_not_proven() -> None:
+    """The warm call writes with a marker of ours; real traffic, which has none, reads nothing."""
+    unread = Answer(Usage(uncached_tokens=5004), message_id="msg_r", workspace_id="wrkspc_a")
+    home = house(FakeMessages(script=[WRITE, unread]), request={"system": TEXT})
+    report = await home.run(VERIFY)
+    warm, asked = home.messages.calls
+    assert ("cache_control" in repr(warm.body), "cache_control" in repr(asked.body)) == (True, False)
+    assert findings(report) == [Finding.NO_MARKER]
+    assert report.as_json()["is_proven"] is False
+
+
 async def test_one_entry_never_sinks_another() -> None:
     """Each model of each target has a finding of its own, in any order."""
     home = House(numbered(3, models=[MODEL, "claude-opus-4-8"]), max_inflight_bytes=10_000)

@@ -66,6 +66,11 @@ class CloudWatchMetrics:
         """How many values were given up because too many had gathered."""
         return self._lost
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anything has gathered."""
+        return bool(self._gathered)
+
     def emit(self, metric_sets: Sequence[MetricSet]) -> None:
         """Gather the sets."""
         with self._lock:

@@ -58,10 +58,13 @@ class DynamoDbState:
 
     Args:
         table: where everything is.
+        in_threads: whether calls to the table run beside each other. A process does not end before they do, so
+            whoever must hold up nobody's exit calls them in a thread of its own instead.
     """
 
-    def __init__(self, table: StateTable) -> None:
+    def __init__(self, table: StateTable, *, in_threads: bool = True) -> None:
         self._table = table
+        self._is_threaded = in_threads
         self._leftovers: dict[str, Leftovers] = {}
         self._workers = _workers()
 
@@ -139,6 +142,8 @@ class DynamoDbState:
         return await self._in_thread(partial(self._table.write, writes.resuming())) is None
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
+        if not self._is_threaded:
+            return work()
         if self._workers[0] != os.getpid():  # a forked child has none of its parent's threads
             self._workers = _workers()
         try:

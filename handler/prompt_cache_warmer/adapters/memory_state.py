@@ -147,25 +147,28 @@ class MemoryState:
     async def touch(self, key: EntryKey, *, at: datetime, fingerprint: str | None = None) -> bool:
         """Remember a real request of the application; an older one than the last known changes nothing."""
         with self._lock:
-            return self._touch(key, at, fingerprint)
+            return self._touch(key, at, fingerprint, None)
 
-    def _touch(self, key: EntryKey, at: datetime, fingerprint: str | None) -> bool:
+    def _touch(self, key: EntryKey, at: datetime, fingerprint: str | None, ttl_seconds: int | None) -> bool:
         at = time_of(milliseconds(at))
         state = self._entries.get(key, UNKNOWN)
         known = state.traffic
         if known is not None and known.last_at >= at:
             return False
         resumed_at = known.resumed_at if known is not None else None
-        self._entries[key] = replace(state, traffic=Traffic(at, fingerprint, resumed_at or at))
+        self._entries[key] = replace(state, traffic=Traffic(at, fingerprint, resumed_at or at, ttl_seconds))
         return True
 
     async def observe(self, key: EntryKey, seen: Sightings) -> Observed:
         """Add what was seen of an entry's traffic to what was seen since its last answered warm call."""
         with self._lock:
             before = self._entries.get(key, UNKNOWN)
-            is_news = seen.touched_at is not None and self._touch(key, seen.touched_at, seen.fingerprint)
+            at, asked_seconds = seen.touched_at, seen.touched_ttl_seconds
+            is_news = at is not None and self._touch(key, at, seen.fingerprint, asked_seconds)
             miss = None if seen.last_miss is None else _kept(seen.last_miss)
-            total = (before.sightings or _NOTHING_SEEN) + replace(seen, touched_at=None, last_miss=miss)
+            total = (before.sightings or _NOTHING_SEEN) + replace(
+                seen, touched_at=None, touched_ttl_seconds=None, last_miss=miss
+            )
             self._entries[key] = replace(
                 self._entries.get(key, UNKNOWN), sightings=None if total == _NOTHING_SEEN else total
             )

@@ -56,6 +56,7 @@ CLAIM = "claim"
 WARMTH = "warmth"
 TRAFFIC_AT = "traffic_at"
 TRAFFIC_FINGERPRINT = "traffic_fingerprint"
+TRAFFIC_TTL = "traffic_ttl"
 RESUMED_AT = "resumed_at"
 USED_AT = "used_at"
 COMMITTED = "committed"  # the claim, by its sequence, that was committed last
@@ -74,7 +75,8 @@ RETENTION_DAYS = 40
 OTHER_ENTRIES_KEPT = 32
 
 SIGHTED = (HITS, COLD_STARTS, DRIFTS, LAST_MISS, MISSED_AT, SIGHTED_FINGERPRINT)
-_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, TRAFFIC_AT, TRAFFIC_FINGERPRINT, RESUMED_AT, USED_AT, COMMITTED, *SIGHTED)
+_TRAFFIC = (TRAFFIC_AT, TRAFFIC_FINGERPRINT, TRAFFIC_TTL, RESUMED_AT)
+_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, *_TRAFFIC, USED_AT, COMMITTED, *SIGHTED)
 _WORDS_OF_AN_ENTRY = 3
 _DAY = len("2026-11-22")
 _MONTH = len("2026-11")
@@ -233,6 +235,7 @@ class ItemReader:
                 last_at,
                 self._part(place, stored, TRAFFIC_FINGERPRINT, read_text, None),
                 self._part(place, stored, RESUMED_AT, read_time, None),
+                self._part(place, stored, TRAFFIC_TTL, read_count, None),
             )
         return EntryState(
             sequence=self._part(place, stored, SEQUENCE, read_count, 0),

@@ -144,6 +144,8 @@ def _written(value: object) -> Value:
         return {"NULL": True}
     if isinstance(value, datetime):
         return time(value)
+    if isinstance(value, bool):
+        return {"BOOL": value}
     if isinstance(value, Habit):
         return {"M": {each.name: _written(getattr(value, each.name)) for each in fields(value)}}
     if isinstance(value, tuple):
@@ -164,6 +166,13 @@ def _number(value: Value) -> float:
 
 def _text(value: Value) -> str:
     return str(value["S"])
+
+
+def _flag(value: Value) -> bool:
+    flag = value["BOOL"]
+    if not isinstance(flag, bool):
+        raise TypeError(flag)
+    return flag
 
 
 def _time(value: Value) -> datetime:
@@ -207,6 +216,7 @@ _WARMTH = {
     "habit": _or_none(_habit),
     "workspace_id": _or_none(_text),
     "region": _or_none(_text),
+    "is_ttl_granted": _flag,
 }
 _BREAKER = {
     "failures": _count,
@@ -227,5 +237,7 @@ _MISS = {
     "workspace_id": _or_none(_text),
     "region": _or_none(_text),
     "marker_distance": _or_none(_count),
+    "fingerprint": _or_none(_text),
+    "is_keyed_apart": _flag,
 }
 _PAUSE = {"reason": _text, "since": _time, "until": _time}

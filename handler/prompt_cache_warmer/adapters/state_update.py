@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.adapters.state_items import PARTITION_KEY
-from prompt_cache_warmer.adapters.state_records import number
+from prompt_cache_warmer.adapters.state_records import number, text
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.adapters.state_records import Value
@@ -57,6 +57,11 @@ class Update:
             self._conditions.append(f"{self._name(name)} = {self._value(number(expected))}")
         else:
             self.require_absent(name)
+
+    def require_text(self, name: str, expected: str) -> None:
+        """Write only if a text is absent or this one."""
+        same = f"{self._name(name)} = {self._value(text(expected))}"
+        self._conditions.append(f"(attribute_not_exists({self._name(name)}) OR {same})")
 
     def require_at_most(self, name: str, most: int) -> None:
         """Write only if a number is at most this; an absent one is 0."""

@@ -14,7 +14,7 @@ from prompt_cache_warmer.adapters.counts import Ceiling, Count
 from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name
 from prompt_cache_warmer.adapters.state_records import milliseconds, number, record, text, time
 from prompt_cache_warmer.adapters.state_update import Update
-from prompt_cache_warmer.values.state import Claim
+from prompt_cache_warmer.values.state import UNKNOWN, Claim
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,9 @@ def paying(commit: Commit) -> Update:
     return update
 
 
-def touching(key: EntryKey, at: datetime, fingerprint: str | None, *, extends: bool) -> Update:
+def touching(
+    key: EntryKey, at: datetime, fingerprint: str | None, *, extends: bool, ttl_seconds: int | None = None
+) -> Update:
     """Remember a request of the application.
 
     Args:
@@ -126,6 +128,7 @@ def touching(key: EntryKey, at: datetime, fingerprint: str | None, *, extends: b
         fingerprint: the prefix it carried.
         extends: whether the item is kept for longer; refused where it is kept for even longer, so that
             an old request that is reported late never lets an item end early.
+        ttl_seconds: what its marker asked for.
     """
     update = _of_records(items.target_key(key.target))
     update.require_below(entry_name(key, items.TRAFFIC_AT), milliseconds(at))
@@ -135,6 +138,10 @@ def touching(key: EntryKey, at: datetime, fingerprint: str | None, *, extends: b
         update.remove(entry_name(key, items.TRAFFIC_FINGERPRINT))
     else:
         update.put(entry_name(key, items.TRAFFIC_FINGERPRINT), text(fingerprint))
+    if ttl_seconds is None:
+        update.remove(entry_name(key, items.TRAFFIC_TTL))
+    else:
+        update.put(entry_name(key, items.TRAFFIC_TTL), number(ttl_seconds))
     if extends:
         end = items.expires_at(at.astimezone(UTC).date())
         update.require_at_most(items.EXPIRES_AT, end)
@@ -149,37 +156,62 @@ def is_later(item: Item, key: EntryKey, at: datetime) -> bool:
 
 
 def observing(key: EntryKey, seen: Sightings, *, known: Item | None = None, is_last: bool = False) -> Update:
-    """Add what was seen of an entry's traffic.
+    """Add what was seen of an entry's traffic, or put it in the place of what was seen of another prefix.
 
     Args:
         key: the entry.
         seen: what was seen.
         known: the item as it was when this write was refused; without it all of it is taken for news.
-        is_last: whether only the counts are added, which only a newer schema can refuse.
+        is_last: whether only the counts are written, which only a newer schema can refuse.
     """
     touched_at, miss = seen.touched_at, seen.last_miss
     is_touch = touched_at is not None and not is_last and (known is None or is_later(known, key, touched_at))
     if touched_at is not None and is_touch:
         end = items.expires_at(touched_at.astimezone(UTC).date())
         extends = known is None or items.number_in(known, items.EXPIRES_AT) <= end
-        update = touching(key, touched_at, seen.fingerprint, extends=extends)
+        update = touching(key, touched_at, seen.fingerprint, extends=extends, ttl_seconds=seen.touched_ttl_seconds)
     else:
         update = _of_records(items.target_key(key.target))
         seen_at = touched_at or (None if miss is None else miss.at)
         if seen_at is not None:
             update.put_if_absent(items.EXPIRES_AT, number(items.expires_at(seen_at.astimezone(UTC).date())))
-    for part, count in ((items.HITS, seen.hits), (items.COLD_STARTS, seen.cold_starts), (items.DRIFTS, seen.drifts)):
-        if count:
-            update.count(entry_name(key, part), count)
+    before = None if known is None else (ItemReader().entry(known, key) or UNKNOWN).sightings
+    if before is not None and before.is_of_other_prefix(seen):
+        _see_anew(update, key, seen)
+    else:
+        _see_more(update, key, seen, known=known, is_last=is_last)
     if seen.fingerprint is not None:
-        update.put(entry_name(key, items.SIGHTED_FINGERPRINT), text(seen.fingerprint))
-    if miss is not None and not is_last:
-        missed_at = entry_name(key, items.MISSED_AT)
-        if known is None or items.number_in(known, missed_at) < milliseconds(miss.at):
-            update.require_below(missed_at, milliseconds(miss.at))
-            update.put(missed_at, time(miss.at))
-            update.put(entry_name(key, items.LAST_MISS), record(miss))
+        sighted = entry_name(key, items.SIGHTED_FINGERPRINT)
+        update.put(sighted, text(seen.fingerprint))
+        if not is_last:
+            update.require_text(sighted, (before and before.fingerprint) or seen.fingerprint)
     return update
+
+
+def _see_anew(update: Update, key: EntryKey, seen: Sightings) -> None:
+    update.remove(*(entry_name(key, part) for part in items.SIGHTED))
+    for part, count in _counts(seen):
+        update.put(entry_name(key, part), number(count))
+    if seen.last_miss is not None:
+        update.put(entry_name(key, items.MISSED_AT), time(seen.last_miss.at))
+        update.put(entry_name(key, items.LAST_MISS), record(seen.last_miss))
+
+
+def _see_more(update: Update, key: EntryKey, seen: Sightings, *, known: Item | None, is_last: bool) -> None:
+    for part, count in _counts(seen):
+        update.count(entry_name(key, part), count)
+    miss, missed_at = seen.last_miss, entry_name(key, items.MISSED_AT)
+    if miss is None or is_last:
+        return
+    if known is None or items.number_in(known, missed_at) < milliseconds(miss.at):
+        update.require_below(missed_at, milliseconds(miss.at))
+        update.put(missed_at, time(miss.at))
+        update.put(entry_name(key, items.LAST_MISS), record(miss))
+
+
+def _counts(seen: Sightings) -> list[tuple[str, int]]:
+    counts = ((items.HITS, seen.hits), (items.COLD_STARTS, seen.cold_starts), (items.DRIFTS, seen.drifts))
+    return [(part, count) for part, count in counts if count]
 
 
 def leasing(lease: Lease, granted: Count, ceilings: Mapping[str, Ceiling]) -> Update:

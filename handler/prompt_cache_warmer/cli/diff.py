@@ -47,7 +47,8 @@ def diff(
     """Compare a target with a real request: same or different, part by part, and where first.
 
     REQUEST.json is a Messages API body, or the arguments of the SDK's create as JSON; - is standard input. It is
-    compared up to where the target's prefix ends. Places are those of the Messages API body on either side.
+    compared up to where the target's prefix ends. Places are those of the Messages API body on either side. A marker
+    with another ttl is a warning and no difference: nobody has said whether each finds the other's entry.
 
     Short excerpts of both sides are shown on a terminal only, never in a pipe, a file or --json: the log of a
     pipeline is no place for prompts. Exits with 0 if the request has the prefix the target keeps warm, with 1 if
@@ -74,7 +75,9 @@ def _print(found: Drift, target: Target, request: Mapping[str, Any]) -> None:
         if difference is None:
             click.echo(f"  {part.part:<{width}}  same")
             continue
-        click.echo(f"  {part.part:<{width}}  {click.style('different', fg='red')}: {_words(difference)}")
+        said = click.style("different", fg="red") if part.warning is None else click.style("warning", fg="yellow")
+        unknown = "" if part.warning is None else f": {part.warning}"
+        click.echo(f"  {part.part:<{width}}  {said}: {_words(difference)}{unknown}")
         if sys.stdout.isatty() and part.part not in _SECRET_PARTS:
             for side, body, path in (
                 ("target", own, difference.target_path),

@@ -36,6 +36,7 @@ _TICKS = (
 _EDGE = 4.0  # percent: a label nearer to an end than this is put inside
 _NICE = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 _LEAST_TOP = Decimal("0.0001")  # USD: the scale of a plot without any money
+_SPENT_UNKNOWN = "spent on warming: unknown, and so is the net"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,24 +88,30 @@ def ratio_plot(window: Window, moments: Sequence[Moment]) -> str:
 
 
 def money_plot(window: Window, moments: Sequence[Moment]) -> str:
-    """Draw what warm calls saved and cost, added up over time; between the lines lies the net."""
+    """Draw what warm calls saved and cost, added up over time; between the lines lies the net.
+
+    Where nothing is known of what they cost there is one line, and nothing is said of the net.
+    """
     places = _places(len(moments))
+    known = [moment.spent_usd for moment in moments if moment.spent_usd is not None]
     saved = list(accumulate(moment.vs_no_warming_usd for moment in moments))
-    spent = list(accumulate(moment.spent_usd for moment in moments))
+    spent = list(accumulate(moment.spent_usd or Decimal(0) for moment in moments)) if known else []
+    told: Sequence[Decimal | None] = spent if known else [None] * len(saved)
     top = nice_top(max((*saved, *spent, _LEAST_TOP)))
-    lines = [
-        [(place.middle, _high(amount, top)) for place, amount in zip(places, of, strict=True)] for of in (saved, spent)
-    ]
-    titles = [
-        f"{_when(moment.start, window)}, up to its end: saved {usd(a)} USD, spent {usd(b)} USD, net {usd(a - b)} USD"
-        for moment, a, b in zip(moments, saved, spent, strict=True)
-    ]
-    between = " ".join(f"{x:.1f},{y:.2f}" for x, y in (*lines[0], *reversed(lines[1])))
-    inner = (
-        f'{_grid()}<polygon class="between" points="{between}"/>'
-        f"{_line(lines[0], 'first')}{_line(lines[1], 'second')}{_hovers(places, titles)}"
+    saved_line, spent_line = (
+        [(place.middle, _high(amount, top)) for place, amount in zip(places, of, strict=False)]
+        for of in (saved, spent)  # the second one may have no point at all
     )
-    label = f"Money over time, added up, from 0 to {usd(top)} USD: saved against no warming, and spent on warming"
+    titles = [
+        f"{_when(moment.start, window)}, up to its end: saved {usd(a)} USD, {_spent_words(a, b)}"
+        for moment, a, b in zip(moments, saved, told, strict=True)
+    ]
+    between = " ".join(f"{x:.1f},{y:.2f}" for x, y in (*saved_line, *reversed(spent_line))) if known else ""
+    area = f'<polygon class="between" points="{between}"/>' if known else ""
+    inner = f"{_grid()}{area}{_line(saved_line, 'first')}{_line(spent_line, 'second')}{_hovers(places, titles)}"
+    label = f"Money over time, added up, from 0 to {usd(top)} USD: saved against no warming, and " + (
+        "spent on warming" if known else "what was spent on warming is unknown"
+    )
     return _figure(
         _scale([_short(top * step / _LINES) for step in range(_LINES + 1)]),
         _svg("money", label, inner, "high"),
@@ -112,9 +119,13 @@ def money_plot(window: Window, moments: Sequence[Moment]) -> str:
         _days(window),
         _key(
             ('<i class="first"></i>', f"saved against no warming: {usd(saved[-1])} USD"),
-            ('<i class="second"></i>', f"spent on warming: {usd(spent[-1])} USD"),
+            ('<i class="second"></i>', f"spent on warming: {usd(spent[-1])} USD") if known else ("", _SPENT_UNKNOWN),
         ),
     )
+
+
+def _spent_words(saved: Decimal, spent: Decimal | None) -> str:
+    return "spent unknown" if spent is None else f"spent {usd(spent)} USD, net {usd(saved - spent)} USD"
 
 
 def nice_top(amount: Decimal) -> Decimal:

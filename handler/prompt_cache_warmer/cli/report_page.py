@@ -71,7 +71,8 @@ def report_page(effect: Effect, check: CrossCheck | None, troubles: Sequence[str
         cards="\n".join(_cards(effect)),
         ratio_words=escape(f"Hits by requests, {_every(effect.window.bucket_seconds * size)}."),
         ratio_plot=ratio_plot(effect.window, shown),
-        money_words="Added up from the start; between the lines lies the net.",
+        money_words="Added up from the start"
+        + ("; between the lines lies the net." if effect.savings.spent_usd is not None else "."),
         money_plot=money_plot(effect.window, shown),
         sections="\n".join(sections),
         footer=escape(f"Made by prompt-cache-warmer report at {utc_text(at)}. Times are UTC, money is USD."),

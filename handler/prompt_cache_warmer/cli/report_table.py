@@ -1,7 +1,8 @@
 """The run report as a person reads it; made from the same object the handler answers.
 
 Figures stand in columns that fit 80 characters, and the why stands below them over the whole width,
-so that no sentence is folded into a column of ten. What comes from outside is plain text: rich would
+so that no sentence is folded into a column of ten. Where there is less room every figure has a line of
+its own. What comes from outside is plain text: rich would
 read brackets in a str as markup, and a terminal would obey control characters.
 """
 
@@ -19,9 +20,11 @@ from rich.text import Text
 from prompt_cache_warmer.rules.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import RenderableType
+
+    _Drawn = Callable[[Text, Text, Sequence[str]], RenderableType]
 
 VERDICT_STYLES = {
     "refreshed": "green",
@@ -33,24 +36,33 @@ VERDICT_STYLES = {
     "invalid": "bold red",
 }
 _COST_PLACES = 6  # a refresh costs fractions of a cent
+_WIDTH = 80
 _ENTRY_WIDTH, _VERDICT_WIDTH = 35, 9
-_FIGURE_WIDTHS = (8, 8, 6, 9)  # read, written, plain, USD
+_FIGURE_HEADS = ("read", "written", "plain", "USD")
+_FIGURE_WIDTHS = (8, 8, 6, 9)
 _INDENT = (0, 0, 0, 2)
 _PLAIN_FORM = "zero"
 _SKIPPED = "skipped"
 
 
-def report_table(report: Mapping[str, Any]) -> Group:
-    """Lay out a run report: every entry that was due or missed with its why, and the rest in numbers."""
+def report_table(report: Mapping[str, Any], *, width: int = _WIDTH) -> Group:
+    """Lay out a run report: every entry that was due or missed with its why, and the rest in numbers.
+
+    Args:
+        report: the handler's answer.
+        width: how many characters a line has room for.
+    """
     totals = report["totals"]
+    is_wide = width >= _WIDTH
+    drawn = _row if is_wide else _block
     due = [line for line in report["entries"] if line["outcome"] != _SKIPPED or "diagnosis" in line]
     return Group(
-        _row(Text("entry"), Text("verdict"), ("read", "written", "plain", "USD"), style="bold"),
-        *(part for line in due for part in _entry(line)),
+        *((_row(Text("entry"), Text("verdict"), _FIGURE_HEADS, style="bold"),) if is_wide else ()),
+        *(part for line in due for part in _entry(line, drawn)),
         *(_skipped(code, count) for code, count in report.get("skipped", {}).items()),
-        *(part for problem in report["problems"] if problem["severity"] == "error" for part in _invalid(problem)),
+        *(part for problem in report["problems"] if problem["severity"] == "error" for part in _invalid(problem, drawn)),
         Rule(style="dim"),
-        _row(Text(f"{totals['entries']} entries"), Text(f"{totals['entries_warmed']} warmed"), _figures(totals)),
+        drawn(Text(f"{totals['entries']} entries"), Text(f"{totals['entries_warmed']} warmed"), _figures(totals)),
         Text(
             f"{totals['entries_failed']} failed, {totals['entries_deferred']} deferred, "
             f"{totals['targets_invalid']} invalid documents"
@@ -64,7 +76,7 @@ def usd(amount: str | None) -> str:
     return "unknown" if amount is None else f"{Decimal(amount):.{_COST_PLACES}f}"
 
 
-def _entry(line: Mapping[str, Any]) -> Sequence[RenderableType]:
+def _entry(line: Mapping[str, Any], drawn: _Drawn) -> Sequence[RenderableType]:
     word = line.get("verdict") or line["outcome"]
     why = [line["reason"], *line.get("notices", ())]
     if line.get("form", _PLAIN_FORM) != _PLAIN_FORM:
@@ -76,7 +88,7 @@ def _entry(line: Mapping[str, Any]) -> Sequence[RenderableType]:
     why += _traffic(line)
     figures = _figures(line) if "read_tokens" in line else ("",) * len(_FIGURE_WIDTHS)
     name = Text(f"{_plain(line['target'])} {_plain(line['model'])}")
-    return (_row(name, Text(_plain(word), style=VERDICT_STYLES.get(word, "")), figures), *map(_why, why))
+    return (drawn(name, Text(_plain(word), style=VERDICT_STYLES.get(word, "")), figures), *map(_why, why))
 
 
 def _traffic(line: Mapping[str, Any]) -> Iterator[str]:
@@ -118,9 +130,9 @@ def _standing(report: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(_plain(notice), style="yellow")
 
 
-def _invalid(problem: Mapping[str, Any]) -> Sequence[RenderableType]:
+def _invalid(problem: Mapping[str, Any], drawn: _Drawn) -> Sequence[RenderableType]:
     verdict = Text("invalid", style=VERDICT_STYLES["invalid"])
-    row = _row(Text(_plain(problem["source"])), verdict, ("",) * len(_FIGURE_WIDTHS))
+    row = drawn(Text(_plain(problem["source"])), verdict, ("",) * len(_FIGURE_WIDTHS))
     return (row, _why(f"{problem['path']}: {problem['message']}"))
 
 
@@ -133,6 +145,12 @@ def _row(name: Text, verdict: Text, figures: Sequence[str], *, style: str = "") 
         row.add_column(width=width, justify="right", overflow="fold")
     row.add_row(name, verdict, *map(Text, figures), style=style)
     return row
+
+
+def _block(name: Text, verdict: Text, figures: Sequence[str]) -> Group:
+    """Draw one row where a line has no room for it: a line for each figure."""
+    lines = (f"{head}: {figure}" for head, figure in zip(_FIGURE_HEADS, figures, strict=True) if figure)
+    return Group(Text.assemble(name, ": ", verdict), *(Padding(Text(line), _INDENT) for line in lines))
 
 
 def _figures(counts: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -2,8 +2,9 @@
 
 Kept is what the API's key is made of and nothing else: tools and system (messages only when asked) up to the
 last marked block, and the settings that are rendered into the prompt. A list of what is kept and not of what
-is dropped, so that a field nobody knows yet cannot carry a user's data into a bucket. Without a marker on
-tools or system all of both is taken to be shared, and a marker is added, as for every target.
+is dropped, so that a field nobody knows yet cannot carry a user's data into a bucket; of what is kept, no
+credential (``kept_fields``). Without a marker on tools or system all of both is taken to be shared, and a marker
+is added, as for every target.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.rules.kept_fields import KeptFields
 from prompt_cache_warmer.values.body import Block, Json, Tier, Ttl, marked_blocks
 from prompt_cache_warmer.values.markers import MarkerOrigin, mark
 from prompt_cache_warmer.values.prefix import (
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 _TIERS = ("tools", "system", "messages")
 _SETTINGS = (*RENDERED_SETTINGS, "output_config", "output_format")
-_CREDENTIAL = "authorization_token"  # what an MCP server is called with: the user's, or a secret
 # What nobody misses: it is in no key of the prefix, or it was not asked for.
 _EXPECTED_LOSSES = PER_REQUEST_FIELDS | {"messages", "tool_choice"}
 
@@ -41,7 +42,7 @@ class Captured:
         fingerprint: the hash of its prefix, one per tier.
         end: the block it ends in, which carries a marker.
         origin: who put that marker there; where the request's author did not, real traffic needs it too.
-        left_out: the places that were left out and might have been part of the key.
+        left_out: the places that were left out and might have been part of the key; never what stood there.
     """
 
     request: Json
@@ -66,7 +67,10 @@ def capture(
         The prefix, or None when there is nothing to cache.
     """
     fields = _TIERS if with_messages else _TIERS[:-1]
+    kept = KeptFields()
     prompt = {field: body[field] for field in body if field in (*fields, "cache_control")}
+    if "tools" in prompt:
+        prompt["tools"] = kept.field("tools", prompt["tools"])
     if marked_blocks({field: prompt[field] for field in fields if field in prompt}):
         prompt.pop("cache_control", None)  # automatic caching marks the last message, which is the user's
     marked = mark(prompt)
@@ -75,12 +79,13 @@ def capture(
     tiers = _up_to(marked.body, marked.end)
     if ttl is not None:
         tiers = _with_ttl(tiers, ttl)
-    settings = {field: _without_credential(body[field]) for field in body if field in _SETTINGS}
+    settings = {field: kept.field(field, body[field]) for field in body if field in _SETTINGS}
     if marked.end.tier is Tier.MESSAGES and "tool_choice" in body:  # it keys the messages and nothing before them
-        settings["tool_choice"] = body["tool_choice"]
+        settings["tool_choice"] = kept.field("tool_choice", body["tool_choice"])
     request = {**settings, **tiers}
     found = fingerprint(request, marked.end, betas)
-    return Captured(request, found, marked.end, marked.origin, tuple(_left_out(body, request)))
+    left_out = (*_left_out(body, request), *kept.left_out(request))
+    return Captured(request, found, marked.end, marked.origin, left_out)
 
 
 def _up_to(body: Mapping[str, Any], end: Block) -> Json:
@@ -113,23 +118,10 @@ def _remarked(content: str | list[Json], ttl: Ttl) -> str | list[Json]:
     ]
 
 
-def _without_credential(setting: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if not isinstance(setting, list):
-        return setting
-    return [
-        {field: value for field, value in each.items() if field != _CREDENTIAL} if isinstance(each, dict) else each
-        for each in setting
-    ]
-
-
 def _left_out(body: Mapping[str, Any], request: Mapping[str, Any]) -> list[str]:
     found = [json_path((field,)) for field in body if field not in request and field not in _EXPECTED_LOSSES]
     for field in ("tools", "system"):
         kept = len(request.get(field, ()))
         if field in request and isinstance(body[field], list) and kept < len(body[field]):
             found.append(f"{json_path((field, kept))} and what follows")
-    servers = body.get("mcp_servers")
-    for index, server in enumerate(servers if isinstance(servers, list) else ()):
-        if isinstance(server, dict) and _CREDENTIAL in server:
-            found.append(json_path(("mcp_servers", index, _CREDENTIAL)))
     return found

@@ -13,8 +13,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.rules.traffic import MODEL_DRIFT
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.limits import LOOKBACK_POSITIONS, minimum_prefix
+from prompt_cache_warmer.values.state import MAX_CLOCK_SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 # An entry can be read once its answer has begun; right after that the API was still seen to miss it, so that
 # whoever wants a proof waits two seconds.
 READABLE_AFTER_SECONDS = 2.0
+# What was written lives at least as long, whatever was asked for.
+SHORTEST_TTL_SECONDS = min(TTL_SECONDS.values())
 
 
 class Cause(StrEnum):
@@ -91,12 +96,16 @@ def diagnose(state: EntryState, *, fingerprint: str, model: str) -> Diagnosis | 
     miss = None if sightings is None else sightings.last_miss
     if sightings is None or miss is None or (warmth is not None and miss.at < warmth.warmed_at):
         return None
+    is_present = (miss.fingerprint or sightings.fingerprint) in (None, fingerprint)
+    if miss.drifted == (MODEL_DRIFT,) or not (is_present or miss.drifted):
+        return None  # a miss of another entry, or of another prefix
     found = (
-        _drift(miss, is_present=sightings.fingerprint in (None, fingerprint))
+        _drift(miss, is_present=is_present)
         or _elsewhere(miss, warmth)
         or _below_minimum(miss, warmth, model)
         or _out_of_reach(miss)
-        or _lost(miss, warmth)
+        or _downgraded(miss, state)
+        or _evicted(miss, warmth)
     )
     if found is None:
         return None
@@ -151,7 +160,8 @@ def _elsewhere(miss: Miss, warmth: Warmth | None) -> Diagnosis | None:
 
 def _below_minimum(miss: Miss, warmth: Warmth | None, model: str) -> Diagnosis | None:
     """Find that nothing is cached of such a prefix: not by the warm call, or not by the request's own marker."""
-    is_unwarmed = warmth is not None and warmth.verdict == Verdict.UNCACHED
+    is_written = miss.marker_distance == 0 and miss.written_tokens > 0  # by the marker on the prefix's own end
+    is_unwarmed = warmth is not None and warmth.verdict == Verdict.UNCACHED and not is_written
     is_unwritten = miss.marker_distance is not None and not miss.read_tokens and not miss.written_tokens
     if not is_unwarmed and not (warmth is None and is_unwritten):
         return None
@@ -197,38 +207,69 @@ def _out_of_reach(miss: Miss) -> Diagnosis | None:
     )
 
 
-def _lost(miss: Miss, warmth: Warmth | None) -> Diagnosis | None:
-    """Find that the API let the entry go: after less time than was asked for, or than it had granted."""
-    if warmth is None or warmth.ttl_seconds is None:
+def _downgraded(miss: Miss, state: EntryState) -> Diagnosis | None:
+    """Find that the API let the entry go after less time than was asked for, because it had granted less."""
+    warmth = state.warmth
+    touched_at = _touched_before(miss, state)
+    if warmth is None or warmth.ttl_seconds is None or not warmth.is_ttl_granted or touched_at is None:
+        return None
+    age = miss.at - touched_at
+    if not timedelta(seconds=warmth.ttl_seconds) <= age < timedelta(seconds=warmth.asked_ttl_seconds):
+        return None
+    return Diagnosis(
+        Cause.TTL_DOWNGRADED,
+        f"the API granted {warmth.ttl_seconds} s where {warmth.asked_ttl_seconds} s were asked for, and the "
+        "request came after that: ask for 5m, so that every tick keeps it, or use a provider that grants 1h",
+        _lifetimes(miss, warmth, age),
+    )
+
+
+def _touched_before(miss: Miss, state: EntryState) -> datetime | None:
+    """Say when the entry was touched last before a miss; None where that is not known.
+
+    Of the traffic since the warm call the first and the last request are known, and how many there were.
+    """
+    warmed_at = None if state.warmth is None else state.warmth.warmed_at
+    traffic, seen = state.traffic, state.sightings
+    if warmed_at is None or seen is None or traffic is None:
+        return warmed_at
+    if traffic.last_at < miss.at:
+        return max(warmed_at, traffic.last_at)
+    if traffic.resumed_at is None or traffic.resumed_at >= miss.at:
+        return warmed_at
+    is_all_known = seen.hits + seen.cold_starts <= len((traffic.resumed_at, miss.at))
+    return max(warmed_at, traffic.resumed_at) if is_all_known else None
+
+
+def _evicted(miss: Miss, warmth: Warmth | None) -> Diagnosis | None:
+    """Find that the API dropped the entry before the time was over that it had granted it."""
+    if warmth is None or warmth.ttl_seconds is None or miss.is_keyed_apart:
         return None
     age = miss.at - warmth.warmed_at
-    granted, asked = timedelta(seconds=warmth.ttl_seconds), timedelta(seconds=warmth.asked_ttl_seconds)
-    lifetimes = {
-        "age_seconds": int(age.total_seconds()),
-        "granted_ttl_seconds": warmth.ttl_seconds,
-        "asked_ttl_seconds": warmth.asked_ttl_seconds,
-        "cached_tokens": warmth.cached_tokens,
-        **_tokens(miss),
-    }
-    if granted <= age < asked:
-        return Diagnosis(
-            Cause.TTL_DOWNGRADED,
-            f"the API granted {warmth.ttl_seconds} s where {warmth.asked_ttl_seconds} s were asked for, and the "
-            "request came after that: ask for 5m, so that every tick keeps it, or use a provider that grants 1h",
-            lifetimes,
-        )
+    proven_seconds = warmth.ttl_seconds if warmth.is_ttl_granted else SHORTEST_TTL_SECONDS
     is_same_cache = (miss.workspace_id, miss.region) == (warmth.workspace_id, warmth.region)
-    readable_after = timedelta(seconds=warmth.latency_seconds + READABLE_AFTER_SECONDS)
+    readable_after = timedelta(seconds=warmth.latency_seconds + READABLE_AFTER_SECONDS) + MAX_CLOCK_SKEW
     is_rewritten = miss.written_tokens > 0 and miss.read_tokens < warmth.cached_tokens
-    if not (readable_after <= age < granted and is_same_cache and is_rewritten):
+    is_alive = readable_after < age < timedelta(seconds=proven_seconds)
+    if not (is_alive and is_same_cache and is_rewritten):
         return None
     elsewhere = "" if miss.region is None else ", or a cross-region profile went on to another region"
     return Diagnosis(
         Cause.EVICTED_EARLY,
         f"the API dropped the entry before its time to live was over, as a best-effort cache may{elsewhere}: there is "
         "nothing to correct, the next warm call holds it again; if it goes on, tell the provider",
-        {**lifetimes, "workspace_id": miss.workspace_id, "region": miss.region},
+        {**_lifetimes(miss, warmth, age), "workspace_id": miss.workspace_id, "region": miss.region},
     )
+
+
+def _lifetimes(miss: Miss, warmth: Warmth, age: timedelta) -> dict[str, int | None]:
+    return {
+        "age_seconds": int(age.total_seconds()),
+        "granted_ttl_seconds": warmth.ttl_seconds if warmth.is_ttl_granted else None,
+        "asked_ttl_seconds": warmth.asked_ttl_seconds,
+        "cached_tokens": warmth.cached_tokens,
+        **_tokens(miss),
+    }
 
 
 def _tokens(miss: Miss) -> dict[str, int]:

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 _ALWAYS_TOLD = "thinking"  # beside effort and betas; other settings are told where one side has them
 
+# What may or may not cost the request its hit: no published word says it, so neither do we.
+_UNDECIDED = {
+    DifferenceKind.OTHER_TTL: "whether each finds the other's entry is not known",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class PartDrift:
@@ -48,12 +53,23 @@ class PartDrift:
     part: str
     difference: Difference | None
 
+    @property
+    def warning(self) -> str | None:
+        """What is not known of its difference; None where all is known, or it has none."""
+        return None if self.difference is None else _UNDECIDED.get(self.difference.kind)
+
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing is known to differ."""
+        return self.difference is None or self.warning is not None
+
     def as_json(self) -> Json:
         """Return it as ``diff --json`` lists it."""
         found = self.difference
         return {
             "part": self.part,
-            "is_same": found is None,
+            "is_same": self.is_same,
+            "warning": self.warning,
             "kind": found and found.kind.value,
             "target_path": found and _path(found.target_path),
             "request_path": found and _path(found.request_path),
@@ -76,8 +92,8 @@ class Drift:
 
     @property
     def is_same(self) -> bool:
-        """Whether the request has all that the target's entry is read by."""
-        return all(part.difference is None for part in self.parts)
+        """Whether the request has all that the target's entry is known to be read by; a warning makes no difference."""
+        return all(part.is_same for part in self.parts)
 
     def as_json(self) -> Json:
         """Return it as ``diff --json`` prints it."""

@@ -78,12 +78,12 @@ class TargetEffect:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One bucket: what was seen in it, and the money that is known of it."""
+    """One bucket: what was seen in it, and the money that is known of it; None where none is known of the window."""
 
     start: datetime
     seen: Seen
     vs_no_warming_usd: Decimal
-    spent_usd: Decimal
+    spent_usd: Decimal | None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a report lists it."""
@@ -102,7 +102,7 @@ def merged(moments: Sequence[Moment], size: int) -> tuple[Moment, ...]:
             moments[at].start,
             sum((moment.seen for moment in moments[at : at + size]), Seen()),
             sum((moment.vs_no_warming_usd for moment in moments[at : at + size]), Decimal(0)),
-            sum((moment.spent_usd for moment in moments[at : at + size]), Decimal(0)),
+            known_sum(moment.spent_usd for moment in moments[at : at + size]),
         )
         for at in range(0, len(moments), size)
     )
@@ -267,6 +267,7 @@ def _moments(
     whole = [one for one in series if one.target is None]
     warmed = [one for one in series if one.model is not None and one.metric in WARMED_METRICS]
     by_entry = _grouped(warmed)
+    nothing_usd = None if cost_of(_sums(whole)) is None else Decimal(0)  # what a bucket without any cost has spent
     moments = []
     for start in window.starts():
         saved = [
@@ -275,7 +276,7 @@ def _moments(
             if price is not None and entry in by_entry
         ]
         sums = _sums(whole, start)
-        moments.append(Moment(start, Seen.of(sums), known_sum(saved) or Decimal(0), cost_of(sums) or Decimal(0)))
+        moments.append(Moment(start, Seen.of(sums), known_sum(saved) or Decimal(0), cost_of(sums) or nothing_usd))
     return tuple(moments)
 
 

@@ -71,8 +71,8 @@ def warmth_after(  # noqa: PLR0913 - the record has as many sources
     """
     verdict = verdict_of(usage)
     granted = [TTL_SECONDS[ttl] for ttl in granted_ttls(usage)]
-    known = state.warmth.ttl_seconds if state.warmth is not None else None
-    alive_seconds = min(granted) if granted else known or asked_ttl_seconds
+    is_inherited = not granted and _is_read_of_known(state, started_at, asked_ttl_seconds)
+    alive_seconds = min(granted) if granted else _inherited_seconds(state, asked_ttl_seconds, is_known=is_inherited)
     return Warmth(
         fingerprint=fingerprint,
         asked_ttl_seconds=asked_ttl_seconds,
@@ -88,4 +88,30 @@ def warmth_after(  # noqa: PLR0913 - the record has as many sources
         habit=habit,
         workspace_id=None if call is None else call.workspace_id,
         region=None if call is None else call.region,
+        is_ttl_granted=verdict is not Verdict.UNCACHED and (bool(granted) or is_inherited),
     )
+
+
+def _is_read_of_known(state: EntryState, at: datetime, asked_ttl_seconds: int) -> bool:
+    """Tell whether a call that wrote nothing read the entry whose time to live was granted before.
+
+    It did not where that one had lapsed, and where the application wrote it anew and did not ask for as much.
+    """
+    warmth, traffic, seen = state.warmth, state.traffic, state.sightings
+    if warmth is None or warmth.ttl_seconds is None or not warmth.is_ttl_granted:
+        return False
+    lapses_at = state.lapses_at(ttl_seconds=asked_ttl_seconds)
+    if lapses_at is None or at >= lapses_at:
+        return False
+    if seen is None or not seen.cold_starts:
+        return True
+    asked_seconds = None if traffic is None else traffic.ttl_seconds
+    return asked_seconds is not None and asked_seconds >= warmth.ttl_seconds
+
+
+def _inherited_seconds(state: EntryState, asked_ttl_seconds: int, *, is_known: bool) -> int:
+    """Return how long an entry lives that a call only read: as whoever wrote it had asked, as far as that is said."""
+    known_seconds = (state.warmth.ttl_seconds if state.warmth is not None else None) or asked_ttl_seconds
+    if is_known or state.traffic is None or state.traffic.ttl_seconds is None:
+        return known_seconds
+    return min(known_seconds, state.traffic.ttl_seconds)

@@ -6,6 +6,7 @@ being the first; a run of tool calls counts as one position, and so does a run o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.values.body import Block, Json, Ttl, marker_ttl
@@ -44,16 +45,32 @@ def positions(found: Sequence[Block]) -> list[int]:
     return numbers
 
 
-def marker_distance(found: Sequence[Block], automatic: Json | None, at: int) -> int | None:
-    """Count the positions from a block to the first marker on it or after it; None where there is none.
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """From which marker of a request the API finds the entry at the end of a prefix.
+
+    Attributes:
+        distance: how many positions after the prefix's last block it stands; 0 on that block.
+        ttl: the time to live it asks for.
+        is_last: whether no other marker stands behind it.
+    """
+
+    distance: int
+    ttl: Ttl
+    is_last: bool
+
+
+def reach(found: Sequence[Block], automatic: Json | None, at: int) -> Reach | None:
+    """Find the first marker on a block or behind it; None where there is none.
 
     Args:
         found: the request's blocks, in order.
         automatic: its top-level ``cache_control``.
         at: the number of the block a prefix ends in.
     """
-    behind = [index for index, _, _ in markers(found, automatic) if index >= at]
+    behind = sorted((index, ttl) for index, _, ttl in markers(found, automatic) if index >= at)
     if not behind:
         return None
+    (first, ttl), (last, _) = behind[0], behind[-1]
     numbers = positions(found)
-    return numbers[min(behind)] - numbers[at]
+    return Reach(numbers[first] - numbers[at], ttl, is_last=first == last)

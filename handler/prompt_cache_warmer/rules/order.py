@@ -91,9 +91,9 @@ class Order:
 
 
 def _names(event: Mapping[str, Any], field: str) -> tuple[str, ...] | None:
-    value = event.get(field)
-    if value is None:
+    if field not in event:
         return None
+    value = event[field]  # null is a value: what a script's empty variable makes must not be a paid run of all
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value) or not value:
         raise EventError(f"the event's {field}={shown(value)} is not allowed; allowed: a list of target names")
     return tuple(dict.fromkeys(value))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.values.markers import MarkerOrigin
 from prompt_cache_warmer.values.prefix import FORCED_TOOL_CHOICES, shared_body
 
 if TYPE_CHECKING:
@@ -79,14 +80,15 @@ def warm_call(target: Target, model: str, *, zero_refused: bool = False) -> Warm
 def real_request(target: Target, model: str) -> WarmCall:
     """Build the smallest request of the application that has a target's prefix, to see what it reads.
 
-    It carries what the warm call may leave out as no part of the key: a forced ``tool_choice``. It asks for
-    one token, or is closed after its first event where one is not enough.
+    It has the application's own markers and none of ours: where one was added for the warm call it has none,
+    and automatic caching stands at the top level. It carries what the warm call may leave out as no part of the
+    key: a forced ``tool_choice``. It asks for one token, or is closed after its first event where one is not enough.
 
     Args:
         target: the target, with its body.
         model: one of its models.
     """
-    shared = shared_body(target.body, target.marked.end)
+    shared = _as_marked_by_its_author(target, shared_body(target.body, target.marked.end))
     if target.body.get("tool_choice") is not None:
         shared["tool_choice"] = target.body["tool_choice"]
     form, max_tokens, reason = _form(shared)
@@ -148,6 +150,18 @@ def _call(target: Target, model: str, shared: Json, *, form: Form, max_tokens: i
         form_reason=reason,
         requested_ttl=target.marked.end.ttl or "5m",
     )
+
+
+def _as_marked_by_its_author(target: Target, shared: Json) -> Json:
+    """Take back the marker that the author did not write where it stands: on a tool or a system block."""
+    end, origin = target.marked.end, target.marked.origin
+    if origin is MarkerOrigin.AUTHOR:
+        return shared
+    field, index = str(end.path[0]), int(end.path[1])
+    content = list(shared[field])
+    content[index] = {name: value for name, value in content[index].items() if name != "cache_control"}
+    unmarked = {**shared, field: content}
+    return {**unmarked, "cache_control": end.marker} if origin is MarkerOrigin.AUTOMATIC else unmarked
 
 
 def _form(shared: Mapping[str, Any]) -> tuple[Form, int, str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from prompt_cache_warmer.rules.entry_result import EntryResult
-    from prompt_cache_warmer.values.targets import Entry
+    from prompt_cache_warmer.values.targets import Entry, TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 
 
@@ -42,6 +42,7 @@ class Finding(StrEnum):
     MODEL_CHANGED = "model-changed"
     TOOLS_CHANGED = "tools-changed"
     SYSTEM_CHANGED = "system-changed"
+    NO_MARKER = "no-marker"
     READ_NOTHING = "read-nothing"
     READ_PART = "read-part"
 
@@ -76,8 +77,10 @@ class Verification:
 
     @property
     def sentence(self) -> str:
-        """The finding in words, with what the engine says of a call that failed or was not made."""
+        """The finding in words, with where a marker is missing, or why a call failed or was not made."""
         cause = self._cause
+        if self.finding is Finding.NO_MARKER:
+            return ": ".join((self.finding.sentence, *_unmarked_places(self.entry.target)))
         return self.finding.sentence if cause is None else f"{self.finding.sentence}: {cause.reason}"
 
     @property
@@ -88,7 +91,8 @@ class Verification:
 
     def _own_notices(self) -> Iterator[str]:
         for warning in self.entry.target.warnings:
-            if warning.code in _MARKER_CODES:
+            is_said = self.finding is Finding.NO_MARKER and warning.code is ProblemCode.MARKER_ADDED
+            if warning.code in _MARKER_CODES and not is_said:
                 yield f"{warning.code.value}: {warning.message}"
         if Divergence.REFUSED in _divergences(self.warmed, self.asked):
             yield "the API takes no diagnostics here, so its usage alone decided"
@@ -160,6 +164,11 @@ def calls_for_request(warmed: EntryResult) -> bool:
     return warmed.usage is not None and warmed.usage.is_reported and warmed.usage.cached_tokens > 0
 
 
+def foreign_markers(target: TargetSummary) -> frozenset[ProblemCode]:
+    """Return which of a target's markers are not its author's, so that a real request differs from its warm call."""
+    return frozenset(warning.code for warning in target.warnings) & _MARKER_CODES
+
+
 def judge(warmed: EntryResult, asked: EntryResult | None) -> Verification:
     """Judge one entry.
 
@@ -207,7 +216,14 @@ def _finding(warmed: EntryResult, asked: EntryResult | None) -> Finding:
         return Finding.REQUEST_FAILED if is_failure else Finding.REQUEST_NOT_MADE
     if _are_apart(warmed, asked):  # whatever it read there, no call of ours had warmed it
         return Finding.OTHER_WORKSPACE
+    if not asked.usage.read_tokens and asked.usage.is_reported and _unmarked_places(warmed.entry.target):
+        return Finding.NO_MARKER
     return _compared(warmed.usage, asked.usage, None if asked.call is None else asked.call.divergence)
+
+
+def _unmarked_places(target: TargetSummary) -> list[str]:
+    """Return where a target lacks a marker of its own."""
+    return [warning.path for warning in target.warnings if warning.code is ProblemCode.MARKER_ADDED]
 
 
 def _compared(was: Usage, read: Usage, divergence: Divergence | None) -> Finding:
@@ -244,7 +260,7 @@ _CHANGES = {
     Divergence.TOOLS_CHANGED: Finding.TOOLS_CHANGED,
     Divergence.SYSTEM_CHANGED: Finding.SYSTEM_CHANGED,
 }
-# What is proven is proven with markers that the target's own request does not carry like that.
+# A warm call has a marker where the target's own request has none, or has it at the top level.
 _MARKER_CODES = frozenset({ProblemCode.MARKER_ADDED, ProblemCode.AUTOMATIC_CACHING})
 _SENTENCES = {
     Finding.READ: "a real request read all that the warm call left in the cache",
@@ -258,6 +274,8 @@ _SENTENCES = {
     Finding.MODEL_CHANGED: "the real request arrived with another model than the warm call",
     Finding.TOOLS_CHANGED: "the real request arrived with other tools than the warm call",
     Finding.SYSTEM_CHANGED: "the real request arrived with another system prompt than the warm call",
+    Finding.NO_MARKER: "the application's request has no marker, so it reads nothing: put "
+    '"cache_control": {"type": "ephemeral"} on the last block it shares, in the application and in the target',
     Finding.READ_NOTHING: "nothing was read and no difference is known: the entry was evicted, or not readable yet",
     Finding.READ_PART: "only a part of what the warm call left in the cache was read",
 }

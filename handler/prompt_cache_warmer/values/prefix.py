@@ -156,7 +156,7 @@ def fingerprints(
         at: where the prefixes end among them.
         sort_keys: whether an object is the same in any order of its keys; to the API it is not.
     """
-    settings: Json = {field: body[field] for field in RENDERED_SETTINGS if field in body}
+    settings: Json = {field: body[field] for field in RENDERED_SETTINGS if body.get(field) is not None}
     effort = (body.get("output_config") or {}).get("effort")
     settings |= {"effort": effort, "betas": sorted(set(betas))}
     settings_hash = hashlib.sha256(_compact(settings, sort_keys=sort_keys).encode()).hexdigest()
@@ -167,7 +167,7 @@ def fingerprints(
         if index not in at:
             continue
         messages = tiers[Tier.MESSAGES].copy()
-        if block.tier is Tier.MESSAGES and "tool_choice" in body:  # it keys the messages and nothing before them
+        if block.tier is Tier.MESSAGES and body.get("tool_choice") is not None:  # it keys the messages and nothing before them
             messages.update(_compact(body["tool_choice"], sort_keys=sort_keys).encode())
         yield Fingerprint(
             tools=tiers[Tier.TOOLS].hexdigest(),

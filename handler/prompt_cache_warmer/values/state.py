@@ -78,6 +78,8 @@ class Warmth:
         habit: what the idle gaps before it taught; None where no traffic was reported.
         workspace_id: the workspace its credential resolved to, None where the API did not say.
         region: the AWS region that answered, None where the call did not go to Bedrock.
+        is_ttl_granted: whether usage proved ``ttl_seconds``: this call's, or that of one before it whose entry this
+            one read. Otherwise it is what was asked for.
     """
 
     fingerprint: str
@@ -94,6 +96,7 @@ class Warmth:
     habit: Habit | None = None
     workspace_id: str | None = None
     region: str | None = None
+    is_ttl_granted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,13 @@ class Traffic:
         fingerprint: the prefix it carried; None where whoever reported it did not say.
         resumed_at: when the first one since the last answered warm call started, None where there was
             none; whatever prefix it carried.
+        ttl_seconds: what the last one's marker asked for; None where whoever reported it did not say.
     """
 
     last_at: datetime
     fingerprint: str | None = None
     resumed_at: datetime | None = None
+    ttl_seconds: int | None = None
 
     def since(self, warmed_at: datetime) -> Traffic:
         """Return it with the first request that is known to have started after a warm call did."""
@@ -193,7 +198,7 @@ class EntryState:
             warmth=warmth if warmth is not None and (warmth.fingerprint, warmth.asked_ttl_seconds) == asked else None,
             traffic=traffic if traffic is not None and traffic.fingerprint in (None, fingerprint) else None,
             breaker=breaker if breaker.version == version else replace(CLOSED, version=version),
-            sightings=_of_prefix(self.sightings, fingerprint),
+            sightings=None if self.sightings is None else self.sightings.of_prefix(fingerprint),
         )
 
     def as_of(self, at: datetime) -> EntryState:
@@ -240,14 +245,20 @@ class EntryState:
     def lapses_at(self, *, ttl_seconds: int) -> datetime | None:
         """When it lapses, None where nothing proves that it was ever alive.
 
+        A request that read the entry restarts what the entry was granted; one that wrote it was granted what it
+        asked for. Which of the two it was is not known, so it proves no more than the shorter of them.
+
         Args:
             ttl_seconds: the time to live the target asks for, used where no call was granted one.
         """
-        touched_at = self.touched_at
-        if touched_at is None:
-            return None
         granted = self.warmth.ttl_seconds if self.warmth is not None else None
-        return touched_at + timedelta(seconds=granted or ttl_seconds)
+        entry_seconds = granted or ttl_seconds
+        asked_seconds = self.traffic.ttl_seconds if self.traffic is not None else None
+        lives = (
+            (self._warm_at, entry_seconds),
+            (self._traffic_at, entry_seconds if asked_seconds is None else min(asked_seconds, entry_seconds)),
+        )
+        return max((at + timedelta(seconds=seconds) for at, seconds in lives if at is not None), default=None)
 
     @property
     def _warm_at(self) -> datetime | None:
@@ -256,19 +267,6 @@ class EntryState:
     @property
     def _traffic_at(self) -> datetime | None:
         return None if self.traffic is None else self.traffic.last_at
-
-
-def _of_prefix(sightings: Sightings | None, fingerprint: str) -> Sightings | None:
-    """Return what of the traffic that was seen says something about a prefix.
-
-    Hits and cold starts of another prefix say nothing about this one. A drift says that the application left
-    the prefix its observer knew of, so it outlives a change: the two are at odds until both know the same.
-    """
-    if sightings is None or sightings.fingerprint in (None, fingerprint):
-        return sightings
-    if sightings.last_miss is None or not sightings.last_miss.drifted:
-        return None
-    return replace(sightings, hits=0, cold_starts=0, touched_at=None)
 
 
 def _earlier(moment: datetime | None, at: datetime) -> datetime | None:

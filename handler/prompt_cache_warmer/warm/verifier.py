@@ -8,13 +8,14 @@ the warm call left it, which is true and at most a few seconds on the safe side.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.rules.diagnosis import READABLE_AFTER_SECONDS
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.request import real_request, with_diagnostics
-from prompt_cache_warmer.rules.verification import Verification, calls_for_request, judge
+from prompt_cache_warmer.rules.verification import Verification, calls_for_request, foreign_markers, judge
 from prompt_cache_warmer.values.divergence import Divergence
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.warm.batch import Errand
@@ -23,7 +24,7 @@ from prompt_cache_warmer.warm.results import skipped
 from prompt_cache_warmer.warm.round import Round, call_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.rules.situation import Tick
@@ -67,7 +68,7 @@ class Verifier:
     async def verify(
         self, warmed: Sequence[EntryResult], *, tick: Tick, remaining_seconds: Callable[[], float]
     ) -> Verified:
-        """Verify entries, one real request for all that were warmed by the same call.
+        """Verify entries, one real request for all that were warmed by the same call and send the same.
 
         Args:
             warmed: what became of their warm calls, the last of them a moment ago.
@@ -77,18 +78,17 @@ class Verifier:
         Raises:
             RunError: when the run as a whole cannot go on.
         """
-        own = {result.entry.call_key: result for result in warmed if result.usage is not None}
-        by_key = {result.entry.key: result for result in own.values() if calls_for_request(result)}
+        speakers = _speakers(warmed)
+        by_key = {result.entry.key: result for result in speakers.values() if calls_for_request(result)}
         round_ = await self._ask(by_key, tick, remaining_seconds) if by_key else Round()
         asked = {result.entry.key: result for result in round_.results}
         found = []
         for result in warmed:
-            if result.outcome is Outcome.WARMED and result.usage is None:  # by the call of another
-                leader = own[result.entry.call_key]
-                shared = judge(leader, asked.get(leader.entry.key))
-                found.append(replace(shared, entry=result.entry, shared_with=leader.entry.target.name))
-            else:
-                found.append(judge(result, asked.get(result.entry.key)))
+            speaker = speakers[_request_key(result.entry)] if _is_shared(result) else result
+            judged = judge(speaker, asked.get(speaker.entry.key))
+            if speaker.entry.key != result.entry.key:
+                judged = replace(judged, entry=result.entry, shared_with=speaker.entry.target.name)
+            found.append(judged)
         for verification in found:
             self._tools.log.verified(verification)
         return Verified(tuple(found), round_.spent, tuple(round_.troubles))
@@ -131,6 +131,27 @@ class _Requests:
         if call is None or call.message_id is None or call.divergence is Divergence.REFUSED:
             return request
         return with_diagnostics(request, call.message_id)
+
+
+def _speakers(warmed: Sequence[EntryResult]) -> dict[Hashable, EntryResult]:
+    """Choose for all that send the same real request who asks: whoever made the warm call, if it is among them."""
+    called = {result.entry.call_key: result for result in warmed if result.usage is not None}
+    found = {_request_key(result.entry): result for result in called.values()}
+    for result in warmed:
+        if _is_shared(result):  # the call was billed once, to whoever made it
+            by_other = replace(called[result.entry.call_key], entry=result.entry, cost_usd=Decimal(0))
+            found.setdefault(_request_key(result.entry), by_other)
+    return found
+
+
+def _request_key(entry: Entry) -> Hashable:
+    """Return what an entry shares with all whose real request is the same: equal warm calls may differ in markers."""
+    return entry.call_key, foreign_markers(entry.target)
+
+
+def _is_shared(result: EntryResult) -> bool:
+    """Whether an entry was warmed by the call of another."""
+    return result.outcome is Outcome.WARMED and result.usage is None
 
 
 def _uncounted(case: Case) -> Case:

@@ -11,14 +11,17 @@ from botocore.config import Config
 
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.cloudwatch_metrics import CloudWatchMetrics
+from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.s3_capture import CaptureBucket, Stored, store_captured
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
+from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.settings import MIB_BYTES
-from prompt_cache_warmer.wiring.aws import aws_config, state_store
+from prompt_cache_warmer.wiring.aws import aws_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
     from prompt_cache_warmer.adapters.cloudwatch_metrics import MetricsClient
@@ -68,7 +71,8 @@ class AwsConnections:
 
     def store(self, table: str) -> StateStore:
         """Return the state in a table."""
-        return state_store(table, client=_Dynamo(self))
+        client = cast("DynamoDBClient", _Dynamo(self))
+        return DynamoDbState(StateTable(client, table), in_threads=False)
 
     def targets(self, bucket: str, *, targets_prefix: str, prompts_prefix: str) -> BucketTargets:
         """Return the targets of a bucket."""
@@ -76,7 +80,7 @@ class AwsConnections:
 
 
 class _Dynamo:
-    """This process's client of DynamoDB, whichever process it is."""
+    """What an observer uses of this process's client of DynamoDB, whichever process it is."""
 
     def __init__(self, connections: AwsConnections) -> None:
         self._connections = connections
@@ -84,10 +88,6 @@ class _Dynamo:
     @property
     def update_item(self) -> Callable[..., Mapping[str, Any]]:
         return cast("Callable[..., Mapping[str, Any]]", self._connections.client("dynamodb").update_item)
-
-    @property
-    def batch_get_item(self) -> Callable[..., Mapping[str, Any]]:
-        return cast("Callable[..., Mapping[str, Any]]", self._connections.client("dynamodb").batch_get_item)
 
 
 class BucketTargets:

@@ -11,34 +11,14 @@ from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters.forking import hold_at_fork
 from prompt_cache_warmer.library.observing.records import ObserverCounts
-from prompt_cache_warmer.rules.traffic import TOUCH_SECONDS
+from prompt_cache_warmer.rules.traffic import TOUCH_SECONDS, Hit
 from prompt_cache_warmer.values.observation import Sight, Sightings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from prompt_cache_warmer.values.state import EntryKey, Warmth
-    from prompt_cache_warmer.values.targets import TargetSummary
 
 _COUNT_OF_SIGHT = {Sight.HIT: "hits", Sight.COLD_START: "cold_starts", Sight.DRIFT: "drifts", None: "unascribed"}
 NOTHING_SEEN = Sightings()
-
-
-@dataclass(frozen=True, slots=True)
-class FirstHit:
-    """A hit that was the first request since the state was told last.
-
-    Attributes:
-        at: when it started.
-        read_tokens: what it read.
-        target: its target.
-        model: the model it asked.
-    """
-
-    at: datetime
-    read_tokens: int
-    target: TargetSummary
-    model: str
 
 
 @dataclass(slots=True)
@@ -49,15 +29,13 @@ class _Entry:
         seen: what the state was not told of.
         first_hit: its first request, where that was a hit.
         told_seconds: when the state was told last, on the monotonic clock; None before the first time.
-        fingerprint: the prefix whose size is known.
-        prefix_tokens: its tokens, by the last warm call's usage; None where no warm call was heard of.
+        warmth: what the last warm call proved that was heard of, None where there was none.
     """
 
     seen: Sightings = NOTHING_SEEN
-    first_hit: FirstHit | None = None
+    first_hit: Hit | None = None
     told_seconds: float | None = None
-    fingerprint: str | None = None
-    prefix_tokens: int | None = None
+    warmth: Warmth | None = None
 
     def due_in_seconds(self, now_seconds: float) -> float:
         return 0.0 if self.told_seconds is None else max(0.0, self.told_seconds + TOUCH_SECONDS - now_seconds)
@@ -75,12 +53,12 @@ class Account:
     def __post_init__(self) -> None:
         hold_at_fork(self._lock)
 
-    def counts(self, *, lost: int = 0) -> ObserverCounts:
-        """Return how much was seen; ``lost`` was given up elsewhere."""
+    def counts(self, *, lost: int = 0, waiting: int = 0) -> ObserverCounts:
+        """Return how much was seen; ``lost`` was given up elsewhere, ``waiting`` is still to be looked at."""
         with self._lock:
             counted = dict(self._counts)
             counted["lost"] = counted.get("lost", 0) + lost
-            return ObserverCounts(**counted, failures=MappingProxyType(dict(self._failures)))
+            return ObserverCounts(**counted, waiting=waiting, failures=MappingProxyType(dict(self._failures)))
 
     def count(self, what: str) -> None:
         """Count something that was seen."""
@@ -99,13 +77,14 @@ class Account:
             self._counts["requests"] += 1
             self._counts[_COUNT_OF_SIGHT[sight]] += 1
 
-    def prefix_tokens(self, key: EntryKey, fingerprint: str) -> int | None:
-        """Return how many tokens an entry's prefix has, None where that is not known."""
+    def warmth(self, key: EntryKey, fingerprint: str) -> Warmth | None:
+        """Return what the last warm call proved of an entry's prefix; None where that is not known."""
         with self._lock:
             entry = self._entries.get(key)
-            return entry.prefix_tokens if entry is not None and entry.fingerprint == fingerprint else None
+            known = None if entry is None else entry.warmth
+            return known if known is not None and known.fingerprint == fingerprint else None
 
-    def note(self, key: EntryKey, seen: Sightings, hit: FirstHit | None, now_seconds: float) -> bool:
+    def note(self, key: EntryKey, seen: Sightings, hit: Hit | None, now_seconds: float) -> bool:
         """Keep what was seen until the state is told of it; returns whether it is due now, or the first to wait."""
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())
@@ -131,7 +110,7 @@ class Account:
             waiting = [entry for entry in self._entries.values() if entry.seen is not NOTHING_SEEN]
             return min((entry.due_in_seconds(now_seconds) for entry in waiting), default=inf)
 
-    def take(self, key: EntryKey, now_seconds: float) -> tuple[Sightings, FirstHit | None]:
+    def take(self, key: EntryKey, now_seconds: float) -> tuple[Sightings, Hit | None]:
         """Take what the state is to be told of an entry."""
         with self._lock:
             entry = self._entries[key]
@@ -139,19 +118,24 @@ class Account:
             entry.seen, entry.first_hit, entry.told_seconds = NOTHING_SEEN, None, now_seconds
             return taken
 
-    def put_back(self, key: EntryKey, seen: Sightings, hit: FirstHit | None) -> None:
-        """Keep what the state could not be told of."""
+    def put_back(self, key: EntryKey, seen: Sightings, hit: Hit | None) -> None:
+        """Keep what the state could not be told of; what came meanwhile may have been first after all."""
         with self._lock:
             entry = self._entries[key]
-            entry.seen = seen + entry.seen if entry.seen is not NOTHING_SEEN else seen
-            entry.first_hit = hit
+            is_alone = entry.seen is NOTHING_SEEN
+            entry.seen = seen if is_alone else seen + entry.seen
+            entry.first_hit = hit if is_alone else None
 
     def learn(self, key: EntryKey, warmth: Warmth) -> None:
-        """Remember how many tokens an entry's prefix has, by what a warm call proved."""
+        """Remember what a warm call proved of an entry."""
         with self._lock:
-            entry = self._entries[key]
-            entry.fingerprint = warmth.fingerprint
-            entry.prefix_tokens = warmth.cached_tokens or None
+            self._entries[key].warmth = warmth
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there is anything that the state was not told of."""
+        with self._lock:
+            return any(entry.seen is not NOTHING_SEEN for entry in self._entries.values())
 
     def forget(self) -> None:
         """Begin anew in a forked child: what was seen before the fork is its parent's to tell."""
@@ -162,6 +146,6 @@ class Account:
             self._failures.clear()
 
 
-def _is_before(seen: Sightings, hit: FirstHit | None) -> bool:
+def _is_before(seen: Sightings, hit: Hit | None) -> bool:
     """Whether a request that was answered later started before the first hit, and left its prefix in the cache."""
     return hit is not None and seen.touched_at is not None and seen.touched_at < hit.at

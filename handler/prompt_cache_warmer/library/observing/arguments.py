@@ -24,6 +24,8 @@ _PLACE = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<pref
 _ALLOWED = "allowed: 's3://BUCKET/PREFIX/', or documents: files, folders of them, mappings"
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")  # what CloudWatch takes for a dimension's value, without blanks
 _NEVER_IN_PATHS = frozenset('{}[]"\n')  # that is, hardly ever, and in every document
+_TABLE = re.compile(r"[a-zA-Z0-9_.-]{3,255}|arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[a-zA-Z0-9_.-]{3,255}")
+_RESERVED = "AWS/"
 METRICS = ("emf", "cloudwatch")
 _LONGEST_WAIT_SECONDS = 3600.0  # nobody means to wait for longer
 CAPTURES = ("new", "changed")
@@ -138,6 +140,10 @@ def check_metrics(metrics: object, *, service: object, namespace: object) -> Non
         _check_text(name, value)
         if _PRINTABLE.fullmatch(str(value)) is None:
             raise ArgumentValueError(name, f"{shown(value)} is not allowed; allowed: 1 to 255 characters, no blanks")
+    if str(namespace).startswith(_RESERVED):
+        raise ArgumentValueError(
+            "namespace", f"{shown(namespace)} is CloudWatch's own; allowed: one without {_RESERVED!r}"
+        )
 
 
 def check_table(state_table: object) -> None:
@@ -147,8 +153,12 @@ def check_table(state_table: object) -> None:
         ArgumentTypeError: for anything but text or None.
         ArgumentValueError: for an empty one.
     """
-    if state_table is not None:
-        _check_text("state_table", state_table)
+    if state_table is None:
+        return
+    _check_text("state_table", state_table)
+    if _TABLE.fullmatch(str(state_table)) is None:
+        message = f"{shown(state_table)} is not allowed; allowed: the name of a DynamoDB table, or its ARN"
+        raise ArgumentValueError("state_table", message)
 
 
 def check_prompts_prefix(prefix: object) -> None:
@@ -187,6 +197,17 @@ def check_capture(capture: object, targets: BucketPlace | Sequence[TargetSummary
         raise ArgumentValueError("capture", f"{shown(capture)} is not allowed; allowed: 'new', 'changed', None")
     if not isinstance(targets, BucketPlace):
         raise ArgumentValueError("capture", "needs targets='s3://BUCKET/PREFIX/', which is where documents are written")
+
+
+def check_seams(*, clock: object, session: object) -> None:
+    """Check what a test or an application puts in the place of the machine's clock and of boto3's default session.
+
+    Raises:
+        ArgumentTypeError: for what has not the methods that are used.
+    """
+    for name, value, methods in (("clock", clock, ("now", "monotonic_seconds")), ("session", session, ("client",))):
+        if value is not None and not all(callable(getattr(value, method, None)) for method in methods):
+            raise ArgumentTypeError(name, f"a value of type {type(value).__name__} has no {' and '.join(methods)}")
 
 
 def _check_text(name: str, value: object) -> None:

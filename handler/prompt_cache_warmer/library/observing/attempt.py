@@ -13,7 +13,7 @@ from prompt_cache_warmer.adapters.anthropic_exchange import (
     WORKSPACE_HEADER,
 )
 from prompt_cache_warmer.adapters.observed_response import BodyWatch
-from prompt_cache_warmer.library.observing.recording import AnsweredCall
+from prompt_cache_warmer.library.observing.calls import AnsweredCall, model_of
 from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.regions import region_of
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     import anthropic
+
+    from prompt_cache_warmer.library.observing.open_calls import OpenCalls
 
 _MS_PER_SECOND = 1_000
 
@@ -33,6 +35,7 @@ class Attempt:
         body: the Messages API body.
         ascribed_to: the target's name, where the application says it.
         at: when the attempt started.
+        open_calls: knows the requests that may have touched something and are in no account.
         seconds: the monotonic clock.
         take: is handed the answered call, and told whether nothing may be locked.
         failed: is told of what cannot be read.
@@ -44,6 +47,7 @@ class Attempt:
         body: Mapping[str, Any],
         ascribed_to: str | None,
         at: datetime,
+        open_calls: OpenCalls,
         seconds: Callable[[], float],
         take: Callable[[AnsweredCall, bool], None],
         failed: Callable[[Exception], None],
@@ -57,13 +61,25 @@ class Attempt:
         self._failed = failed
         self._reading = Reading(seconds)
         self._response: httpx2.Response | None = None
+        self._open_calls = open_calls
+        self._model = model_of(body)
+        self._number = open_calls.begin(self, self._model, at)
+
+    def lost(self) -> None:
+        """There is no answer, and nobody knows what the request came to."""
+        self._open_calls.unexplained(self._model, self._at)
+        self._open_calls.end(self._number)
 
     def answered(self, response: anthropic.APIResponse[Any] | anthropic.AsyncAPIResponse[Any]) -> None:
         """Look at a response, whose body may be still to come; an error's is not looked at."""
         try:
             http_response = getattr(response, "http_response", None)
-            if not isinstance(http_response, httpx2.Response) or not http_response.is_success:
-                return  # an error, or what another middleware made up without asking the API
+            if not isinstance(http_response, httpx2.Response) or http_response.is_client_error:
+                self._open_calls.end(self._number)  # refused, or what another middleware made up without asking
+                return
+            if not http_response.is_success:
+                self.lost()
+                return
             self._response = http_response
             BodyWatch(self._reading, over=self._over, failed=self._failed).open(http_response)
         except Exception as error:  # noqa: BLE001 - whatever it is, the application must not see it
@@ -72,6 +88,8 @@ class Attempt:
     def _over(self, is_dropped: bool) -> None:  # noqa: FBT001 - the watch's one question
         try:
             self._take(self._call(), is_dropped)
+            if not is_dropped:  # or nothing may be locked, and it counts as one that nobody could read
+                self._open_calls.end(self._number)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error)
 
@@ -91,6 +109,7 @@ class Attempt:
             workspace_id=response.headers.get(WORKSPACE_HEADER),
             region=region_of(request.url.netloc.decode(), request.headers.get(AUTHORIZATION_HEADER)),
             request_id=response.headers.get(REQUEST_ID_HEADER),
+            size_bytes=int(request.headers.get("content-length") or 0),
         )
 
     def _elapsed_ms(self, until_seconds: float) -> float:

@@ -126,6 +126,6 @@ _to_flush: WeakSet[Background] = WeakSet()
 @atexit.register
 def _flush_all() -> None:
     until_seconds = time.monotonic() + EXIT_SECONDS
-    for done in [background.begin_flush() for background in list(_to_flush) if background.is_started]:
-        if done is not None:
-            done.wait(max(0.0, until_seconds - time.monotonic()))
+    flushes = [background.begin_flush() for background in list(_to_flush) if background.is_started]
+    for done in filter(None, flushes):
+        done.wait(max(0.0, until_seconds - time.monotonic()))

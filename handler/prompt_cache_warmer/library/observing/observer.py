@@ -20,28 +20,29 @@ from weakref import WeakSet
 import anthropic
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
-from prompt_cache_warmer.adapters.warm_mark import is_warming
 from prompt_cache_warmer.errors import ArgumentTypeError
 from prompt_cache_warmer.library.arguments import checked_callback
 from prompt_cache_warmer.library.observing import arguments as check
 from prompt_cache_warmer.library.observing.account import Account
-from prompt_cache_warmer.library.observing.attempt import Attempt
 from prompt_cache_warmer.library.observing.background import Background
 from prompt_cache_warmer.library.observing.capturing import Capturing
 from prompt_cache_warmer.library.observing.connecting import connect
-from prompt_cache_warmer.library.observing.recording import AnsweredCall, Publication, Recorder, Told
+from prompt_cache_warmer.library.observing.open_calls import OpenCalls
+from prompt_cache_warmer.library.observing.recording import Publication, Recorder, Told
 from prompt_cache_warmer.library.observing.telling import Teller
+from prompt_cache_warmer.library.observing.watching import Watch
 from prompt_cache_warmer.settings import DEFAULT_NAMESPACE, DEFAULT_PROMPTS_PREFIX, DEFAULT_SERVICE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from prompt_cache_warmer.library.observing.attempt import Attempt
+    from prompt_cache_warmer.library.observing.calls import AnsweredCall
     from prompt_cache_warmer.library.observing.records import ObserverCounts
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.wiring.observing import AwsSession
 
-_MESSAGES_PATH = "/v1/messages"
 
 _ascribed_to: ContextVar[str | None] = ContextVar("prompt_cache_warmer_ascribed_to", default=None)
 
@@ -60,7 +61,8 @@ class CacheObserver(anthropic.Middleware):
             ``cloudwatch`` puts them by its API, every minute, in the background; None publishes nothing.
         service: the value of the metrics' ``service`` dimension: the stack's name.
         namespace: the metrics' CloudWatch namespace.
-        on_request: called with the ``ObservedRequest`` after each one, in the request's own thread.
+        on_request: called with the ``ObservedRequest`` after each one, in the thread that records it: the
+            request's own, or the observer's for requests that waited for the targets to be read.
         capture: writes a target document for a target that requests are ascribed to and that is not there
             (``new``), or also gives one with another prefix theirs (``changed``; the bucket must keep versions);
             only with ``targets`` in S3, and with the right to write there. None writes nothing.
@@ -93,6 +95,7 @@ class CacheObserver(anthropic.Middleware):
         check.check_target(target, None if isinstance(found, check.BucketPlace) else found)
         check.check_metrics(metrics, service=service, namespace=namespace)
         check.check_table(state_table)
+        check.check_seams(clock=clock, session=session)
         check.check_capture(capture, found)
         checked_callback("on_request", on_request)
         connected = connect(
@@ -106,6 +109,7 @@ class CacheObserver(anthropic.Middleware):
         self._clock = clock or SystemClock()
         self._target = target
         self._account = Account()
+        self._open_calls = OpenCalls()
         self._has_network = connected.has_network
         self._gathered = connected.gathered
         publication = Publication(connected.sink, service)
@@ -119,6 +123,7 @@ class CacheObserver(anthropic.Middleware):
             )
         self._recorder = Recorder(
             account=self._account,
+            open_calls=self._open_calls,
             publication=publication,
             on_request=on_request,
             capturing=self._capturing,
@@ -129,21 +134,31 @@ class CacheObserver(anthropic.Middleware):
             self._recorder.know(connected.known)
         self._teller = Teller(
             account=self._account,
+            open_calls=self._open_calls,
             recorder=self._recorder,
             connected=connected,
             capturing=self._capturing,
             publication=publication,
             seconds=self._clock.monotonic_seconds,
         )
+        self._watch = Watch(
+            account=self._account,
+            open_calls=self._open_calls,
+            clock=self._clock,
+            take=self._take,
+            failed=self._failed,
+        )
         self._background = Background(self._teller.work)
         _observers.add(self)
-        if connected.source is not None:
-            self._background.wake()  # so that they are known when the first answer comes
 
     def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
         """Pass a synchronous request on, and look at its answer."""
-        attempt = self._begin(request)
-        response = call_next(request)
+        attempt = self._watch.begin(request, ascribed_to=_ascribed_to.get() or self._target)
+        try:
+            response = call_next(request)
+        except BaseException:
+            self._lost(attempt)
+            raise
         if attempt is not None:
             attempt.answered(response)
         return response
@@ -152,8 +167,12 @@ class CacheObserver(anthropic.Middleware):
         self, request: anthropic.APIRequest, call_next: anthropic.AsyncCallNext
     ) -> anthropic.AsyncAPIResponse[Any]:
         """Pass an asynchronous request on, and look at its answer."""
-        attempt = self._begin(request)
-        response = await call_next(request)
+        attempt = self._watch.begin(request, ascribed_to=_ascribed_to.get() or self._target)
+        try:
+            response = await call_next(request)
+        except BaseException:
+            self._lost(attempt)
+            raise
         if attempt is not None:
             attempt.answered(response)
         return response
@@ -181,7 +200,7 @@ class CacheObserver(anthropic.Middleware):
         """How much it has seen in this process, and what it could not do."""
         self._recorder.record()  # what was dropped waits for somebody
         gathered_lost = 0 if self._gathered is None else self._gathered.lost
-        return self._account.counts(lost=self._recorder.lost + gathered_lost)
+        return self._account.counts(lost=self._recorder.lost + gathered_lost, waiting=self._recorder.waiting)
 
     def flush(self, *, timeout_seconds: float = 5.0) -> bool:
         """Send what is waiting and wait for it; at the interpreter's exit this is done for two seconds.
@@ -192,11 +211,13 @@ class CacheObserver(anthropic.Middleware):
             timeout_seconds: how long to wait at most; what takes longer goes on.
 
         Returns:
-            Whether it was done in that time. What failed is counted, and kept for the next time.
+            Whether everything was sent in that time. What failed is counted, and kept for the next time.
         """
         seconds = check.checked_wait(timeout_seconds)
         self._recorder.record()
-        return self._background.flush(seconds) if self._has_network else True
+        if not self._has_network:
+            return True
+        return self._background.flush(seconds) and not self._teller.has_waiting
 
     def close(self, *, timeout_seconds: float = 5.0) -> bool:
         """Flush, and end the background thread; a later request starts it again.
@@ -211,31 +232,17 @@ class CacheObserver(anthropic.Middleware):
         self._background.stop()
         return is_done
 
-    def _begin(self, request: anthropic.APIRequest) -> Attempt | None:
-        """Look at a request that is about to be sent; None where it is not one of the application's messages."""
+    def _lost(self, attempt: Attempt | None) -> None:
         try:
-            if request.method.lower() != "post" or request.url.partition("?")[0] != _MESSAGES_PATH:
-                return None
-            body = _body(request)
-            if is_warming() or body.get("max_tokens") == 0:
-                if not request.retries_taken:
-                    self._account.count("warm_calls")
-                return None
-            return Attempt(
-                body=body,
-                ascribed_to=_ascribed_to.get() or self._target,
-                at=self._clock.now(),
-                seconds=self._clock.monotonic_seconds,
-                take=self._take,
-                failed=self._failed,
-            )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the application must not see it
-            self._recorder.failed("observing", error)
-            return None
+            if attempt is not None:
+                attempt.lost()
+        except Exception as error:  # noqa: BLE001 - the application's own error goes on
+            self._failed(error)
 
     def _begin_anew(self) -> None:
         """Leave to the parent what was seen before the fork."""
         self._account.forget()
+        self._open_calls.forget()
         self._recorder.forget()
         self._teller.forget()
         if self._capturing is not None:
@@ -260,12 +267,6 @@ class CacheObserver(anthropic.Middleware):
 
     def _failed_at(self, what: str, error: BaseException) -> None:
         self._recorder.failed(what, error)
-
-
-def _body(request: anthropic.APIRequest) -> dict[str, Any]:
-    """Return the body that is sent: what the method was given, and ``extra_body`` over it."""
-    given, more = request.json, request.options.extra_json
-    return {**(given if isinstance(given, dict) else {}), **(more or {})}
 
 
 _observers: WeakSet[CacheObserver] = WeakSet()

@@ -4,63 +4,45 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from prompt_cache_warmer.library.observing.account import Account, FirstHit
 from prompt_cache_warmer.library.observing.prefix_memory import PrefixMemory
-from prompt_cache_warmer.library.observing.records import ObservedRequest
+from prompt_cache_warmer.library.observing.sighting import observed, sightings
 from prompt_cache_warmer.library.prompts.bodies import as_json
-from prompt_cache_warmer.rules.traffic import Match, entry_key, match, sight_of, touches
+from prompt_cache_warmer.rules.traffic import (
+    MODEL_DRIFT,
+    Match,
+    Matches,
+    entry_key,
+    is_elsewhere,
+    match,
+    sight_of,
+    touches,
+)
 from prompt_cache_warmer.rules.traffic_metrics import request_metrics
 from prompt_cache_warmer.values.body import DEFAULT_TTL
-from prompt_cache_warmer.values.observation import Miss, Sight, Sightings
 from prompt_cache_warmer.values.usage_shapes import NO_USAGE, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
+    from prompt_cache_warmer.library.observing.account import Account
+    from prompt_cache_warmer.library.observing.calls import AnsweredCall
     from prompt_cache_warmer.library.observing.capturing import Capturing
+    from prompt_cache_warmer.library.observing.open_calls import OpenCalls
+    from prompt_cache_warmer.library.observing.records import ObservedRequest
     from prompt_cache_warmer.ports import MetricSink
     from prompt_cache_warmer.values.body import Ttl
+    from prompt_cache_warmer.values.observation import Sight
     from prompt_cache_warmer.values.targets import TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 
-MAX_WAITING = 256  # requests that wait for the targets to be read; each holds on to its body
+# Requests that wait for the targets to be read; each holds on to its body.
+MAX_WAITING = 256
+MAX_WAITING_BYTES = 16 * 1024 * 1024
 
 _log = logging.getLogger("prompt_cache_warmer.observer")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnsweredCall:
-    """One request of the application that was answered, body included.
-
-    Attributes:
-        body: the Messages API body as the SDK was given it.
-        betas: the values of its ``anthropic-beta`` header.
-        counts: the counts of the answer's usage.
-        ascribed_to: the target's name, where the application says it.
-        at: when it started.
-        is_streamed: whether the answer came as a stream.
-        first_token_ms: how long its first token took.
-        duration_ms: how long the answer took.
-        workspace_id: the workspace its credential resolved to.
-        region: the AWS region that answered.
-        request_id: the API's id of it.
-    """
-
-    body: Mapping[str, Any] = field(repr=False)  # prompts are not for tracebacks
-    betas: tuple[str, ...]
-    counts: Mapping[str, Any]
-    ascribed_to: str | None
-    at: datetime
-    is_streamed: bool
-    first_token_ms: float | None
-    duration_ms: float
-    workspace_id: str | None
-    region: str | None
-    request_id: str | None
 
 
 class Told(Protocol):
@@ -89,6 +71,7 @@ class Recorder:
 
     Args:
         account: counts, and keeps what the state is to be told.
+        open_calls: knows the requests that may have touched something and are in no account.
         publication: where the metrics are published.
         on_request: hears of every request.
         capturing: makes drafts of targets of requests, None for none.
@@ -100,6 +83,7 @@ class Recorder:
         self,
         *,
         account: Account,
+        open_calls: OpenCalls,
         publication: Publication,
         on_request: Told | None,
         capturing: Capturing | None,
@@ -107,6 +91,7 @@ class Recorder:
         wake: Callable[[], None],
     ) -> None:
         self._account = account
+        self._open_calls = open_calls
         self._publication = publication
         self._on_request = on_request
         self._capturing = capturing
@@ -133,10 +118,17 @@ class Recorder:
 
     def add(self, call: AnsweredCall) -> None:
         """Take a call in, without a lock and without recording it: also safe while garbage is collected."""
-        if len(self._calls) < MAX_WAITING:
+        waiting_bytes = call.size_bytes + sum(each.size_bytes for each in tuple(self._calls))
+        if not self._calls or (len(self._calls) < MAX_WAITING and waiting_bytes <= MAX_WAITING_BYTES):
             self._calls.append(call)
         else:
             self._lost += 1
+            self._open_calls.unexplained(call.model, call.at)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for the targets."""
+        return len(self._calls)
 
     def record(self) -> None:
         """Record the calls that were taken in, as soon as the targets are known."""
@@ -166,25 +158,41 @@ class Recorder:
         except ValueError as error:
             self.failed("observing", error)
             usage = NO_USAGE
+        model = call.model
         if not usage.is_reported:
             self._account.count("unproven")
+            self._open_calls.unexplained(model, call.at)
             return
-        model = str(call.body.get("model") or "")
         found = self._match(call, model, targets)
         sight = None
-        if found is not None:
-            key = entry_key(found.target, model)
-            size = self._account.prefix_tokens(key, found.target.prefix_digest)
-            sight = sight_of(found, usage, prefix_tokens=size)
-            seen, hit = _sightings(call, found, usage, sight, model)
-            if self._account.note(key, seen, hit, self._seconds()):
-                self._wake()
-        if self._capturing is not None and self._capturing.offer(call, found, model):
+        is_touch = False
+        for each in (found.own, *found.others):
+            if each is not None:
+                seen_as, touched = self._note(call, each, usage, model, is_own=each is found.own)
+                is_touch = is_touch or touched
+                sight = seen_as if each is found.own else sight
+        if usage.read_tokens and not is_touch:  # it read something that is nobody's here, or not by its prefix
+            self._open_calls.unexplained(model, call.at)
+        if self._capturing is not None and self._capturing.offer(call, found.own, model):
             self._wake()
         self._account.see(sight)
-        self._tell(call, found, sight, usage, model)
+        self._tell(call, found.own, sight, usage, model)
 
-    def _match(self, call: AnsweredCall, model: str, targets: Sequence[TargetSummary]) -> Match | None:
+    def _note(self, call: AnsweredCall, found: Match, usage: Usage, model: str, *, is_own: bool) -> tuple[Sight, bool]:
+        """Keep what a request says of an entry; returns what it was to it, and whether it touched it."""
+        key = entry_key(found.target, model)
+        warmth = self._account.warmth(key, found.target.prefix_digest)
+        sight = sight_of(found, usage, prefix_tokens=None if warmth is None else warmth.cached_tokens or None)
+        is_other = warmth is not None and is_elsewhere(warmth, workspace_id=call.workspace_id, region=call.region)
+        is_touch = touches(found, usage, sight) and not is_other
+        if MODEL_DRIFT in found.drifted or not (is_own or is_touch):
+            return sight, is_touch
+        seen, hit = sightings(call, found, usage, sight, is_touch=is_touch, is_own=is_own)
+        if self._account.note(key, seen, hit, self._seconds()):
+            self._wake()
+        return sight, is_touch
+
+    def _match(self, call: AnsweredCall, model: str, targets: Sequence[TargetSummary]) -> Matches:
         ascribed_to, hashed_by = call.ascribed_to, self._prefixes
         try:
             return match(call.body, call.betas, model, targets, ascribed_to=ascribed_to, hashed_by=hashed_by)
@@ -212,7 +220,7 @@ class Recorder:
                 self.failed("metrics", error)
         if self._on_request is not None:
             try:
-                self._on_request(_observed(call, found, sight, usage, model))
+                self._on_request(observed(call, found, sight, usage))
             except Exception as error:  # noqa: BLE001 - a broken callback only counts
                 self.failed("callback", error)
 
@@ -220,49 +228,3 @@ class Recorder:
 def _ttl_of(body: Mapping[str, Any]) -> Ttl:
     """The class of written tokens where an answer does not split them; every API of Anthropic does."""
     return "1h" if (body.get("cache_control") or {}).get("ttl") == "1h" else DEFAULT_TTL
-
-
-def _sightings(
-    call: AnsweredCall, found: Match, usage: Usage, sight: Sight, model: str
-) -> tuple[Sightings, FirstHit | None]:
-    miss = None
-    if sight is not Sight.HIT:
-        miss = Miss(
-            at=call.at,
-            drifted=found.drifted,
-            read_tokens=usage.read_tokens,
-            written_tokens=usage.written_tokens,
-            uncached_tokens=usage.uncached_tokens,
-            workspace_id=call.workspace_id,
-            region=call.region,
-            marker_distance=found.marker_distance,
-        )
-    seen = Sightings(
-        hits=int(sight is Sight.HIT),
-        cold_starts=int(sight is Sight.COLD_START),
-        drifts=int(sight is Sight.DRIFT),
-        touched_at=call.at if touches(found, usage) else None,
-        fingerprint=found.target.prefix_digest,
-        last_miss=miss,
-    )
-    hit = FirstHit(call.at, usage.read_tokens, found.target, model) if sight is Sight.HIT else None
-    return seen, hit
-
-
-def _observed(
-    call: AnsweredCall, found: Match | None, sight: Sight | None, usage: Usage, model: str
-) -> ObservedRequest:
-    return ObservedRequest(
-        at=call.at,
-        model=model,
-        usage=usage,
-        target=None if found is None else found.target.name,
-        sight=sight,
-        drifted=() if found is None else found.drifted,
-        is_streamed=call.is_streamed,
-        first_token_ms=call.first_token_ms,
-        duration_ms=call.duration_ms,
-        workspace_id=call.workspace_id,
-        region=call.region,
-        request_id=call.request_id,
-    )

@@ -58,6 +58,7 @@ class ObserverCounts:
         drifts: they were ascribed to a target and carried another prefix.
         unascribed: they belong to no target that is known.
         warm_calls: calls that only warm the cache; they are no traffic and are in no other count.
+        waiting: answered requests that wait for the targets to be read; they are in no other count yet.
         unproven: answered requests whose usage could not be read.
         lost: requests, or metric values of them, that were given up because too many were waiting.
         failures: how often something went wrong, by what it was: ``callback``, ``metrics``, ``state``, ``targets``,
@@ -70,6 +71,7 @@ class ObserverCounts:
     drifts: int = 0
     unascribed: int = 0
     warm_calls: int = 0
+    waiting: int = 0
     unproven: int = 0
     lost: int = 0
     failures: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))

@@ -6,25 +6,25 @@ import asyncio
 import math
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.rules.traffic import kept_tokens
+from prompt_cache_warmer.rules.traffic import RETRY_SECONDS, kept_tokens
 from prompt_cache_warmer.rules.traffic_metrics import kept_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from prompt_cache_warmer.library.observing.account import Account, FirstHit
+    from prompt_cache_warmer.library.observing.account import Account
     from prompt_cache_warmer.library.observing.capturing import Capturing
     from prompt_cache_warmer.library.observing.connecting import Connected
+    from prompt_cache_warmer.library.observing.open_calls import OpenCalls
     from prompt_cache_warmer.library.observing.recording import Publication, Recorder
     from prompt_cache_warmer.ports import StateStore
+    from prompt_cache_warmer.rules.traffic import Hit
     from prompt_cache_warmer.values.state import EntryKey, Observed
 
 # A target that was changed is known to an application this much later, and a bucket is listed as often.
 TARGETS_SECONDS = 300.0
 # CloudWatch keeps minutes, so that putting more often tells nothing new.
 METRICS_SECONDS = 60.0
-# What failed is tried again after as long, whatever it was.
-RETRY_SECONDS = 60.0
 
 
 class Teller:
@@ -32,6 +32,7 @@ class Teller:
 
     Args:
         account: knows what the state is to be told.
+        open_calls: knows the requests that may have touched something and are in no account.
         recorder: is told the targets, and records what waited for them.
         connected: the targets that may change, the state, and what is to be flushed.
         capturing: stores captured prefixes, None for nothing.
@@ -43,6 +44,7 @@ class Teller:
         self,
         *,
         account: Account,
+        open_calls: OpenCalls,
         recorder: Recorder,
         connected: Connected,
         capturing: Capturing | None,
@@ -50,6 +52,7 @@ class Teller:
         seconds: Callable[[], float],
     ) -> None:
         self._account = account
+        self._open_calls = open_calls
         self._recorder = recorder
         self._source = connected.source
         self._capturing = capturing
@@ -77,6 +80,12 @@ class Teller:
         if self._store is not None:
             waits.append(max(self._account.next_due_in_seconds(now), self._state_due_seconds - now))
         return max(0.0, min(*waits, RETRY_SECONDS))
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether there is anything left to send, because it could not be sent."""
+        is_held = self._gathered is not None and self._gathered.has_waiting
+        return is_held or self._recorder.waiting > 0 or (self._store is not None and self._account.has_waiting)
 
     def forget(self) -> None:
         """Begin anew in a forked child."""
@@ -122,26 +131,23 @@ class Teller:
         self._recorder.failed("state", error)
         self._state_due_seconds = self._seconds() + RETRY_SECONDS
 
-    def _prove(self, hit: FirstHit | None, observed: Observed) -> None:
+    def _prove(self, hit: Hit | None, observed: Observed) -> None:
         """Publish a hit that nothing but a warm call can have kept."""
         if hit is None or self._publication.sink is None:
             return
-        tokens = kept_tokens(
-            read_tokens=hit.read_tokens,
-            at=hit.at,
-            previous_at=observed.previous_at,
-            warmth=observed.warmth,
-            target=hit.target,
-        )
+        previous_at, unknown_at = observed.previous_at, self._open_calls.latest_before(hit.model, hit.at)
+        if previous_at is not None and unknown_at is not None:
+            previous_at = max(previous_at, unknown_at)
+        tokens = kept_tokens(hit, previous_at=previous_at, warmth=observed.warmth)
         if not tokens:
             return
         measured = kept_metrics(
             service=self._publication.service,
-            target=hit.target.name,
+            target=hit.match.target.name,
             model=hit.model,
             at=hit.at,
             tokens=tokens,
-            ttl=hit.target.ttls[-1],
+            ttl=hit.match.ttl,
         )
         try:
             self._publication.sink.emit([measured])
