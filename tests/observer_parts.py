@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.library.observing.account import Account
+from prompt_cache_warmer.library.observing.calls import AnsweredCall
 from prompt_cache_warmer.library.observing.connecting import Connected
-from prompt_cache_warmer.library.observing.recording import AnsweredCall, Publication, Recorder
+from prompt_cache_warmer.library.observing.open_calls import OpenCalls
+from prompt_cache_warmer.library.observing.recording import Publication, Recorder
 from prompt_cache_warmer.library.observing.telling import Teller
 from prompt_cache_warmer.values.state import Observed
 from tests.fakes import EPOCH, FakeClock, MemoryMetrics, target
@@ -108,6 +110,11 @@ class Gathered(MemoryMetrics):
         self.flushes = 0
         self.fails: Exception | None = None
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether anything was not put."""
+        return self.fails is not None
+
     def flush(self) -> None:
         """Count it."""
         self.flushes += 1
@@ -136,9 +143,11 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.account = Account()
+        self.open_calls = OpenCalls()
         publication = Publication(self.gathered, "svc")
         self.recorder = Recorder(
             account=self.account,
+            open_calls=self.open_calls,
             publication=publication,
             on_request=self.told.append,
             capturing=self.capturing,
@@ -151,6 +160,7 @@ class Desk:
         store: Any = self.store
         self.teller = Teller(
             account=self.account,
+            open_calls=self.open_calls,
             recorder=self.recorder,
             connected=Connected(source=self.source, store=store, sink=gathered, gathered=gathered),
             capturing=self.capturing,

@@ -70,6 +70,7 @@ def proof(
         habit=Habit(used_since=used_since, credit_usd=Decimal("0.0123")),
         workspace_id="wrkspc_1",
         region="eu-central-1",
+        is_ttl_granted=True,
     )
 
 

@@ -220,9 +220,9 @@ class StateStore(Protocol):
 
         The counts are added, the later last miss is kept, and what is later than the last known traffic is
         remembered as ``touch`` does it; without ``touched_at`` there is no traffic to remember. The next commit
-        with a warmth forgets all of it but the traffic. Where the state is a newer version's nothing is
-        written. A write whose answer was lost may count twice: these counts are shown, and nothing is decided
-        or paid by them.
+        with a warmth forgets all of it but the traffic, and so do sightings of another prefix, which start from
+        zero. Where the state is a newer version's nothing is written. A write whose answer was lost may count
+        twice: these counts are shown, and nothing is decided or paid by them.
 
         Returns:
             What was known before; nothing where the state is a newer version's.

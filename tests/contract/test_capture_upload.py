@@ -25,6 +25,7 @@ from prompt_cache_warmer.rules.draft import Draft
 from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.wiring.capture import capture_into
 from tests.documents import FIVE_MINUTES, ONE_HOUR, Json, assistant, short_document, target_document, text, tool, user
+from tests.planted_secrets import PLANTED, place_of, planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,11 +102,11 @@ class Shelf:
         assert (result.exit_code, result.stderr) == (0, "")
         return result.stdout
 
-    def refused(self, request: Json, *arguments: str, bucket: str = BUCKET) -> str:
-        """Upload what may not be; return the reason, after nothing was written."""
+    def refused(self, request: Json, *arguments: str, bucket: str = BUCKET, exit_code: int = 1) -> str:
+        """Upload what may not be, or to whom cannot be asked; return the reason, after nothing was written."""
         before = self.versions()
         result = self.run(request, *arguments, bucket=bucket)
-        assert (result.exit_code, result.stdout) == (1, "")
+        assert (result.exit_code, result.stdout) == (exit_code, "")
         assert self.versions() == before
         (line,) = result.stderr.splitlines()
         return line
@@ -144,6 +145,16 @@ def shelf(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Shelf:
 def owned(**changes: Any) -> Json:
     """Make the team's document, with another prompt."""
     return target_document(**OWN_FIELDS | {"request": {"system": [text("Old. " * 5_000)]}} | changes)
+
+
+@pytest.mark.parametrize("place", PLANTED)
+def test_a_secret_is_in_no_object(shelf: Shelf, place: str) -> None:
+    """Wherever tools and settings hold one; its place is said."""
+    result = shelf.run(planted(place), "--name", "support")
+    assert result.exit_code == 0, result.stderr
+    assert CANARY not in shelf.everything() + result.stdout + result.stderr
+    assert f"left out, and perhaps part of the key: {place_of(place)}" in result.stderr.splitlines()
+    assert len(shelf.versions()) == 1
 
 
 # A new prefix
@@ -465,7 +476,7 @@ def test_no_version_of_any_object_holds_what_stands_behind_the_prefix(shelf: She
 
 def test_a_bucket_that_is_not_there_is_one_line(shelf: Shelf) -> None:
     """S3's own word, and who asked."""
-    said = shelf.refused(REQUEST, bucket="nobodys-bucket")
+    said = shelf.refused(REQUEST, bucket="nobodys-bucket", exit_code=2)
     assert said.replace("prompts/", "targets/") == (  # whichever is listed first
         "Error: bucket 'nobodys-bucket' could not be listed under 'targets/': NoSuchBucket; "
         "check the bucket's name, and your own AWS identity and region: they ask here, not the function's"
@@ -487,7 +498,7 @@ def test_a_permission_that_is_missing_is_one_line(shelf: Shelf, operation: str, 
     """What may not be read cannot be compared, so nothing is written."""
     shelf.put("targets/theirs.json", target_document(name="theirs"))
     shelf.deny(operation)
-    refused = shelf.refused(REQUEST, "--name=support")
+    refused = shelf.refused(REQUEST, "--name=support", exit_code=2 if operation == "ListObjectsV2" else 1)
     assert refused.startswith(f"Error: {said}")
     assert "AccessDenied" in refused
 
@@ -574,7 +585,7 @@ def test_a_profile_that_does_not_exist_is_one_line(shelf: Shelf, monkeypatch: py
     """boto3's own words, without a traceback."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
-    assert shelf.refused(REQUEST) == (
+    assert shelf.refused(REQUEST, exit_code=2) == (
         "Error: bucket 'b-1' cannot be opened: The config profile (nobody) could not be found"
     )
 
@@ -585,7 +596,8 @@ def test_without_credentials_it_is_one_line(shelf: Shelf, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    assert "': NoCredentialsError; check the bucket's name, and your own AWS identity" in shelf.refused(REQUEST)
+    said = shelf.refused(REQUEST, exit_code=2)
+    assert "': NoCredentialsError; check the bucket's name, and your own AWS identity" in said
 
 
 def test_without_a_region_it_works_or_is_one_line(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -600,6 +612,6 @@ def test_a_missing_extra_is_explained(shelf: Shelf, monkeypatch: pytest.MonkeyPa
     """Installed for documents in files only, the command says what to install."""
     monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.capture", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
-    assert shelf.refused(REQUEST) == (
+    assert shelf.refused(REQUEST, exit_code=2) == (
         "Error: boto3 is not installed; --upload needs: pip install 'prompt-cache-warmer[aws,cli]'"
     )

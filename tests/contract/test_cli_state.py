@@ -92,7 +92,7 @@ def test_a_stopped_credential_is_let_go(run: Run, dynamodb_state: DynamoDbState)
 def test_a_table_that_does_not_exist_is_one_line(run: Run, command: list[str]) -> None:
     """DynamoDB's own word, what to correct, and who asked."""
     result = run(*command, table="nowhere")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: state table 'nowhere' refused ")
     assert "ResourceNotFoundException" in line

@@ -219,7 +219,7 @@ async def test_an_error_is_named_by_its_code_alone(aws: LocalAws, code: str) -> 
 
 
 async def test_a_table_that_cannot_be_reached_is_named(aws: LocalAws) -> None:
-    """No answer at all is an error of the same kind."""
+    """No answer at all is an error of the same kind, which says that nothing refused anything."""
     nobody = boto3.client(
         "dynamodb",
         endpoint_url="http://127.0.0.1:1",
@@ -227,7 +227,8 @@ async def test_a_table_that_cannot_be_reached_is_named(aws: LocalAws) -> None:
         **keys_of(aws),
     )
     for operation in OPERATIONS:
-        with pytest.raises(StateUnavailableError, match=f"EndpointConnectionError; {ADVICE}"):
+        unasked = "could not be asked for (UpdateItem|BatchGetItem), or gave no answer: EndpointConnectionError"
+        with pytest.raises(StateUnavailableError, match=f"{unasked}; {ADVICE}"):
             await operation(DynamoDbState(StateTable(nobody, STATE_TABLE)))
 
 

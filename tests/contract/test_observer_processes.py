@@ -176,8 +176,8 @@ def test_an_exit_with_a_dead_network_takes_a_few_seconds(kind: str) -> None:
         said = printed(
             START.format(environment=environment)
             + """
-observer, asked = asking(targets="s3://some-bucket/targets/", state_table="t", metrics="cloudwatch")
-others = [asking(state_table="t") for _ in range(3)]
+observer, asked = asking(targets="s3://some-bucket/targets/", state_table="some-table", metrics="cloudwatch")
+others = [asking(state_table="some-table") for _ in range(3)]
 for _, each in [(observer, asked), *others]: each.messages.create(**REQUEST)
 print(time.time(), flush=True)
 """

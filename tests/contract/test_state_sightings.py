@@ -29,6 +29,8 @@ MISS = Miss(
     workspace_id="wrkspc_1",
     region="eu-central-1",
     marker_distance=0,
+    fingerprint="f-1",
+    is_keyed_apart=True,
 )
 SEEN = Sightings(hits=5, cold_starts=2, drifts=1, touched_at=at(4), fingerprint="f-1", last_miss=MISS)
 
@@ -52,12 +54,12 @@ async def test_what_was_seen_later_is_added(state: StateStore) -> None:
     """Counts are summed, the later miss is kept, the first request since the warm call stays the first."""
     await state.observe(KEY, SEEN)
     later = Sightings(
-        hits=1, cold_starts=3, drifts=5, touched_at=at(9), fingerprint="f-2", last_miss=Miss(at(8), read_tokens=7)
+        hits=1, cold_starts=3, drifts=5, touched_at=at(9), fingerprint="f-1", last_miss=Miss(at(8), read_tokens=7)
     )
     assert await state.observe(KEY, later) == Observed(previous_at=at(4), is_news=True)
     assert await known(state) == EntryState(
-        traffic=Traffic(at(9), "f-2", at(4)),
-        sightings=Sightings(6, 5, 6, fingerprint="f-2", last_miss=Miss(at(8), read_tokens=7)),
+        traffic=Traffic(at(9), "f-1", at(4)),
+        sightings=Sightings(6, 5, 6, fingerprint="f-1", last_miss=Miss(at(8), read_tokens=7)),
     )
 
 
@@ -65,11 +67,43 @@ async def test_what_was_seen_later_is_added(state: StateStore) -> None:
 async def test_counts_are_added_also_when_the_traffic_is_no_news(state: StateStore, seconds: float) -> None:
     """Processes report one after the other; an older request changes no time, and the later one is told of."""
     await state.observe(KEY, SEEN)
-    older = Sightings(hits=10, touched_at=at(seconds), fingerprint="f-2")
+    older = Sightings(hits=10, touched_at=at(seconds), fingerprint="f-1")
     assert await state.observe(KEY, older) == Observed(previous_at=at(4), is_news=False)
     found = await known(state)
     assert found.traffic == Traffic(at(4), "f-1", at(4))
-    assert found.sightings == Sightings(15, 2, 1, fingerprint="f-2", last_miss=MISS)
+    assert found.sightings == Sightings(15, 2, 1, fingerprint="f-1", last_miss=MISS)
+
+
+@pytest.mark.parametrize(("seconds", "is_news"), [(3, False), (9, True)])
+@pytest.mark.parametrize("miss", [None, Miss(at(1), read_tokens=7)])
+async def test_what_was_seen_of_another_prefix_starts_from_zero(
+    state: StateStore, seconds: float, *, is_news: bool, miss: Miss | None
+) -> None:
+    """Its counts and its miss take the place of the old ones, however late it is told; the traffic is the later one."""
+    await state.observe(KEY, SEEN)
+    other = Sightings(cold_starts=4, touched_at=at(seconds), fingerprint="f-2", last_miss=miss)
+    assert await state.observe(KEY, other) == Observed(previous_at=at(4), is_news=is_news)
+    found = await known(state)
+    assert found.traffic == (Traffic(at(9), "f-2", at(4)) if is_news else Traffic(at(4), "f-1", at(4)))
+    assert found.sightings == Sightings(cold_starts=4, fingerprint="f-2", last_miss=miss)
+    await state.observe(KEY, Sightings(hits=1, fingerprint="f-2", last_miss=Miss(at(2))))
+    assert (await known(state)).sightings == Sightings(1, 4, fingerprint="f-2", last_miss=Miss(at(2)))
+
+
+async def test_what_the_last_requests_marker_asked_for_is_kept_with_it(state: StateStore) -> None:
+    """An older request changes nothing of it, and a later one whose reporter does not say forgets it."""
+    await state.observe(KEY, replace(SEEN, touched_ttl_seconds=300))
+    assert (await known(state)).traffic == Traffic(at(4), "f-1", at(4), 300)
+    assert (await known(state)).sightings == replace(SEEN, touched_at=None)
+    await state.observe(KEY, Sightings(hits=1, touched_at=at(3), touched_ttl_seconds=3600))
+    assert (await known(state)).traffic == Traffic(at(4), "f-1", at(4), 300)
+    await state.observe(KEY, Sightings(hits=1, touched_at=at(5), touched_ttl_seconds=3600))
+    assert (await known(state)).traffic == Traffic(at(5), None, at(4), 3600)
+    assert await state.touch(KEY, at=at(6))
+    assert (await known(state)).traffic == Traffic(at(6), None, at(4))
+    await state.observe(KEY, Sightings(hits=1, touched_at=at(7), touched_ttl_seconds=300))
+    await state.observe(KEY, Sightings(hits=1, touched_at=at(8)))
+    assert (await known(state)).traffic == Traffic(at(8), None, at(4))
 
 
 @pytest.mark.parametrize("seconds", [2, 3])
@@ -183,6 +217,23 @@ async def test_observers_at_once_lose_no_count(state: StateStore) -> None:
     )
 
 
+async def test_observers_of_two_prefixes_at_once_mix_nothing(state: StateStore) -> None:
+    """Whoever is last has only what is its own."""
+    reports = [
+        Sightings(
+            hits=number % 2,
+            drifts=(number + 1) % 2,
+            touched_at=at(number),
+            fingerprint=f"f-{number % 2}",
+            last_miss=Miss(at(number), fingerprint=f"f-{number % 2}"),
+        )
+        for number in range(1, 3)
+    ]
+    await asyncio.gather(*(state.observe(KEY, seen) for seen in reports))
+    found = (await known(state)).sightings
+    assert found in [replace(seen, touched_at=None) for seen in reports]
+
+
 @pytest.fixture
 def wire(aws: LocalAws) -> Wire:
     """Return a client that can be tampered with, in front of an empty state table."""
@@ -200,6 +251,41 @@ async def test_what_was_seen_costs_one_write_and_a_second_where_the_first_is_ref
     assert (len(wire.writes), wire.reads) == (4, [])
     for written in wire.writes:
         assert len(written["UpdateExpression"]) + len(written["ConditionExpression"]) < 1000
+
+
+async def test_a_prefix_that_comes_between_two_tries_is_noticed(wire: Wire) -> None:
+    """Each write goes by the prefix it knows of; a new one costs one more, a third at most."""
+    store = wire.store()
+    await store.observe(KEY, SEEN)
+    await store.observe(KEY, Sightings(hits=1, fingerprint="f-2"))
+    assert len(wire.writes) == 3
+    await store.observe(KEY, Sightings(hits=1, fingerprint="f-2"))
+    assert len(wire.writes) == 4
+    assert (await known(store)).sightings == Sightings(hits=2, fingerprint="f-2")
+
+
+async def test_what_an_older_version_wrote_is_read(dynamodb_state: DynamoDbState, aws: LocalAws) -> None:
+    """It knew nothing of what a marker asked for, of a miss's prefix, or of who proved a time to live."""
+    await dynamodb_state.observe(KEY, replace(SEEN, touched_ttl_seconds=300))
+    await warm(dynamodb_state)
+    await dynamodb_state.observe(KEY, replace(SEEN, touched_ttl_seconds=300))
+    item = dict(aws.dynamodb.get_item(TableName=STATE_TABLE, Key={"pk": {"S": "target/support"}})["Item"])
+    prefix = f"default {KEY.model}"
+    del item[f"{prefix} traffic_ttl"]
+    for part, fields in (("last_miss", ("fingerprint", "is_keyed_apart")), ("warmth", ("is_ttl_granted",))):
+        written = dict(item[f"{prefix} {part}"]["M"])
+        for field in fields:
+            del written[field]
+        item[f"{prefix} {part}"] = {"M": written}
+    aws.dynamodb.put_item(TableName=STATE_TABLE, Item=item)
+    snapshot = await dynamodb_state.load([KEY], day=DAY)
+    assert snapshot.unreadable == ()
+    found = snapshot.entries[KEY]
+    assert found.traffic == Traffic(at(4), "f-1", at(4))
+    assert found.sightings == replace(
+        SEEN, touched_at=None, last_miss=replace(MISS, fingerprint=None, is_keyed_apart=False)
+    )
+    assert found.warmth == replace(proof(), is_ttl_granted=False)
 
 
 async def test_a_write_whose_answer_is_lost_counts_twice_at_most(wire: Wire) -> None:

@@ -20,8 +20,10 @@ from prompt_cache_warmer.adapters.client_messages import AsyncClientMessages
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.state_table import StateTable
+from prompt_cache_warmer.rules.keyed_apart import is_keyed_apart
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.traffic import match, sight_of, touches
+from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.observation import Miss, Sight, Sightings
 from prompt_cache_warmer.values.regions import region_of
 from prompt_cache_warmer.values.state import EntryKey
@@ -74,9 +76,9 @@ def seen(client: Any, target: TargetSummary, request: dict[str, Any], *, at: Any
     with client:
         raw = client.messages.with_raw_response.create(model=MODEL, max_tokens=1, **body)
     usage = Usage.from_api(raw.http_response.json()["usage"], unsplit_ttl="5m")
-    found = match(body, (), MODEL, [target], ascribed_to=target.name)
+    found = match(body, (), MODEL, [target], ascribed_to=target.name).own
     assert found is not None
-    sight = sight_of(found, usage, prefix_tokens=prefix_tokens)
+    sight = sight_of(found, usage, prefix_tokens=prefix_tokens or None)
     miss = Miss(
         at=at,
         drifted=found.drifted,
@@ -86,12 +88,16 @@ def seen(client: Any, target: TargetSummary, request: dict[str, Any], *, at: Any
         workspace_id=raw.headers.get("anthropic-workspace-id"),
         region=region_of(raw.http_request.url.host, raw.http_request.headers.get("authorization")),
         marker_distance=found.marker_distance,
+        fingerprint=target.prefix_digest,
+        is_keyed_apart=is_keyed_apart(body, target.prefix_end),
     )
+    touched_at = at if touches(found, usage, sight) else None
     return Sightings(
         hits=int(sight is Sight.HIT),
         cold_starts=int(sight is Sight.COLD_START),
         drifts=int(sight is Sight.DRIFT),
-        touched_at=at if touches(found, usage) else None,
+        touched_at=touched_at,
+        touched_ttl_seconds=None if touched_at is None else TTL_SECONDS[found.ttl],
         fingerprint=target.prefix_digest,
         last_miss=None if sight is Sight.HIT else miss,
     )
@@ -137,7 +143,8 @@ def asks_late_after_a_downgrade(deployment: Deployment) -> None:
 
 
 def asks_after_an_eviction(deployment: Deployment) -> None:
-    """Ask when the cache has dropped everything."""
+    """Ask when the cache has dropped everything, later than clocks can differ."""
+    deployment.wait(1)
     deployment.cloud.api.forget_entries()
     ask(deployment)
 
@@ -179,7 +186,7 @@ def asks_a_short_prompt(deployment: Deployment) -> None:
             asks_after_an_eviction,
             HOURLY,
             "evicted-early",
-            {"age_seconds": 60, "granted_ttl_seconds": 3600, "read_tokens": 0, "workspace_id": WORKSPACE},
+            {"age_seconds": 120, "granted_ttl_seconds": 3600, "read_tokens": 0, "workspace_id": WORKSPACE},
             (0, 1, 0),
         ),
         (
@@ -240,7 +247,7 @@ def test_an_entry_that_is_healed_is_diagnosed_no_more(deployment: Deployment) ->
     deployment.tick()
     deployment.wait(1)
     asks_after_an_eviction(deployment)
-    deployment.wait(56)
+    deployment.wait(55)
     called = deployment.tick()
     assert codes(called) == ["refreshed"]
     assert called["entries"][0]["diagnosis"]["cause"] == "evicted-early"
@@ -279,6 +286,68 @@ def test_a_cold_start_after_a_lapse_nobody_promised_to_prevent_has_none(deployme
     assert entry["traffic"] == {"requests": 1, "hits": 0, "cold_starts": 1, "drifts": 0}
     assert "diagnosis" not in entry
     assert deployment.metric("EntriesMissed") == 0
+
+
+CITING = {
+    "type": "document",
+    "source": {"type": "text", "media_type": "text/plain", "data": "Some text."},
+    "citations": {"enabled": True},
+}
+PICTURE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}
+EXAMPLES = {"type": "text", "text": "Examples. " * 2500, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+EXEMPLARY = document(NAME, request={"system": "Be kind.", "messages": [{"role": "user", "content": [EXAMPLES]}]})
+
+
+@pytest.mark.parametrize(
+    ("target", "content"),
+    [
+        pytest.param(HOURLY, [CITING, {"type": "text", "text": "What does it say?"}], id="citations-behind-system"),
+        pytest.param(EXEMPLARY, [EXAMPLES, CITING], id="citations-behind-messages"),
+        pytest.param(EXEMPLARY, [EXAMPLES, PICTURE], id="image-behind-messages"),
+    ],
+)
+def test_a_request_that_is_keyed_apart_says_nothing_of_an_eviction(
+    deployment: Deployment, target: dict[str, Any], content: list[dict[str, Any]]
+) -> None:
+    """It is a cold start, as its usage says, and the warmed entry is alive all the same."""
+    deployment.cloud.put("targets/bot.json", target)
+    deployment.tick()
+    deployment.wait(2)
+    ask(deployment, {**target["request"], "messages": [{"role": "user", "content": content}]}, target=target)
+    (entry,) = deployment.tick()["entries"]
+    assert entry["traffic"] == {"requests": 1, "hits": 0, "cold_starts": 1, "drifts": 0}
+    assert "diagnosis" not in entry
+    ask(deployment, {"messages": HELLO, **target["request"]}, target=target)
+    (entry,) = deployment.tick()["entries"]
+    assert entry["traffic"] == {"requests": 2, "hits": 1, "cold_starts": 1, "drifts": 0}
+
+
+def test_an_hour_nobody_was_granted_is_not_claimed(deployment: Deployment) -> None:
+    """The application writes for five minutes and a warm call only reads: it lapses after five minutes, unevicted."""
+    deployment.cloud.put("targets/bot.json", HOURLY)
+    ask(deployment, prompt("5m"))
+    deployment.wait(1)
+    (called,) = deployment.tick()["entries"]
+    assert called["verdict"] == "refreshed"
+    deployment.wait(7)
+    ask(deployment, prompt("5m"))
+    (entry,) = deployment.tick()["entries"]
+    assert entry["traffic"] == {"requests": 1, "hits": 0, "cold_starts": 1, "drifts": 0}
+    assert "diagnosis" not in entry
+
+
+def test_traffic_that_marks_five_minutes_is_not_believed_for_an_hour(deployment: Deployment) -> None:
+    """What the application keeps alive by requests of five minutes is warmed like any entry of five minutes."""
+    deployment.cloud.put("targets/bot.json", HOURLY)
+    ask(deployment, prompt("5m"))
+    verdicts = []
+    for _ in range(4):
+        verdicts.append(deployment.tick()["entries"][0].get("verdict"))
+        deployment.wait(4)
+    assert verdicts == ["refreshed"] * 4
+    ask(deployment, prompt("5m"))
+    (entry,) = deployment.tick()["entries"]
+    assert entry["traffic"] == {"requests": 1, "hits": 1, "cold_starts": 0, "drifts": 0}
 
 
 def bedrock(url: str, region: str) -> dict[str, Any]:

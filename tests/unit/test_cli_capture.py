@@ -247,15 +247,17 @@ def test_ttl_is_of_every_marker_and_of_nothing_else() -> None:
 
 
 def test_settings_of_an_odd_shape_travel_as_they_are() -> None:
-    """What the API would refuse is not ours to change."""
+    """What the API would refuse is not ours to change; of MCP servers only what is listed travels at all."""
     request = {
         "model": MODEL,
         "system": [SHARED],
-        "mcp_servers": ["a", {"name": "b"}],
+        "mcp_servers": [{"name": "b", "url": None, "type": None, "tool_configuration": None}],
         "context_management": {"edits": []},
     }
     assert captured(request)["request"] == {field: value for field, value in request.items() if field != "model"}
-    assert captured({**request, "mcp_servers": {"a": 1}})["request"]["mcp_servers"] == {"a": 1}
+    found = capture({**request, "mcp_servers": None})
+    assert found is not None
+    assert (found.request["mcp_servers"], found.left_out) == (None, ())
 
 
 def test_a_file_is_written_and_never_overwritten(folder: Path) -> None:

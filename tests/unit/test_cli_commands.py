@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
+import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from click.testing import CliRunner
@@ -141,7 +147,9 @@ def test_main_runs_the_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 @pytest.mark.parametrize("missing", ["click", "yaml", "rich"])
-def test_a_missing_extra_is_explained(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_explained(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Installed without the cli extra, the command says what to install instead of a traceback."""
     for name in list(sys.modules):
         if name.split(".")[0] == missing or name.startswith(
@@ -151,7 +159,118 @@ def test_a_missing_extra_is_explained(missing: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(SystemExit) as left:
         cli.main()
-    assert str(left.value.code).startswith(f"prompt-cache-warmer: {missing}")
-    assert str(left.value.code).endswith(
-        "is not installed; the command line needs: pip install 'prompt-cache-warmer[cli]'"
-    )
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"prompt-cache-warmer: {missing}")
+    assert said.endswith("is not installed; the command line needs: pip install 'prompt-cache-warmer[cli]'\n")
+
+
+def test_help_says_what_the_exit_codes_mean() -> None:
+    """In one place, for every command."""
+    said = " ".join(CliRunner().invoke(commands, ["--help"]).output.split())
+    assert "Exit codes: 0 all is well; 1 it was read or asked, and the answer is bad: " in said
+    assert "; 2 it was called wrongly, or could not be asked or written at all: no region, no credentials," in said
+
+
+class Full(io.StringIO):
+    """A stream that fails once something was written to it, and whose descriptor is that of a file."""
+
+    def __init__(self, file: BinaryIO, error: OSError) -> None:
+        super().__init__()
+        self.file = file
+        self.error = error
+
+    def flush(self) -> None:
+        """Fail where there is something to write."""
+        if self.getvalue():
+            raise self.error
+
+    def fileno(self) -> int:
+        """Return the file's."""
+        return self.file.fileno()
+
+
+def leave(monkeypatch: pytest.MonkeyPatch, *arguments: str, **streams: object) -> object:
+    """Run the console script with other streams; returns its exit code."""
+    monkeypatch.setattr(sys, "argv", ["prompt-cache-warmer", *arguments])
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    return left.value.code
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["--version"], ["show", "--help"]])
+def test_an_output_that_cannot_be_written_is_one_sentence(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of every command: exit code 2, no traceback, and what is left goes nowhere when the interpreter ends."""
+    said = io.StringIO()
+    with (tmp_path / "out").open("wb") as file:
+        full = Full(file, OSError(errno.ENOSPC, "No space left on device"))
+        assert leave(monkeypatch, *arguments, stdout=full, stderr=said) == 2
+        assert said.getvalue() == "Error: the output cannot be written: No space left on device\n"
+        assert os.fstat(file.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
+
+
+def test_where_nothing_can_be_said_the_exit_code_says_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Standard error may be on the same full disk."""
+
+    class Mute(Full):
+        def write(self, _: str) -> int:
+            super().write("x")
+            raise self.error
+
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        error = OSError(errno.ENOSPC, "No space left on device")
+        assert leave(monkeypatch, "schema", stdout=Full(out, error), stderr=Mute(err, error)) == 2
+        assert os.fstat(err.fileno()).st_rdev == Path(os.devnull).stat().st_rdev
+
+
+def test_a_closed_pipe_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who closed it wants to hear no more: exit code 1, as click's own, also where it shows at the end only."""
+    said = io.StringIO()
+    with (tmp_path / "out").open("wb") as file:
+        closed = Full(file, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+        assert leave(monkeypatch, "schema", stdout=closed, stderr=said) == 1
+
+        class Late(Full):
+            calls = 0
+
+            def flush(self) -> None:
+                self.calls += 1
+                if self.calls > 1:
+                    super().flush()
+
+        late = Late(file, BrokenPipeError(errno.EPIPE, "Broken pipe"))
+        assert leave(monkeypatch, "schema", stdout=late, stderr=said) == 1
+    assert said.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOENT, "No such file"), OSError(errno.ENOSPC, "No space left on device", "a.html")]
+)
+def test_another_error_of_the_system_is_not_called_one_of_the_output(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is a defect, which its traceback shows."""
+    monkeypatch.setattr(sys, "argv", ["prompt-cache-warmer", "schema"])
+    with (tmp_path / "out").open("wb") as file:
+        monkeypatch.setattr(sys, "stdout", Full(file, error))
+        with pytest.raises(OSError, match=str(error.strerror)):
+            cli.main()
+
+
+def test_a_closed_standard_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python has none then, and nobody reads it."""
+    assert leave(monkeypatch, "schema", stdout=None) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("redirected", [">/dev/full", ">/dev/full 2>&1"])
+def test_a_full_disk_leaves_no_complaint_of_the_interpreter(redirected: str) -> None:
+    """The real streams of a real process."""
+    script = f"{sys.executable} -c 'from prompt_cache_warmer.cli import main; main()' schema {redirected}"
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    said = "" if "2>&1" in redirected else "Error: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)

@@ -109,10 +109,8 @@ def test_another_ttl_is_a_warning_and_exit_code_0() -> None:
     hour = {"type": "ephemeral", "ttl": "1h"}
     request = {**SENT, "system": [text(LONG, cache_control=hour)]}
     result = run(request)
-    warned = (
-        "  markers   warning: other ttl at $.system[0].cache_control: whether each finds the other's entry is not known\n"
-    )
-    assert (result.exit_code, result.output) == (0, ALL_SAME.replace("  markers   same\n", warned))
+    warned = "warning: other ttl at $.system[0].cache_control: whether each finds the other's entry is not known"
+    assert (result.exit_code, result.output) == (0, ALL_SAME.replace("markers   same", f"markers   {warned}"))
     found = json.loads(run(request, "--json").output)
     assert found["is_same"] is True
     assert found["parts"][2] == {

@@ -420,7 +420,7 @@ def test_a_wrong_credential_is_refused(stack: Stack, written: str) -> None:
 
 @pytest.mark.parametrize("command", [["pause", "--for=1h", "--reason=x"], ["resume"], ["resume", "--credential=a"]])
 def test_a_state_that_cannot_be_had_is_one_line(command: list[str]) -> None:
-    """Exit code 1, no traceback, nothing on standard output."""
+    """Exit code 2, no traceback, nothing on standard output."""
     result = Stack(BrokenState()).run(*command, "--table", TABLE)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "Error: state table 'warmer-state' refused BatchGetItem: AccessDenied\n"

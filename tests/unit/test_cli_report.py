@@ -8,7 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -16,6 +15,7 @@ from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.cli.effect_words import ADVICE, LABELS, compact, named, percent, usd
 from prompt_cache_warmer.cli.report import ReportSeams
 from prompt_cache_warmer.cli.report_chart import money_plot, nice_top, plot_size, ratio_plot
+from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.stack import Seams
 from prompt_cache_warmer.rules.diagnosis import Cause
 from prompt_cache_warmer.rules.effect import Moment, merged
@@ -94,7 +94,7 @@ def test_json_has_what_the_table_has_and_the_series() -> None:
     answer = json.loads(run(history, "--json").stdout)
     assert answer["total"]["net_usd"] == "2.032500000000"
     assert (answer["why"], answer["cross_check"], answer["notices"]) == ({"x": 2}, None, [])
-    assert answer["definitions"]["net_usd"] == "saved against no warming - spent"
+    assert answer["definitions"]["net_usd"].startswith("saved against no warming - spent; unknown for a target of")
     assert len(answer["series"]) == 168
 
 
@@ -170,7 +170,7 @@ def test_without_a_service_it_is_said_which() -> None:
 def test_what_cannot_be_read_is_one_line() -> None:
     """The source's own sentence."""
     result = run(FakeHistory(trouble="CloudWatch refused"))
-    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "Error: CloudWatch refused\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "Error: CloudWatch refused\n")
 
 
 def test_nothing_published_says_what_to_do() -> None:
@@ -343,7 +343,7 @@ def test_a_page_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     seams = ReportSeams(clock=FakeClock(), open_history=open_and_remove)
     runner = CliRunner(catch_exceptions=False, env={**ENVIRONMENT, "POWERTOOLS_SERVICE_NAME": "svc"})
     result = runner.invoke(commands, ["report", "--html", str(folder / "r.html")], obj=seams)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.endswith("cannot be written: No such file or directory\n")
 
 
@@ -501,5 +501,5 @@ def test_a_page_of_unknown_spending_says_unknown_everywhere(tmp_path: Path) -> N
 def test_what_speaks_to_aws_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Said with what to install."""
     monkeypatch.setitem(__import__("sys").modules, "prompt_cache_warmer.wiring.reports", None)
-    with pytest.raises(click.ClickException, match="this command needs: pip install 'prompt-cache-warmer"):
+    with pytest.raises(UnusableError, match="this command needs: pip install 'prompt-cache-warmer"):
         ReportSeams().open_history("N", "s")

@@ -132,6 +132,91 @@ def test_what_holds_for_the_whole_run_stands_below_the_totals() -> None:
     ]
 
 
+def test_where_there_is_less_room_every_figure_has_its_own_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below 80 columns; the same figures and whys, and no header of columns."""
+    monkeypatch.setenv("COLUMNS", "79")
+    exit_code, output = show(json.dumps(REPORT))
+    assert exit_code == 0
+    assert [line.rstrip() for line in output.splitlines()] == [
+        "[b]old[/b] m[/]: failed",
+        "  [/red] no",
+        "  Correct \N{REPLACEMENT CHARACTER}[31mit.",
+        "support claude-opus-5: written",
+        "  read: 0",
+        "  written: 1,234",
+        "  plain: 7",
+        "  USD: 0.012000",
+        "  it is kept always",
+        "  the granted ttl is 5m",
+        "other claude-opus-5: refreshed",
+        "  read: 12,345",
+        "  written: 1,234",
+        "  plain: 7",
+        "  USD: unknown",
+        "  it is kept always",
+        "  the granted ttl is 5m",
+        "  sent as streamed: max_tokens: 0 cannot carry it",
+        "twin m: warmed",
+        "  alive",
+        "  by the call of support, which is the same bytes",
+        "1000 not called (outlives-tick): it is alive and outlives the next tick",
+        "2 not called ([of tomorrow]): [of tomorrow]",
+        "targets/[draft].json: invalid",
+        "  $.keep: keep is missing",
+        "─" * 79,
+        "4 entries: 2 warmed",
+        "  read: 12,345",
+        "  written: 1,234",
+        "  plain: 7",
+        "  USD: 0.012346",
+        "1 failed, 0 deferred, 1 invalid documents",
+    ]
+    monkeypatch.setenv("COLUMNS", "40")
+    assert max(map(len, show(json.dumps(REPORT))[1].splitlines())) == 40
+    monkeypatch.setenv("COLUMNS", "80")
+    assert show(json.dumps(REPORT))[1].startswith("entry      ")
+
+
+def test_what_was_verified_stands_below_the_table() -> None:
+    """An answer to an order to verify has proofs, which are said as verify says them."""
+    verified = {
+        "is_proven": False,
+        "entries_verified": 2,
+        "entries_proven": 1,
+        "verification_cost_usd": "0.0221",
+        "verified_truncated": 0,
+        "verified": [
+            {
+                "target": "support",
+                "model": "claude-opus-5",
+                "is_proven": True,
+                "reason": "read",
+                "sentence": "a real request read all that the warm call left in the cache",
+                "evidence": {"expected_tokens": 5616, "read_tokens": 5616},
+            },
+            {
+                "target": "other",
+                "model": "claude-opus-5",
+                "is_proven": False,
+                "reason": "read-nothing",
+                "sentence": "nothing was read and no difference is known",
+                "evidence": {"expected_tokens": 9, "read_tokens": 0},
+            },
+        ],
+    }
+    answer = {**REPORT, **verified, "problems": []}
+    exit_code, output = show(json.dumps(answer))
+    assert exit_code == 0
+    assert output.splitlines()[-5:] == [
+        "1 failed, 0 deferred, 1 invalid documents",
+        "support on claude-opus-5: proven: 5,616 of 5,616 tokens read",
+        "other on claude-opus-5: not proven: read-nothing: 0 of 9 tokens read",
+        "  nothing was read and no difference is known",
+        "1 of 2 proven, for 0.022100 USD",
+    ]
+    assert show(json.dumps({**answer, "verified": [{}]})) == (2, NOT_A_REPORT)
+
+
 def test_a_report_is_read_from_standard_input_or_a_file(tmp_path: Path) -> None:
     """A pipe from the AWS CLI and a saved file are both shown."""
     exit_code, output = show(json.dumps(REPORT))
@@ -168,15 +253,15 @@ def test_a_report_is_read_from_standard_input_or_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_not_a_report_is_said_in_one_sentence(given: str) -> None:
-    """Garbage is exit code 1 and never a traceback."""
-    assert show(given) == (1, NOT_A_REPORT)
+    """Garbage is exit code 2 and never a traceback."""
+    assert show(given) == (2, NOT_A_REPORT)
 
 
 def test_bytes_that_are_not_text_are_no_report(tmp_path: Path) -> None:
     """A gzip file is not a report either."""
     (tmp_path / "report.gz").write_bytes(b"\x1f\x8b\x08")
     result = CliRunner(catch_exceptions=False).invoke(commands, ["show", str(tmp_path / "report.gz")])
-    assert (result.exit_code, result.output) == (1, NOT_A_REPORT)
+    assert (result.exit_code, result.output) == (2, NOT_A_REPORT)
 
 
 def test_a_missing_file_is_a_wrong_call() -> None:

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, ReadTimeoutError
 from click.testing import CliRunner
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.cli.stack import Seams, open_table
+from prompt_cache_warmer.errors import StateUnavailableError
 from tests.stacks import Stack
 
+if TYPE_CHECKING:
+    from prompt_cache_warmer.ports import StateStore
+
 COMMANDS = [["pause", "--for=1h", "--reason=x"], ["resume"], ["touch", "support", "--model=m"]]
+ASKED, CHECK = "state table 'warmer-state' was asked", "check STATE_TABLE, the function's role"
 NO_TABLE = (
     "Error: which stack? Say --table NAME or set STATE_TABLE; NAME is the stack's output StateTableName: "
     "sam list stack-outputs --stack-name STACK"
@@ -36,9 +43,9 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def failed(*arguments: str) -> str:
-    """Run a command as its user does, without any seam of ours; returns the one line it must fail with."""
+    """Run a command as its user does, without any seam of ours; returns the one line it must fail with, by code 2."""
     result = CliRunner(catch_exceptions=False).invoke(commands, [*arguments, "--table", "warmer-state"])
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     return line
 
@@ -81,11 +88,53 @@ def test_without_a_region_it_is_said_how_to_name_one(aws: pytest.MonkeyPatch, co
 
 
 def test_without_credentials_it_is_said_how_to_have_some(aws: pytest.MonkeyPatch) -> None:
-    """No call is made without them."""
+    """No call is made without them, so that nothing refused it; and the function's role is not what is missing."""
     aws.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    line = failed("resume")
-    assert line.startswith("Error: state table 'warmer-state' refused BatchGetItem: ")
-    assert line.endswith(". Log in to AWS, or set AWS_PROFILE to a profile that may read and write the table.")
+    said = (
+        "BatchGetItem, or gave no answer: NoCredentialsError. Log in to AWS, or set AWS_PROFILE to a profile that may"
+    )
+    assert failed("resume") == (
+        f"Error: state table 'warmer-state' could not be asked for {said} read and write the table."
+    )
+
+
+def broken(cause: BaseException | None) -> StateUnavailableError:
+    """Return what a table says of a question that failed."""
+    error = StateUnavailableError(f"{ASKED}; {CHECK}")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (None, f"{ASKED}; {CHECK}"),
+        (
+            EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
+            f"{ASKED}. Check the network path to DynamoDB, the region and AWS_ENDPOINT_URL.",
+        ),
+        (
+            ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
+            f"{ASKED}. Check the network path to DynamoDB, the region and AWS_ENDPOINT_URL.",
+        ),
+        (BotoCoreError(), ASKED),
+        (
+            ClientError({"Error": {"Code": "AccessDeniedException"}}, "UpdateItem"),
+            f"{ASKED}; {CHECK}. Here your own AWS identity and region ask, not the function's.",
+        ),
+    ],
+    ids=["no cause", "no network", "no answer", "another", "refused"],
+)
+def test_what_to_do_is_said_to_whoever_typed_the_command(cause: BaseException | None, said: str) -> None:
+    """What only the function's operator could check is left out where the command's own machine did not get through."""
+
+    def fail(_: str) -> StateStore:
+        raise broken(cause)
+
+    result = CliRunner(catch_exceptions=False).invoke(
+        commands, ["resume", "--table", "warmer-state"], obj=Seams(open_store=fail)
+    )
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"Error: {said}\n")
 
 
 def test_an_unknown_profile_is_one_line(aws: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,7 @@ def test_a_wrong_name_is_refused(stack: Stack, arguments: list[str], said: str) 
 
 
 def test_a_state_that_cannot_be_had_is_one_line() -> None:
-    """Exit code 1, no traceback, nothing on standard output."""
+    """Exit code 2, no traceback, nothing on standard output."""
     result = Stack(BrokenState()).run("touch", "support", "--model", OPUS, "--table", TABLE)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "Error: state table 'warmer-state' refused UpdateItem\n"

@@ -237,7 +237,26 @@ def test_a_name_that_no_file_has_is_refused_before_anything_is_spent(stack: Stac
     assert (result.exit_code, result.stdout) == (2, "")
     assert "marker-added" not in result.stderr
     assert "broken.json: $.keep: error: keep='allways' is not allowed" in result.stderr
-    assert result.stderr.splitlines()[-1].startswith("Error: the files have no valid target 'broken'")
+    assert result.stderr.splitlines()[-1] == "Error: the files have no valid target 'broken'"
+
+
+def test_the_errors_of_other_documents_are_counted_and_left_to_check(stack: Stack, file: str, tmp_path: Path) -> None:
+    """What is printed may be the target that is missed: by its file's name, or because its file was named itself."""
+    for name in ("broken", "worse"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document(name, keep="allways", modles=[])), encoding="utf-8")
+    result = stack.run("verify", "nope", "--file", str(tmp_path))
+    lines = result.stderr.splitlines()
+    assert [line for line in lines if "keep=" in line] == []
+    assert lines[-1] == (
+        "Error: the files have no valid target 'nope'; 2 other documents are not valid: "
+        "prompt-cache-warmer check says why"
+    )
+    result = stack.run(
+        "verify", "nope", "--file", file, "--file", str(tmp_path / "worse.json"), "--file", str(tmp_path)
+    )
+    lines = result.stderr.splitlines()
+    assert [line.partition(": ")[0] for line in lines if "keep=" in line] == [str(tmp_path / "worse.json")]
+    assert "'nope'; 1 other document is not valid: prompt-cache-warmer check says why" in lines[-1]
 
 
 def test_without_a_key_nothing_can_be_asked(stack: Stack, file: str, monkeypatch: pytest.MonkeyPatch) -> None:

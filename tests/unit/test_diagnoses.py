@@ -105,8 +105,8 @@ async def test_a_cause_is_logged_when_it_changes_and_not_at_each_tick() -> None:
     house.clock.seconds += 1
     assert await logged(seen(house, drifted=("tools",)), minutes=0) == []
     assert await logged(minutes=60) == []
-    assert await logged(Sightings(hits=1)) == [None]
-    assert await logged(Sightings(hits=1)) == []
+    assert await logged(Sightings(hits=1), minutes=1) == [None]
+    assert await logged(Sightings(hits=1), minutes=1) == []
     house.clock.seconds += 1
     assert await logged(seen(house), minutes=0) == ["evicted-early"]
 
@@ -125,7 +125,7 @@ async def test_a_dry_run_diagnoses_too() -> None:
     """It shows what a run would report."""
     house = warmed_house()
     await house.run()
-    house.clock.seconds += 60
+    house.clock.seconds += 90
     await house.store.observe(KEY, seen(house))
     house.clock.seconds += 3_500
     (planned,) = (await house.run(Order(dry_run=True))).results

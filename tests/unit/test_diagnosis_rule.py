@@ -25,6 +25,7 @@ WARM = Warmth(
     other_tokens=5,
     latency_seconds=1.5,
     workspace_id="wrkspc_1",
+    is_ttl_granted=True,
 )
 # Everything as it should be, and the entry gone all the same.
 MISS = Miss(
@@ -222,6 +223,98 @@ def test_a_downgrade_is_a_miss_after_what_was_granted_and_before_what_was_asked(
     assert cause(state(at(seconds), {"ttl_seconds": 300})) is expected
 
 
+@pytest.mark.parametrize(
+    ("traffic", "seen", "expected"),
+    [
+        (Traffic(NOW - timedelta(minutes=1), PREFIX), {}, 360),  # before the warm call
+        (Traffic(NOW + timedelta(seconds=60), PREFIX, NOW + timedelta(seconds=9)), {"hits": 7}, 300),
+        (Traffic(NOW + timedelta(seconds=61), PREFIX, NOW + timedelta(seconds=9)), {"hits": 7}, None),
+        (Traffic(MISS.at, PREFIX, MISS.at), {"hits": 0}, 360),  # the miss itself
+        (Traffic(MISS.at, PREFIX, None), {"hits": 0}, 360),
+        (Traffic(NOW + timedelta(minutes=9), PREFIX, MISS.at), {"hits": 8}, 360),  # the miss was the first
+        (Traffic(MISS.at, PREFIX, NOW + timedelta(seconds=50)), {"hits": 1}, 310),  # one request before it
+        (Traffic(MISS.at, PREFIX, NOW + timedelta(seconds=50)), {"hits": 2}, None),  # and one nobody knows when
+        (Traffic(MISS.at, PREFIX, NOW + timedelta(seconds=50)), {"hits": 0, "cold_starts": 3}, None),
+    ],
+)
+def test_a_downgrade_counts_from_the_last_touch(traffic: Traffic, seen: dict[str, Any], expected: int | None) -> None:
+    """A request before the miss restarted what was granted; where one may have and nobody knows when, none is said."""
+    diagnosis = found(replace(state({}, {"ttl_seconds": 300}, **seen), traffic=traffic))
+    assert (None if diagnosis is None else (diagnosis.cause, diagnosis.evidence["age_seconds"])) == (
+        None if expected is None else (Cause.TTL_DOWNGRADED, expected)
+    )
+
+
+def test_less_than_was_asked_for_is_no_downgrade_unless_it_was_granted() -> None:
+    """What the application's own marker asked for says nothing of what the API would have granted."""
+    assert cause(state({}, {"ttl_seconds": 300, "is_ttl_granted": False})) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(299.9, Cause.EVICTED_EARLY), (300, None), (360, None), (3599, None)]
+)
+def test_what_no_write_proved_lives_for_the_shortest_time_there_is(seconds: float, expected: Cause | None) -> None:
+    """A warm call that only read may have read what was granted five minutes; the evidence names no grant then."""
+    entry = state(at(seconds), {"is_ttl_granted": False})
+    assert cause(entry) is expected
+    if expected is not None:
+        assert "granted_ttl_seconds" not in evidence(entry)
+        assert evidence(entry)["asked_ttl_seconds"] == 3600
+    assert evidence(state())["granted_ttl_seconds"] == 3600
+
+
+@pytest.mark.parametrize(
+    ("miss", "seen"),
+    [
+        ({"fingerprint": OTHER}, {}),
+        ({"fingerprint": OTHER, "workspace_id": "wrkspc_2"}, {}),
+        ({"fingerprint": OTHER, "marker_distance": None}, {}),
+        ({}, {"fingerprint": OTHER}),
+    ],
+)
+def test_a_miss_of_another_prefix_says_nothing_of_this_one(miss: dict[str, Any], seen: dict[str, Any]) -> None:
+    """Whatever it would prove; one whose observer did not say is taken for what was seen with it."""
+    assert cause(state(miss, **seen)) is None
+    assert cause(state({"fingerprint": PREFIX})) is Cause.EVICTED_EARLY
+    assert cause(state({"fingerprint": PREFIX}, fingerprint=OTHER)) is Cause.EVICTED_EARLY
+
+
+def test_a_drift_of_an_outdated_observer_is_known_by_the_miss_itself() -> None:
+    """Others may have told of the present version since."""
+    diagnosis = found(state({"drifted": ("system",), "fingerprint": OTHER}))
+    assert diagnosis is not None
+    assert diagnosis.sentence.endswith("let the application load its targets again")
+
+
+def test_a_request_to_another_model_is_no_drift_of_this_ones_entry() -> None:
+    """Nor is it a miss of it; where the prefix is another one as well, that is said."""
+    assert cause(state({"drifted": ("model",)})) is None
+    assert cause(state({"drifted": ("model",), "workspace_id": "wrkspc_2", "marker_distance": None})) is None
+    assert evidence(state({"drifted": ("system", "model")}))["tiers"] == ["system", "model"]
+
+
+def test_what_is_keyed_apart_was_not_evicted() -> None:
+    """The API looked for another entry; what else explains the miss does so still."""
+    apart = {"is_keyed_apart": True}
+    assert cause(state(apart)) is None
+    assert cause(state({**apart, "workspace_id": "wrkspc_2"})) is Cause.OTHER_WORKSPACE
+    assert cause(state(apart, {"ttl_seconds": 300})) is Cause.TTL_DOWNGRADED
+
+
+@pytest.mark.parametrize(
+    ("miss", "expected"),
+    [
+        ({"marker_distance": 0}, None),  # it wrote the prefix itself
+        ({"marker_distance": 0, "written_tokens": 0}, Cause.BELOW_MINIMUM),
+        ({"marker_distance": 1}, Cause.BELOW_MINIMUM),  # it wrote more than the prefix
+        ({"marker_distance": None}, Cause.BELOW_MINIMUM),
+    ],
+)
+def test_what_the_request_itself_wrote_is_not_below_the_minimum(miss: dict[str, Any], expected: Cause | None) -> None:
+    """The warm call left it uncached all the same: the API took it, so it is long enough."""
+    assert cause(state(miss, UNCACHED)) is expected
+
+
 def test_a_downgrade_names_both_lifetimes() -> None:
     """And how long after the warm call the request came."""
     assert evidence(state({}, {"ttl_seconds": 300})) == {
@@ -246,8 +339,8 @@ def test_a_downgrade_names_both_lifetimes() -> None:
         ({"written_tokens": 0}, {}, None),  # nothing was written anew, so it is not the entry that was missing
         (at(3599.999), {}, Cause.EVICTED_EARLY),
         (at(3600), {}, None),  # exactly at its time to live an entry is gone
-        (at(3.5), {}, Cause.EVICTED_EARLY),
-        (at(3.4), {}, None),  # the answer took 1.5 s, and right after it the API may still miss
+        (at(63.5), {}, Cause.EVICTED_EARLY),
+        (at(63.4), {}, None),  # the answer took 1.5 s, right after it the API may still miss, and clocks differ
         ({}, {"ttl_seconds": None}, None),  # nothing was left alive
         ({"workspace_id": None}, {"workspace_id": None}, Cause.EVICTED_EARLY),  # where there are none
     ],
@@ -282,7 +375,7 @@ def test_the_more_certain_cause_comes_first() -> None:
         (Cause.PREFIX_DRIFT, {"drifted": ("system",)}, {}),
         (Cause.OTHER_REGION, {"region": "r-1"}, {"region": "r-2"}),
         (Cause.OTHER_WORKSPACE, {"workspace_id": "wrkspc_2"}, {}),
-        (Cause.BELOW_MINIMUM, {}, {"verdict": "uncached"}),
+        (Cause.BELOW_MINIMUM, {"written_tokens": 0}, {"verdict": "uncached"}),
         (Cause.LOOKBACK_EXCEEDED, {"marker_distance": 99}, {}),
         (Cause.TTL_DOWNGRADED, {}, {"ttl_seconds": 300}),
     ]

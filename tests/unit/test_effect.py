@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -112,15 +113,140 @@ def test_a_model_without_a_price_has_unknown_money_and_is_counted() -> None:
     unknown = [*series(TRAFFIC, target="other", model="m-1"), *series({**WARM, "WarmCostUSD": 0.0}, target="other")]
     whole = found(one_entry(), unknown, series({"EntriesUnpriced": 4.0}))
     other, support = whole.targets
-    assert other.savings == other.models[0].savings == Savings(None, None, None)
+    assert other.savings == Savings(None, None, None, has_unpriced=True)
+    assert other.models[0].savings == Savings(None, None, None)
     assert (other.savings.net_usd, other.models[0].is_priced, other.is_priced) == (None, False, False)
     assert support.savings.net_usd == NET
-    assert whole.savings == Savings(VS_UNCACHED, VS_NO_WARMING, SPENT)
+    assert whole.savings == Savings(VS_UNCACHED, VS_NO_WARMING, SPENT, has_unpriced=True)
     assert (whole.unpriced, whole.calls_unpriced) == (("m-1",), 4)
     assert whole.notices == (
         "1 model has no known price, so its money is in no sum: m-1",
-        "4 warm calls were billed at an unknown price and are in no sum",
+        "4 warm calls were billed at an unknown price and are in no sum: the net of 1 target is unknown, and of all "
+        "targets together spent is a lower bound and net an upper bound",
     )
+
+
+BILLED = {"CacheReadTokens": 1_000.0, "WarmCostUSD": 0.0}
+SAVED = {"TrafficRequests": 1.0, "TrafficReadTokens": 5_000.0, "Warmed5mTokens": 1_000_000.0}
+PAID = {"CacheReadTokens": 1_000.0, "WarmCostUSD": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("rows", "spent"),
+    [
+        ([*series(BILLED, target="t", model="m-1"), *series(PAID, target="t", model=MODEL)], Decimal("0.25")),
+        (series(BILLED, target="t"), None),
+        ([*series(BILLED, target="t"), *series(PAID, target="t", at=START + HOUR)], Decimal("0.25")),
+        (
+            [*series(PAID, target="t", model=MODEL), *series(BILLED, target="t", model=MODEL, at=START + HOUR)],
+            Decimal("0.25"),
+        ),
+    ],
+    ids=["one model", "the target", "a while of the target", "a while of a model"],
+)
+def test_a_target_of_which_a_part_is_unpriced_has_no_net(rows: list[Series], spent: Decimal | None) -> None:
+    """Tokens that cost nothing in any bucket; the totals count it, and what they say are bounds."""
+    saved = [*series(SAVED, target="t", model=MODEL), *series(SAVED)]
+    whole = found(saved, rows, series(PAID), one_entry())
+    support, target = whole.targets
+    assert target.savings == Savings(Decimal("0.0135"), Decimal("3.45"), spent, has_unpriced=True)
+    assert (target.savings.net_usd, target.as_json()["net_usd"]) == (None, None)
+    assert support.savings.net_usd == NET
+    written = whole.as_json()
+    assert (written["spent_is_lower_bound"], written["net_is_upper_bound"], written["targets_with_unknown_net"]) == (
+        True,
+        True,
+        1,
+    )
+    assert Decimal(written["total"]["net_usd"]) == Decimal("5.97") - Decimal("0.7375")
+    assert whole.notices[-1].startswith(
+        "warm calls were billed at an unknown price and are in no sum: the net of 1 target is unknown, and of all "
+    )
+
+
+def test_calls_of_an_unknown_price_may_hide_in_what_a_target_spent_on_all_its_models() -> None:
+    """METRIC_DETAIL=target: both models are in one sum, so where runs had such calls the sum is not trusted."""
+    mixed = [
+        *series(PAID, target="t"),
+        *series(SAVED, target="t", model="m-1"),
+        *series(SAVED, target="t", model=MODEL),
+    ]
+    sure = [*series(PAID, target="sure"), *series(SAVED, target="sure", model=MODEL)]
+    by_model = [*series(PAID, target="u", model=MODEL), *series(SAVED, target="u", model="m-1")]
+    unpriced = series({"EntriesUnpriced": 2.0})
+    nets = [one.savings.net_usd for one in found(mixed, sure, by_model, unpriced).targets]
+    assert nets == [Decimal("3.2"), None, None]
+    trusted = [one.savings.net_usd for one in found(mixed, sure, by_model).targets]
+    assert trusted == [Decimal("3.2"), Decimal("3.2"), None]
+
+
+def test_two_targets_without_a_net_are_counted() -> None:
+    """Neither is named as if the other were known."""
+    whole = found(series(BILLED, target="a"), series(BILLED, target="b"), series(PAID), series(SAVED))
+    assert whole.targets_unpriced == 2
+    assert "the nets of 2 targets are unknown" in whole.notices[-1]
+
+
+@pytest.mark.parametrize(
+    "unknown", [series({"EntriesUnpriced": 3.0}), series(BILLED, at=START + HOUR)], ids=["counted", "a selection's"]
+)
+def test_where_nobody_knows_whose_calls_were_unpriced_the_whole_is_a_bound(unknown: list[Series]) -> None:
+    """METRIC_DETAIL=run, or a target whose part is hidden: its spending is a lower bound, its net an upper one."""
+    whole = found(one_entry(), unknown)
+    assert whole.targets[0].savings.net_usd == NET
+    assert (whole.savings.net_usd, whole.savings.most_net_usd) == (None, NET)
+    assert whole.notices[0].endswith(
+        "of which targets is not known, and of all targets together spent is a lower bound and net an upper bound"
+    )
+    assert whole.as_json()["net_is_upper_bound"] is True
+    assert found(one_entry()).as_json()["net_is_upper_bound"] is False
+
+
+def test_what_a_model_without_a_known_price_cost_is_known_where_it_was_published() -> None:
+    """Its target has prices of its own, which CloudWatch has not: what it saved stays unknown."""
+    whole = found(series(PAID, target="t", model="m-1"), series(SAVED, target="t", model="m-1"), series(PAID))
+    assert whole.targets[0].savings == whole.targets[0].models[0].savings == Savings(None, None, Decimal("0.25"))
+
+
+# claude-sonnet-4-6 in USD per million tokens, of requests above 200,000 tokens: until 2026-03-13 twice the price to
+# read and to write (0.60 and 7.50), as of then no other price (0.30 and 3.75).
+LARGE = {"TrafficRequests": 1.0, "TrafficReadTokens": 300_000.0, "Warmed5mTokens": 300_000.0}
+CHANGED = datetime(2026, 3, 13, tzinfo=UTC)
+
+
+def test_a_price_that_changed_counts_from_its_day_on() -> None:
+    """Each bucket has its own time's, whatever holds at the window's end."""
+    over = window(CHANGED - 10 * HOUR, now=CHANGED + 10 * HOUR)
+    parts = [series(LARGE, at=at, target="t", model=MODEL) for at in (CHANGED - HOUR, CHANGED, CHANGED + HOUR)]
+    whole = found(*parts, over=over)
+    before, after = Decimal("2.07"), Decimal("1.035")
+    assert whole.savings.vs_no_warming_usd == before + after + after
+    assert whole.savings.vs_uncached_usd == Decimal("1.62") + 2 * Decimal("0.81")
+    saved = {moment.start: moment.vs_no_warming_usd for moment in whole.moments if moment.vs_no_warming_usd}
+    assert saved == {CHANGED - HOUR: before, CHANGED: after, CHANGED + HOUR: after}
+
+
+def test_a_price_is_never_that_of_a_time_to_come() -> None:
+    """The last bucket of a window may end in the future; it began in the past."""
+    over = window(CHANGED - 5 * WEEK, now=CHANGED - HOUR)
+    assert over.end >= CHANGED
+    last = [*over.starts()][-1]
+    assert last < CHANGED - HOUR
+    assert found(series(LARGE, at=last, target="t", model=MODEL), over=over).savings.vs_no_warming_usd == Decimal(
+        "2.07"
+    )
+
+
+def test_a_price_by_size_is_that_of_each_buckets_mean_request() -> None:
+    """Haiku 5.5: an hour of large requests is dear, and an hour of small ones beside it stays cheap."""
+    small = {"TrafficRequests": 90.0, "TrafficReadTokens": 180_000.0}
+    large = {"TrafficRequests": 10.0, "TrafficReadTokens": 1_500_000.0, "Warmed5mTokens": 1_500_000.0}
+    names = {"target": "t", "model": "claude-haiku-5-5"}
+    whole = found(series(small, **names), series(large, at=START + HOUR, **names))
+    # Per million tokens: base 0.10, read 0.01, written 0.125 up to 100,000 tokens, five times as much above.
+    assert whole.savings.vs_no_warming_usd == Decimal("1.5") * (Decimal("0.625") - Decimal("0.05"))
+    assert whole.savings.vs_uncached_usd == Decimal("0.18") * Decimal("0.09") + Decimal("1.5") * Decimal("0.45")
+    assert "by the mean size of a model's requests in it" in whole.as_json()["definitions"]["prices"]
 
 
 def test_where_no_price_is_known_at_all_no_sum_is() -> None:

@@ -48,6 +48,18 @@ def after(state: EntryState, **tokens: Any) -> Warmth:
     )
 
 
+def asking(state: EntryState, ttl_seconds: int | None) -> EntryState:
+    """Return a state whose last request's marker asked for so long."""
+    assert state.traffic is not None
+    return replace(state, traffic=replace(state.traffic, ttl_seconds=ttl_seconds))
+
+
+def granted(state: EntryState, **changes: Any) -> EntryState:
+    """Return a state whose warm call was granted its time to live."""
+    assert state.warmth is not None
+    return replace(state, warmth=replace(state.warmth, is_ttl_granted=True), **changes)
+
+
 WHOLE = EntryState(
     sequence=9,
     warmth=warmed(ago(10)),
@@ -95,7 +107,7 @@ DRIFTED = Miss(ago(3), drifted=("system",))
         (Sightings(1, 2, 3, ago(2), None, MISSED), Sightings(1, 2, 3, ago(2), None, MISSED)),
         (Sightings(1, 2, 3, ago(2), OTHER_PREFIX, MISSED), None),
         (Sightings(1, fingerprint=OTHER_PREFIX), None),
-        (Sightings(1, 2, 3, ago(2), OTHER_PREFIX, DRIFTED), Sightings(0, 0, 3, None, OTHER_PREFIX, DRIFTED)),
+        (Sightings(1, 2, 3, ago(2), OTHER_PREFIX, DRIFTED, 300), Sightings(0, 0, 3, None, OTHER_PREFIX, DRIFTED)),
         (None, None),
     ],
 )
@@ -139,10 +151,16 @@ def test_who_touched_an_entry_last(state: EntryState, touched_at: datetime | Non
         (known(used=ago(2)), ago(-58)),  # nothing was granted yet, so what the target asks for
         (known(called=ago(10), ttl=None), None),
         (known(called=ago(2), used=ago(10), ttl=None), ago(-50)),
+        (asking(known(used=ago(2)), 300), ago(-3)),  # no more is proved than what the request itself asked for
+        (asking(known(called=ago(10), used=ago(2)), 300), ago(-50)),  # what the call proved still holds
+        (asking(known(called=ago(57), used=ago(1)), 300), ago(-4)),
+        (asking(known(called=ago(10), used=ago(2), ttl=300), HOUR), ago(-3)),  # it read what was granted less
+        (asking(known(used=ago(2)), HOUR), ago(-58)),
+        (asking(known(called=ago(1), used=ago(2), ttl=None), 300), ago(-3)),
     ],
 )
 def test_when_an_entry_lapses(state: EntryState, lapses_at: datetime | None) -> None:
-    """The granted time to live after the last touch; the target asks for an hour."""
+    """The granted time to live after a warm call, no more than asked for after a request; the target asks an hour."""
     assert state.lapses_at(ttl_seconds=HOUR) == lapses_at
 
 
@@ -214,6 +232,45 @@ def test_how_long_an_entry_lives_after_a_call(
     """What the answer grants, else what was granted before, else what is asked for; nothing where nothing is cached."""
     found = after(state, **tokens)
     assert (found.ttl_seconds, found.verdict) == (ttl_seconds, verdict)
+
+
+KEPT = known(called=ago(4), used=ago(2))
+WRITTEN_ANEW = Sightings(cold_starts=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "tokens", "expected"),
+    [
+        (UNKNOWN, {"write_1h_tokens": 9}, (HOUR, True)),
+        (UNKNOWN, {"write_5m_tokens": 9}, (300, True)),
+        (UNKNOWN, {"read_tokens": 4, "write_1h_tokens": 5}, (HOUR, True)),
+        (UNKNOWN, {"read_tokens": 9}, (HOUR, False)),  # who wrote it, and for how long, nobody knows
+        (UNKNOWN, {"write_1h_tokens": 9, "is_split": False}, (HOUR, False)),  # the API did not say
+        (granted(KEPT), {"uncached_tokens": 9}, (None, False)),
+        (asking(known(used=ago(2)), 300), {"read_tokens": 9}, (300, False)),  # as the application asked
+        (asking(known(used=ago(2)), HOUR), {"read_tokens": 9}, (HOUR, False)),
+        (asking(KEPT, 300), {"read_tokens": 9}, (300, False)),
+        (asking(known(called=ago(4), used=ago(2), ttl=300), HOUR), {"read_tokens": 9}, (300, False)),
+        (granted(KEPT), {"read_tokens": 9}, (HOUR, True)),
+        (granted(known(called=ago(4))), {"read_tokens": 9}, (HOUR, True)),
+        (asking(granted(KEPT), 300), {"read_tokens": 9}, (HOUR, True)),  # a request that read it changes nothing
+        (granted(KEPT, sightings=Sightings(hits=9)), {"read_tokens": 9}, (HOUR, True)),
+        (granted(KEPT, sightings=WRITTEN_ANEW), {"read_tokens": 9}, (HOUR, False)),
+        (granted(known(called=ago(4)), sightings=WRITTEN_ANEW), {"read_tokens": 9}, (HOUR, False)),
+        (asking(granted(KEPT, sightings=WRITTEN_ANEW), 300), {"read_tokens": 9}, (300, False)),
+        (asking(granted(KEPT, sightings=WRITTEN_ANEW), HOUR), {"read_tokens": 9}, (HOUR, True)),
+        (granted(known(called=ago(59.9))), {"read_tokens": 9}, (HOUR, True)),
+        (granted(known(called=ago(60))), {"read_tokens": 9}, (HOUR, False)),  # it had lapsed: another one wrote it
+        (granted(NONE_CACHED), {"read_tokens": 9}, (HOUR, False)),
+        (asking(granted(known(called=ago(9), used=ago(8), ttl=300)), HOUR), {"read_tokens": 9}, (300, False)),
+    ],
+)
+def test_a_time_to_live_is_granted_by_a_write_alone(
+    state: EntryState, tokens: dict[str, Any], expected: tuple[int | None, bool]
+) -> None:
+    """This call's, or that of one before it whose entry it read; else it lives as long as was asked for at most."""
+    found = after(state, **tokens)
+    assert (found.ttl_seconds, found.is_ttl_granted) == expected
 
 
 def test_traffic_resumes_with_the_first_request_after_a_call() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.rules.lookback import marker_distance, markers, positions
+from prompt_cache_warmer.rules.lookback import Reach, markers, positions, reach
 from prompt_cache_warmer.values.body import blocks
 
 MARK = {"type": "ephemeral"}
@@ -54,19 +54,20 @@ def test_markers_are_listed_with_their_places_and_lives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kinds", "automatic", "at", "distance"),
+    ("kinds", "automatic", "at", "expected"),
     [
-        (("text*",), None, 0, 0),
+        (("text*",), None, 0, Reach(0, "5m", is_last=True)),
         (("text*", "text"), None, 1, None),
-        (("text", "text"), MARK, 0, 1),
-        (("text", "text*", "text*"), None, 0, 1),
-        (("text*", "text", "text*"), None, 0, 0),
-        (("text", "tool_use", "tool_use", "tool_use*"), None, 0, 1),
-        (("tool_use", "tool_use*"), None, 0, 0),
+        (("text", "text"), HOUR, 0, Reach(1, "1h", is_last=True)),
+        (("text", "text*", "text*"), None, 0, Reach(1, "5m", is_last=False)),
+        (("text*", "text", "text*"), None, 0, Reach(0, "5m", is_last=False)),
+        (("text*", "text"), HOUR, 0, Reach(0, "5m", is_last=False)),
+        (("text", "tool_use", "tool_use", "tool_use*"), None, 0, Reach(1, "5m", is_last=True)),
+        (("tool_use", "tool_use*"), None, 0, Reach(0, "5m", is_last=True)),
     ],
 )
-def test_the_distance_is_to_the_first_marker_at_or_behind(
-    kinds: tuple[str, ...], automatic: Any, at: int, distance: int | None
+def test_an_entry_is_reached_from_the_first_marker_at_its_end_or_behind(
+    kinds: tuple[str, ...], automatic: Any, at: int, expected: Reach | None
 ) -> None:
-    """None where there is none."""
-    assert marker_distance(of(*kinds), automatic, at) == distance
+    """With its distance, its time to live, and whether it is the last; None where there is none."""
+    assert reach(of(*kinds), automatic, at) == expected

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope, custom_metric_co
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.report import RunReport, RunStanding
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.rules.verification import Finding, Verification
 from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.targets import Entry
@@ -131,6 +133,41 @@ def test_detail_entry_adds_one_set_per_target_and_model() -> None:
         ("a", "m2"),
         ("b", "m1"),
     ]
+
+
+def asked(result: EntryResult, cost: str | None, shared_with: str | None = None) -> Verification:
+    """Return what was found of an entry by a real request of that cost."""
+    real = replace(result, usage=Usage(read_tokens=10), cost_usd=None if cost is None else Decimal(cost))
+    return Verification(result.entry, Finding.READ, result, real, shared_with)
+
+
+@pytest.mark.parametrize(
+    ("detail", "expected"),
+    [
+        ("run", {(): 0.875}),
+        ("target", {(): 0.875, ("a",): 0.875, ("b",): 0}),
+        ("entry", {(): 0.875, ("a", "m1"): 0.5625, ("a", "m2"): 0.3125, ("b", "m1"): 0}),
+    ],
+)
+@pytest.mark.parametrize("names", [None, ("a", "b")], ids=["all", "selection"])
+def test_the_real_requests_of_verifications_are_money_spent_on_warming(
+    detail: Any, expected: dict[tuple[str, ...], float], names: tuple[str, ...] | None
+) -> None:
+    """Each in its entry's set and in the run's; shared ones once, unknown ones not; tokens are warm calls' alone."""
+    first, second, third = TWO_TARGETS.results
+    found = (asked(first, "0.0625"), asked(second, "0.0625"), asked(third, None), asked(third, "0.0625", "a"))
+    ordered = replace(TWO_TARGETS, order=Order(verify=names), verifications=found)
+    sets = measure(ordered, detail=detail, service="svc")
+    published = {
+        tuple(value for name, value in one.dimensions.items() if name != "service"): one.values["WarmCostUSD"]
+        for one in sets
+    }
+    assert published == {names: (cost,) for names, cost in expected.items()}
+    assert sets[0].values["CacheReadTokens"] == (10,)
+    assert sets[0].values["WarmLatency"] == (100, 100, 300)
+    assert ("EntriesUnpriced" in sets[0].values) is (names is None)
+    plain = measure(replace(ordered, verifications=()), detail="run", service="svc")
+    assert plain[0].values["WarmCostUSD"] == (0.75,)
 
 
 def test_an_entry_that_was_neither_called_nor_failed_has_no_set() -> None:

@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from anthropic.types import TextBlock
 
-from prompt_cache_warmer.library.observing.account import Account, FirstHit
+from prompt_cache_warmer.library.observing.account import Account
+from prompt_cache_warmer.rules.traffic import Hit, Match
 from prompt_cache_warmer.values.observation import Miss, Sight, Sightings
 from prompt_cache_warmer.values.state import EntryKey, Warmth
 from tests.fakes import EPOCH, MODEL, target
-from tests.observer_parts import answered
+from tests.observer_cases import REQUEST
+from tests.observer_parts import Desk, answered
 
 KEY = EntryKey("support", "default", MODEL)
 OTHER = EntryKey("other", "default", MODEL)
@@ -24,9 +27,9 @@ def at(seconds: float) -> Any:
     return EPOCH + timedelta(seconds=seconds)
 
 
-def hit(seconds: float) -> FirstHit:
+def hit(seconds: float) -> Hit:
     """Return a hit at a moment."""
-    return FirstHit(at(seconds), 100, MINE, MODEL)
+    return Hit(at(seconds), Match(MINE, (), None), MODEL, 100, 300)
 
 
 def note(account: Account, seconds: float, *, is_hit: bool = True, touched: bool = True, now: float = 0.0) -> bool:
@@ -103,7 +106,7 @@ def test_a_request_that_started_before_the_first_hit_and_touched_the_entry_was_t
 
 
 def test_what_could_not_be_told_is_put_back_before_what_came_since() -> None:
-    """Nothing is lost, and the first is still the first."""
+    """Nothing is lost; what came since may have been the first after all, so that nothing is proven then."""
     account = Account()
     note(account, 1)
     seen, first = account.take(KEY, 0)
@@ -112,7 +115,7 @@ def test_what_could_not_be_told_is_put_back_before_what_came_since() -> None:
     note(account, 9)
     account.put_back(KEY, seen, first)
     again, same = account.take(KEY, 0)
-    assert (again.hits, again.touched_at, same) == (2, at(9), first)
+    assert (again.hits, again.touched_at, same) == (2, at(9), None)
 
 
 def test_a_hit_after_a_cold_start_that_was_put_back_is_not_the_first() -> None:
@@ -156,14 +159,12 @@ def warmth(**changes: Any) -> Warmth:
 def test_a_prefix_is_as_large_as_the_last_warm_call_proved() -> None:
     """Of that fingerprint only, and unknown where it proved nothing."""
     account = Account()
-    assert account.prefix_tokens(KEY, "f") is None
+    assert account.warmth(KEY, "f") is None
     note(account, 0)
     account.take(KEY, 0)
     account.learn(KEY, warmth())
-    assert (account.prefix_tokens(KEY, "f"), account.prefix_tokens(KEY, "g")) == (70, None)
-    assert account.prefix_tokens(OTHER, "f") is None
-    account.learn(KEY, warmth(cached_tokens=0))
-    assert account.prefix_tokens(KEY, "f") is None
+    assert (account.warmth(KEY, "f"), account.warmth(KEY, "g")) == (warmth(), None)
+    assert account.warmth(OTHER, "f") is None
 
 
 def test_a_child_begins_anew_but_knows_how_large_prefixes_are() -> None:
@@ -179,7 +180,7 @@ def test_a_child_begins_anew_but_knows_how_large_prefixes_are() -> None:
     account.forget()
     assert account.counts() == type(account.counts())()
     assert account.due(100, everything=True) == []
-    assert account.prefix_tokens(KEY, "f") == 70
+    assert account.warmth(KEY, "f") == warmth()
     assert note(account, 2)
     assert account.due(2, everything=False) == [KEY]
 
@@ -207,6 +208,17 @@ def test_failures_are_counted_by_what_failed() -> None:
     assert counts.failures == {"state": 2, "metrics": 1}
     with pytest.raises(TypeError):
         counts.failures["state"] = 0  # type: ignore[index]  # what is tested
+
+
+def test_objects_of_the_sdk_in_a_body_are_what_they_are_sent_as() -> None:
+    """Behind the prefix, and in it."""
+    block = TextBlock(type="text", text="Here it is.")
+    said = [{"role": "assistant", "content": [block]}]
+    desk = Desk()
+    desk.record(body={**REQUEST, "messages": said})
+    desk.record(body={**REQUEST, "system": [block]}, ascribed_to="support")
+    assert [(each.target, each.drifted) for each in desk.told] == [("support", ()), ("support", ("system",))]
+    assert desk.failures == {}
 
 
 def test_a_waiting_call_says_nothing_of_its_body() -> None:

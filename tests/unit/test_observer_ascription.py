@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -125,6 +126,27 @@ def test_what_is_sent_beside_the_arguments_is_part_of_the_prefix() -> None:
     watch.client.messages.create(**REQUEST, extra_body={"metadata": {"user_id": "u"}})
     assert [told.drifted for told in watch.told] == [("settings",), (), ("model",), ()]
     assert [told.model for told in watch.told] == [MODEL, MODEL, "claude-opus-5", MODEL]
+
+
+class Adds(anthropic.Middleware):
+    """Adds something to the body, beside what the method was given."""
+
+    def handle(self, request: anthropic.APIRequest, call_next: anthropic.CallNext) -> anthropic.APIResponse[Any]:
+        """Add it."""
+        changed = request.copy()
+        changed.options.extra_json = {"speed": "fast"}
+        return call_next(changed)
+
+
+def test_what_a_middleware_adds_before_the_observer_is_part_of_the_prefix() -> None:
+    """It is sent; what one adds behind the observer is not seen by it."""
+    for order, drifted in ((0, ()), (1, ("settings",))):
+        watch = Watch({"target": "support"})
+        middleware: list[Any] = [Adds()]
+        middleware.insert(order, watch.observer)
+        client(watch.api, *middleware).messages.create(**REQUEST)
+        assert json.loads(watch.api.requests[0].content)["speed"] == "fast"
+        assert watch.told[0].drifted == drifted
 
 
 BETAS = {"targets": document(betas=["context-1m", "other-beta"]), "target": "support"}

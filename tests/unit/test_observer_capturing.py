@@ -62,8 +62,9 @@ def test_only_an_ascribed_request_with_another_prefix_is_captured(
     may_replace: bool,  # noqa: FBT001 - a column
     is_taken: bool,  # noqa: FBT001 - a column
 ) -> None:
-    """And nothing of what follows the prefix."""
+    """When a second one has it too, and nothing of what follows the prefix."""
     capturing, shelf, _, failed = made(may_replace=may_replace)
+    assert not capturing.offer(answered(ascribed_to=ascribed_to, betas=("b",)), found, MODEL)
     assert capturing.offer(answered(ascribed_to=ascribed_to, betas=("b",)), found, MODEL) is is_taken
     assert capturing.work() is is_taken
     assert not capturing.work()
@@ -74,20 +75,37 @@ def test_only_an_ascribed_request_with_another_prefix_is_captured(
     assert failed == []
 
 
-def test_a_target_is_looked_at_once_in_five_minutes() -> None:
+def test_a_target_is_stored_once_in_five_minutes() -> None:
     """Whatever came of it; others are looked at meanwhile."""
     capturing, shelf, clock, failed = made()
+    a, b = answered(ascribed_to="a"), answered(ascribed_to="b")
     shelf.fails = True
-    assert capturing.offer(answered(ascribed_to="a"), None, MODEL)
+    assert [capturing.offer(a, None, MODEL) for _ in range(2)] == [False, True]
     assert not capturing.work()
     shelf.fails = False
-    assert not capturing.offer(answered(ascribed_to="a"), None, MODEL)
-    assert capturing.offer(answered(ascribed_to="b"), None, MODEL)
+    assert not capturing.offer(a, None, MODEL)
+    assert [capturing.offer(b, None, MODEL) for _ in range(2)] == [False, True]
     clock.seconds = PAUSE_SECONDS
-    assert capturing.offer(answered(ascribed_to="a"), None, MODEL)
+    assert capturing.offer(a, None, MODEL)
     assert capturing.work()
     assert sorted(draft.name for draft in shelf.drafts) == ["a", "b"]
     assert failed == ["capture OSError"]
+
+
+def test_a_prefix_that_is_another_one_each_time_is_not_captured() -> None:
+    """Two requests in a row must have it, and it may hold no time, date or id."""
+    capturing, shelf, clock, failed = made()
+    for number in range(4):
+        body = {**REQUEST, "system": f"You are bot {'x' * number}. " * 400}
+        assert not capturing.offer(answered(ascribed_to="a", body=body), None, MODEL)
+    timed = {**REQUEST, "system": "Now it is 2026-11-22T12:00:00Z. You are a bot. " * 100}
+    for _ in range(3):
+        assert not capturing.offer(answered(ascribed_to="b", body=timed), None, MODEL)
+    assert not capturing.work()
+    assert (shelf.drafts, failed) == ([], ["capture CaptureError"])
+    clock.seconds = PAUSE_SECONDS
+    capturing.offer(answered(ascribed_to="b", body=timed), None, MODEL)
+    assert failed == ["capture CaptureError"] * 2
 
 
 def test_a_request_that_shares_nothing_is_not_captured() -> None:
@@ -101,9 +119,11 @@ def test_a_request_that_shares_nothing_is_not_captured() -> None:
 def test_a_child_stores_nothing_of_its_parents() -> None:
     """What waits is the parent's to store."""
     capturing, _, _, _ = made()
-    capturing.offer(answered(ascribed_to="a"), None, MODEL)
+    for _ in range(2):
+        capturing.offer(answered(ascribed_to="a"), None, MODEL)
     capturing.forget()
     assert not capturing.work()
+    assert not capturing.offer(answered(ascribed_to="a"), None, MODEL)
 
 
 def test_targets_are_read_again_once_one_was_stored() -> None:
@@ -112,11 +132,13 @@ def test_targets_are_read_again_once_one_was_stored() -> None:
     source = Source()
     desk = Desk(source=source, capturing=capturing)
     desk.teller.work(False)
-    desk.record(ascribed_to="new")
+    desk.record(ascribed_to="new", body={**REQUEST, "system": "A prompt that no target has. " * 100})
+    assert desk.woken == 0
+    desk.record(ascribed_to="new", body={**REQUEST, "system": "A prompt that no target has. " * 100})
     assert desk.woken == 1
     desk.teller.work(False)
     assert (source.reads, len(shelf.drafts)) == (2, 1)
-    desk.record(ascribed_to="new")
+    desk.record(ascribed_to="new", body={**REQUEST, "system": "A prompt that no target has. " * 100})
     desk.teller.work(False)
     assert (source.reads, desk.woken) == (2, 1)
 

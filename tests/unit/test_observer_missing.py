@@ -21,8 +21,8 @@ NEEDS_AWS = "prompt_cache_warmer.wiring.observing"
 @pytest.mark.parametrize(
     ("without", "options", "argument"),
     [
-        (NEEDS_AWS, {"targets": S3, "state_table": "t"}, "targets"),
-        (NEEDS_AWS, {"state_table": "t"}, "state_table"),
+        (NEEDS_AWS, {"targets": S3, "state_table": "table"}, "targets"),
+        (NEEDS_AWS, {"state_table": "table"}, "state_table"),
         (NEEDS_AWS, {"metrics": "cloudwatch"}, "metrics"),
         ("prompt_cache_warmer.adapters.emf", {"metrics": "emf"}, "metrics"),
         ("prompt_cache_warmer.adapters.file_targets", {"targets": "a.yaml"}, "targets"),

@@ -52,6 +52,7 @@ WARMTHS = st.builds(
     habit=st.none() | HABITS,
     workspace_id=st.none() | TEXTS,
     region=st.none() | TEXTS,
+    is_ttl_granted=st.booleans(),
 )
 MISSES = st.builds(
     Miss,
@@ -63,6 +64,8 @@ MISSES = st.builds(
     workspace_id=st.none() | TEXTS,
     region=st.none() | TEXTS,
     marker_distance=st.none() | COUNTS,
+    fingerprint=st.none() | TEXTS,
+    is_keyed_apart=st.booleans(),
 )
 BREAKERS = st.builds(
     Breaker,
@@ -121,6 +124,14 @@ def test_a_record_without_a_needed_field_is_unreadable(field: str) -> None:
     del written[field]
     with pytest.raises(UnreadableValueError):
         read_warmth({"M": written})
+
+
+@pytest.mark.parametrize("value", [{"BOOL": "yes"}, {"BOOL": 1}, {"N": "1"}, {"NULL": True}])
+def test_a_flag_is_true_or_false(value: Any) -> None:
+    """Nothing else says whether something was so."""
+    assert record(Miss(time_of(0), is_keyed_apart=True))["M"]["is_keyed_apart"] == {"BOOL": True}
+    with pytest.raises(UnreadableValueError):
+        read_miss({"M": {**record(Miss(time_of(0)))["M"], "is_keyed_apart": value}})
 
 
 def test_a_missing_field_has_its_default() -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from prompt_cache_warmer.rules.traffic import Match, entry_key, match
+from prompt_cache_warmer.rules.lookback import Reach
+from prompt_cache_warmer.rules.traffic import Match, Matches, entry_key, longest_ttl_seconds, match
 from prompt_cache_warmer.values.state import EntryKey
 from tests.fakes import MODEL, document, target
 
@@ -35,9 +36,17 @@ WITH_TOOLS = {"tools": [TOOL], **SHORT}
 SAID = [{"role": "user", "content": "Hello"}]
 
 
-def found(body: dict[str, Any], *targets: TargetSummary, model: str = MODEL, **options: Any) -> Match | None:
-    """Return the match of a body of this model."""
+def all_found(body: dict[str, Any], *targets: TargetSummary, model: str = MODEL, **options: Any) -> Matches:
+    """Return all matches of a body of this model."""
     return match({"messages": SAID, **body}, options.pop("betas", ()), model, targets, **options)
+
+
+def found(body: dict[str, Any], *targets: TargetSummary, model: str = MODEL, **options: Any) -> Match | None:
+    """Return the target a body of this model belongs to."""
+    return all_found(body, *targets, model=model, **options).own
+
+
+HERE = Reach(0, "5m", is_last=True)
 
 
 def test_a_request_belongs_to_the_target_whose_prefix_it_carries() -> None:
@@ -64,7 +73,7 @@ def test_one_block_and_none_are_told_apart() -> None:
     """A prefix that ends in the very first block is found beside one that the request is too short for."""
     short, longer = named("short", SHORT), named("longer", LONGER)
     alone = found(SHORT, longer, short)
-    assert alone == Match(short, (), 0)
+    assert alone == Match(short, (), HERE)
 
 
 def test_a_model_that_is_not_warmed_belongs_to_no_target_by_its_prefix() -> None:
@@ -76,7 +85,7 @@ def test_the_name_the_application_says_counts_before_any_prefix() -> None:
     """Also where another target's prefix is carried, and to nobody where there is no such target."""
     short, longer = named("short", SHORT), named("longer", LONGER)
     said = found(LONGER, short, longer, ascribed_to="short")
-    assert said == Match(short, (), 1)
+    assert said == Match(short, (), Reach(1, "5m", is_last=True))
     assert found(LONGER, short, longer, ascribed_to="nobody") is None
 
 
@@ -113,7 +122,7 @@ def test_messages_that_changed_are_a_drift_of_a_target_with_messages() -> None:
     shared = [{"role": "user", "content": [text("The contract.", marked=True)]}]
     mine = named("mine", {**SHORT, "messages": shared})
     changed = [{"role": "user", "content": [text("Another contract.")]}]
-    assert found({**SHORT, "messages": [*shared, *SAID]}, mine) == Match(mine, (), 0)
+    assert found({**SHORT, "messages": [*shared, *SAID]}, mine) == Match(mine, (), HERE)
     drifted = found({**SHORT, "messages": changed}, mine, ascribed_to="mine")
     assert drifted is not None
     assert drifted.drifted == ("messages",)
@@ -124,8 +133,8 @@ def test_messages_that_changed_are_a_drift_of_a_target_with_messages() -> None:
 def test_betas_belong_to_the_prefix_in_any_order() -> None:
     """They are a set: order and repetition say nothing."""
     mine = target(name="mine", request=SHORT, betas=["one", "two"]).summary
-    assert found(SHORT, mine, betas=("two", "one", "two")) == Match(mine, (), 0)
-    assert found(SHORT, mine, betas=("one",)) is None
+    assert found(SHORT, mine, betas=("two", "one", "two")) == Match(mine, (), HERE)
+    assert found(SHORT, mine, betas=("one",)) == Match(mine, ("settings",), HERE)
 
 
 def used_tool(number: int) -> dict[str, Any]:
@@ -157,7 +166,9 @@ def test_the_distance_to_the_next_marker(messages: list[list[Any]], automatic: b
     mine = named("mine", SHORT)
     said = [{"role": ("user", "assistant")[index % 2], "content": blocks} for index, blocks in enumerate(messages)]
     body: dict[str, Any] = {"system": [LONG], "messages": said, **({"cache_control": MARK} if automatic else {})}
-    assert found(body, mine) == Match(mine, (), distance)
+    matched = found(body, mine)
+    assert matched is not None
+    assert (matched.marker_distance, matched.drifted) == (distance, ())
 
 
 def test_a_marker_before_the_end_of_the_prefix_is_not_the_next_one() -> None:
@@ -167,14 +178,57 @@ def test_a_marker_before_the_end_of_the_prefix_is_not_the_next_one() -> None:
     assert found(body, longer) == Match(longer, (), None)
 
 
-def test_an_entry_of_a_model_that_is_not_warmed_is_the_first_models() -> None:
-    """What is told of it is told where it is looked for; a warmed one has an entry of its own."""
+def test_other_settings_are_still_the_targets_request() -> None:
+    """As a drift, so that it is told; a target whose prefix is carried whole comes first."""
+    mine, whole = named("mine", LONGER), named("whole", {**SHORT, "speed": "fast"})
+    fast = {**LONGER, "speed": "fast"}
+    assert found(fast, mine) == Match(mine, ("settings",), HERE)
+    own = found(fast, mine, whole)
+    assert own is not None
+    assert own.target is whole
+
+
+def test_every_target_whose_prefix_is_carried_is_named() -> None:
+    """Whatever the request belongs to, it may keep the entries of all of them alive."""
+    short, longer, twin = named("short", SHORT), named("longer", LONGER), named("twin", SHORT)
+    drifted = named("drifted", {"system": [text("Another prompt.", marked=True)]})
+    matches = all_found(LONGER, short, longer, twin, drifted)
+    assert matches.own is not None
+    assert matches.own.target is longer
+    assert {each.target.name for each in matches.others} == {"short", "twin"}
+    assert all_found(LONGER, short, longer, ascribed_to="nobody") == Matches(
+        None,
+        (found(LONGER, short), found(LONGER, longer)),  # type: ignore[arg-type] # both are found
+    )
+    said = all_found(LONGER, short, drifted, ascribed_to="drifted")
+    assert said.own is not None
+    assert (said.own.drifted, [each.target.name for each in said.others]) == (("system",), ["short"])
+
+
+def test_settings_that_are_null_are_those_that_are_left_out() -> None:
+    """The API takes null there as absent."""
+    mine = named("mine", SHORT)
+    body = {**SHORT, "thinking": None, "inference_geo": None, "speed": None, "output_config": None}
+    assert found(body, mine) == Match(mine, (), HERE)
+
+
+def test_the_longest_time_to_live_is_the_requests_or_the_targets() -> None:
+    """An entry of an hour may have been written by either."""
+    mine = named("mine", SHORT)
+    hour = {"type": "ephemeral", "ttl": "1h"}
+    assert longest_ttl_seconds(SHORT, mine) == 300
+    assert longest_ttl_seconds({"system": [{**LONG, "cache_control": hour}]}, mine) == 3600
+    assert longest_ttl_seconds({**SHORT, "cache_control": hour}, mine) == 3600
+    assert longest_ttl_seconds({}, named("hour", {"system": [{**LONG, "cache_control": hour}]})) == 3600
+
+
+def test_an_entry_is_of_the_model_that_was_asked() -> None:
+    """And of the target's credential."""
     mine = target(models=[MODEL, OTHER_MODEL], credential="team").summary
     assert entry_key(mine, OTHER_MODEL) == EntryKey("support", "team", OTHER_MODEL)
-    assert entry_key(mine, "claude-opus-5") == EntryKey("support", "team", MODEL)
 
 
 def test_the_document_of_the_tests_is_found() -> None:
     """The prefix of a whole document is the application's own."""
     mine = target().summary
-    assert found(document()["request"], mine) == Match(mine, (), 0)
+    assert found(document()["request"], mine) == Match(mine, (), HERE)

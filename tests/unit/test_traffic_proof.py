@@ -8,54 +8,81 @@ from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.rules.traffic import Match, kept_tokens, sight_of, touches
+from prompt_cache_warmer.rules.lookback import Reach
+from prompt_cache_warmer.rules.traffic import Hit, Match, kept_tokens, sight_of, touches
 from prompt_cache_warmer.rules.traffic_metrics import kept_metrics, request_metrics
 from prompt_cache_warmer.values.observation import Sight
 from prompt_cache_warmer.values.state import Warmth
 from prompt_cache_warmer.values.usage import Usage
-from tests.fakes import EPOCH, target
+from tests.fakes import EPOCH, MODEL, target
 
 MINE = target().summary
-HOURLY = target(
-    request={"system": [{"type": "text", "text": "Hi. " * 4000, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}
-).summary
+
+
+HERE, LATER = Reach(0, "5m", is_last=True), Reach(0, "5m", is_last=False)
+SIZE = MINE.prefix_tokens
 
 
 @pytest.mark.parametrize(
     ("drifted", "read", "prefix_tokens", "sight"),
     [
-        pytest.param((), 1, None, Sight.HIT, id="any-read"),
-        pytest.param((), 0, None, Sight.COLD_START, id="nothing-read"),
-        pytest.param((), 1, 0, Sight.HIT, id="size-0"),
-        pytest.param((), 0, 0, Sight.COLD_START, id="size-0-nothing-read"),
         pytest.param((), 500, 500, Sight.HIT, id="all-of-it"),
         pytest.param((), 499, 500, Sight.COLD_START, id="less-than-the-prefix"),
-        pytest.param(("system",), 10_000, None, Sight.DRIFT, id="drift"),
+        pytest.param((), 0, 500, Sight.COLD_START, id="nothing-read"),
+        pytest.param(("system",), 10_000, 500, Sight.DRIFT, id="drift"),
         pytest.param(("model",), 0, 500, Sight.DRIFT, id="model"),
+        pytest.param(("settings",), 500, 500, Sight.HIT, id="settings-that-key-nothing"),
+        pytest.param(("settings",), 499, 500, Sight.DRIFT, id="settings"),
+        pytest.param(("settings",), 500, None, Sight.DRIFT, id="settings-and-no-size"),
+        pytest.param(("settings", "model"), 500, 500, Sight.DRIFT, id="settings-and-model"),
     ],
 )
 def test_a_sight_is_what_the_usage_proves(
     drifted: tuple[str, ...], read: int, prefix_tokens: int | None, sight: Sight
 ) -> None:
-    """A read of at least the prefix is a hit; another prefix is a drift, whatever was read."""
-    assert sight_of(Match(MINE, drifted, 0), Usage(read_tokens=read), prefix_tokens=prefix_tokens) is sight
+    """All of the prefix read is a hit; another prefix is a drift, unless only settings differ and all was read."""
+    assert sight_of(Match(MINE, drifted, HERE), Usage(read_tokens=read), prefix_tokens=prefix_tokens) is sight
 
 
 @pytest.mark.parametrize(
-    ("match", "usage", "expected"),
+    ("reach", "usage", "sight"),
     [
-        pytest.param(Match(MINE, (), None), Usage(read_tokens=1), True, id="read"),
-        pytest.param(Match(MINE, (), 0), Usage(write_5m_tokens=1), True, id="written-there"),
-        pytest.param(Match(MINE, (), 0), Usage(write_1h_tokens=1), True, id="written-for-an-hour"),
-        pytest.param(Match(MINE, (), 1), Usage(write_5m_tokens=1), False, id="written-further-on"),
-        pytest.param(Match(MINE, (), None), Usage(write_5m_tokens=1), False, id="no-marker"),
-        pytest.param(Match(MINE, (), 0), Usage(uncached_tokens=9), False, id="neither"),
-        pytest.param(Match(MINE, ("tools",), 0), Usage(read_tokens=9, write_5m_tokens=9), False, id="drift"),
+        pytest.param(HERE, Usage(read_tokens=1), Sight.HIT, id="nothing-was-written"),
+        pytest.param(HERE, Usage(read_tokens=9_999, write_5m_tokens=1), Sight.COLD_START, id="the-rest-was-written"),
+        pytest.param(HERE, Usage(), Sight.COLD_START, id="nothing-read"),
+        pytest.param(None, Usage(read_tokens=9_999), Sight.COLD_START, id="no-marker-reaches-it"),
+        pytest.param(LATER, Usage(read_tokens=SIZE // 2, write_5m_tokens=1), Sight.HIT, id="half-of-the-estimate"),
+        pytest.param(LATER, Usage(read_tokens=SIZE // 2 - 1), Sight.COLD_START, id="less-than-half"),
+        pytest.param(Reach(1, "5m", is_last=True), Usage(read_tokens=SIZE), Sight.HIT, id="found-by-lookback"),
     ],
 )
-def test_a_request_touches_what_it_read_or_wrote(match: Match, usage: Usage, expected: bool) -> None:  # noqa: FBT001 - a column
+def test_without_a_known_size_the_markers_and_the_estimate_say_what_was_read(
+    reach: Reach | None, usage: Usage, sight: Sight
+) -> None:
+    """A read that ends before the prefix does is none of it."""
+    assert sight_of(Match(MINE, (), reach), usage, prefix_tokens=None) is sight
+
+
+@pytest.mark.parametrize(
+    ("sight", "reach", "usage", "expected"),
+    [
+        pytest.param(Sight.HIT, None, Usage(read_tokens=1), True, id="read"),
+        pytest.param(Sight.COLD_START, HERE, Usage(write_5m_tokens=1), True, id="written-there"),
+        pytest.param(Sight.COLD_START, HERE, Usage(write_1h_tokens=1), True, id="written-for-an-hour"),
+        pytest.param(Sight.COLD_START, Reach(1, "5m", is_last=True), Usage(write_5m_tokens=1), False, id="further-on"),
+        pytest.param(Sight.COLD_START, None, Usage(write_5m_tokens=1, read_tokens=9), False, id="a-shorter-prefix"),
+        pytest.param(Sight.COLD_START, HERE, Usage(read_tokens=9), False, id="neither"),
+        pytest.param(Sight.DRIFT, HERE, Usage(read_tokens=9, write_5m_tokens=9), False, id="drift"),
+    ],
+)
+def test_a_request_touches_what_it_read_or_wrote(
+    sight: Sight,
+    reach: Reach | None,
+    usage: Usage,
+    expected: bool,  # noqa: FBT001 - a column
+) -> None:
     """A write is one of the entry only where the marker stands on the prefix's last block."""
-    assert touches(match, usage) is expected
+    assert touches(Match(MINE, (), reach), usage, sight) is expected
 
 
 def warmth(**changes: Any) -> Warmth:
@@ -68,62 +95,72 @@ def warmth(**changes: Any) -> Warmth:
             ttl_seconds=300,
             verdict="refreshed",
             cached_tokens=4_000,
+            workspace_id="wrkspc_1",
+            region="us-east-1",
         ),
         **changes,
     )
 
 
-def kept(*, ago_seconds: float | None = 330, warm: Warmth | None = None, read: int = 4_100) -> int:
-    """Return the tokens of a hit at ``EPOCH``."""
+def hit(**changes: Any) -> Hit:
+    """Return a hit at ``EPOCH``."""
+    whole = Hit(EPOCH, Match(MINE, (), HERE), MODEL, 4_100, 300, workspace_id="wrkspc_1", region="us-east-1")
+    return replace(whole, **changes)
+
+
+def kept(*, ago_seconds: float | None = 450, warm: Warmth | None = None, **changes: Any) -> int:
+    """Return the tokens that were kept of a hit."""
     previous_at = None if ago_seconds is None else EPOCH - timedelta(seconds=ago_seconds)
-    return kept_tokens(read_tokens=read, at=EPOCH, previous_at=previous_at, warmth=warm or warmth(), target=MINE)
+    return kept_tokens(hit(**changes), previous_at=previous_at, warmth=warm or warmth())
 
 
 def test_a_hit_a_whole_life_after_the_last_request_was_kept_by_a_warm_call() -> None:
-    """By the prefix's size, or less where less was read; a second sooner it may have lived on by itself."""
+    """And 150 s, by the prefix's size; a moment sooner it may have lived on by itself."""
     assert kept() == 4_000
-    assert kept(read=3_000) == 3_000
-    assert kept(ago_seconds=329.999) == 0
+    assert kept(read_tokens=4_000) == 4_000
+    assert kept(ago_seconds=449.999) == 0
     assert kept(ago_seconds=86_400) == 4_000
+    assert kept(warm=warmth(workspace_id=None, region=None)) == 4_000
+    assert kept(workspace_id=None, region=None) == 4_000
+    assert kept(warm=warmth(warmed_at=EPOCH - timedelta(seconds=299))) == 4_000
 
 
 @pytest.mark.parametrize(
-    ("changes", "ago_seconds"),
+    ("warm", "given"),
     [
-        pytest.param({}, None, id="no-request-known"),
-        pytest.param({"ttl_seconds": None}, 400, id="nothing-cached"),
-        pytest.param({"fingerprint": "other"}, 400, id="another-prefix"),
-        pytest.param({"warmed_at": EPOCH}, 400, id="warmed-at-the-same-moment"),
-        pytest.param({"warmed_at": EPOCH + timedelta(seconds=1)}, 400, id="warmed-after"),
-        pytest.param({"warmed_at": EPOCH - timedelta(seconds=400)}, 400, id="warmed-with-the-request"),
-        pytest.param({"warmed_at": EPOCH - timedelta(seconds=500)}, 400, id="warmed-before-the-request"),
-        pytest.param({"ttl_seconds": 3600}, 3629, id="an-hour-was-granted"),
-        pytest.param({"cached_tokens": 0}, 400, id="no-tokens"),
+        pytest.param({}, {"ago_seconds": None}, id="no-request-known"),
+        pytest.param({"ttl_seconds": None}, {}, id="nothing-cached"),
+        pytest.param({"fingerprint": "other"}, {}, id="another-prefix"),
+        pytest.param({"warmed_at": EPOCH}, {}, id="warmed-at-the-same-moment"),
+        pytest.param({"warmed_at": EPOCH + timedelta(seconds=1)}, {}, id="warmed-after"),
+        pytest.param({"warmed_at": EPOCH - timedelta(seconds=300)}, {}, id="the-warm-call-lapsed-itself"),
+        pytest.param(
+            {"warmed_at": EPOCH - timedelta(seconds=4000), "ttl_seconds": 5000},
+            {"ago_seconds": 4000, "longest_ttl_seconds": 300},
+            id="warmed-with-the-request",
+        ),
+        pytest.param({"ttl_seconds": 3600}, {"ago_seconds": 3749}, id="an-hour-was-granted"),
+        pytest.param({}, {"ago_seconds": 3749, "longest_ttl_seconds": 3600}, id="an-hour-may-have-been-asked"),
+        pytest.param({"cached_tokens": 0}, {}, id="no-tokens"),
+        pytest.param({}, {"read_tokens": 3_999}, id="a-part-was-read"),
+        pytest.param({}, {"workspace_id": "wrkspc_2"}, id="another-workspace"),
+        pytest.param({}, {"region": "eu-west-1"}, id="another-region"),
     ],
 )
-def test_what_is_not_proven_counts_nothing(changes: dict[str, Any], ago_seconds: float | None) -> None:
+def test_what_is_not_proven_counts_nothing(warm: dict[str, Any], given: dict[str, Any]) -> None:
     """Each condition by itself."""
-    assert kept(ago_seconds=ago_seconds, warm=warmth(**changes)) == 0
+    assert kept(warm=warmth(**warm), **given) == 0
 
 
-def test_a_life_is_the_longer_of_what_was_granted_and_what_the_target_asks_for() -> None:
-    """An hour granted counts as one, and so does an hour that the application's own request may have got."""
-    assert kept(ago_seconds=3630, warm=warmth(ttl_seconds=3600)) == 4_000
-    for ago_seconds, tokens in ((3629, 0), (3630, 4_000)):
-        hit = kept_tokens(
-            read_tokens=4_000,
-            at=EPOCH,
-            previous_at=EPOCH - timedelta(seconds=ago_seconds),
-            warmth=warmth(fingerprint=HOURLY.prefix_digest),
-            target=HOURLY,
-        )
-        assert hit == tokens
+def test_a_life_is_the_longest_of_what_was_granted_and_what_anybody_asks_for() -> None:
+    """An hour granted counts as one, and so does an hour that a request like it may have got."""
+    assert kept(ago_seconds=3750, warm=warmth(ttl_seconds=3600)) == 4_000
+    assert kept(ago_seconds=3750, longest_ttl_seconds=3600) == 4_000
 
 
 def test_without_a_warm_call_nothing_was_kept() -> None:
     """A state that knows of none proves nothing."""
-    long_ago = EPOCH - timedelta(days=1)
-    assert kept_tokens(read_tokens=1, at=EPOCH, previous_at=long_ago, warmth=None, target=MINE) == 0
+    assert kept_tokens(hit(), previous_at=EPOCH - timedelta(days=1), warmth=None) == 0
 
 
 @pytest.mark.parametrize(

@@ -130,13 +130,18 @@ async def test_the_request_is_no_traffic_and_leaves_the_state_as_the_warm_call_l
 
 
 async def test_it_publishes_no_run_level_metrics() -> None:
-    """A selection is no picture of the whole, and a real request is no warm call."""
+    """A selection is no picture of the whole, and a real request is no warm call: only its cost is counted."""
     home = house()
     report = await home.run(VERIFY)
     assert home.metrics.value("EntriesDue") is None
     assert home.metrics.value("EntriesWritten", Target="support") == 1
     assert home.metrics.value("EntriesRefreshed", Target="support") == 0
-    assert home.metrics.value("WarmCostUSD", Target="support") == float(report.cost_usd)
+    (verification,) = report.verifications
+    assert verification.cost_usd is not None
+    assert verification.cost_usd > report.cost_usd
+    for dimensions in ({"Target": "support"}, {}):
+        assert home.metrics.value("WarmCostUSD", **dimensions) == float(verification.cost_usd)
+        assert home.metrics.value("CacheReadTokens", **dimensions) == 0
     assert len(home.log.results) == 1
     assert home.log.verifications == list(report.verifications)
 

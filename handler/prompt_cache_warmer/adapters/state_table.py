@@ -32,6 +32,7 @@ FIRST_READ_PAUSE_SECONDS = 0.05
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _NO_SUCH_TABLE = "ResourceNotFoundException"
+_CHECK = "check STATE_TABLE, the function's role and its network path to DynamoDB"
 
 
 class StateTable:
@@ -78,9 +79,9 @@ class StateTable:
             if error_word(error) == _CONDITION_FAILED:
                 refused: Mapping[str, Any] = error.response
                 return False, dict(refused.get("Item", {}))
-            raise self._unavailable("UpdateItem", error_word(error)) from error
+            raise self._refused("UpdateItem", error_word(error)) from error
         except BotoCoreError as error:
-            raise self._unavailable("UpdateItem", error_word(error)) from error
+            raise self._unasked("UpdateItem", error) from error
         return True, dict(written.get("Attributes", {}))
 
     def read(self, keys: Sequence[str]) -> dict[str, Item]:
@@ -98,17 +99,24 @@ class StateTable:
                 answer = self._client.batch_get_item(
                     RequestItems={self._name: {"Keys": waiting, "ConsistentRead": True}}
                 )
-            except (BotoCoreError, ClientError) as error:
-                raise self._unavailable("BatchGetItem", error_word(error)) from error
+            except ClientError as error:
+                raise self._refused("BatchGetItem", error_word(error)) from error
+            except BotoCoreError as error:
+                raise self._unasked("BatchGetItem", error) from error
             found |= {item[PARTITION_KEY]["S"]: item for item in answer["Responses"].get(self._name, ())}
             if self._name not in answer["UnprocessedKeys"]:
                 return found
             waiting = list(answer["UnprocessedKeys"][self._name]["Keys"])
-        raise self._unavailable("BatchGetItem", "UnprocessedKeys")
+        raise self._refused("BatchGetItem", "UnprocessedKeys")
 
-    def _unavailable(self, operation: str, word: str) -> StateUnavailableError:
+    def _refused(self, operation: str, word: str) -> StateUnavailableError:
         if word == _NO_SUCH_TABLE:
             advice = "there is no such table in this region: deploy the stack that makes it, or correct STATE_TABLE"
         else:
-            advice = "check STATE_TABLE, the function's role and its network path to DynamoDB"
+            advice = _CHECK
         return StateUnavailableError(f"state table {self._name!r} refused {operation}: {word}; {advice}")
+
+    def _unasked(self, operation: str, error: BotoCoreError) -> StateUnavailableError:
+        """Tell of a question that got no answer, so that nothing refused it: no credentials, no network."""
+        said = f"could not be asked for {operation}, or gave no answer"
+        return StateUnavailableError(f"state table {self._name!r} {said}: {error_word(error)}; {_CHECK}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.adapters.state_items import Item, Leftovers
     from prompt_cache_warmer.ports import ClaimRequest, Commit
-    from prompt_cache_warmer.values.observation import Sightings
+    from prompt_cache_warmer.values.observation import Miss, Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause
     from prompt_cache_warmer.values.state import EntryKey
 
@@ -176,42 +176,20 @@ def observing(key: EntryKey, seen: Sightings, *, known: Item | None = None, is_l
         if seen_at is not None:
             update.put_if_absent(items.EXPIRES_AT, number(items.expires_at(seen_at.astimezone(UTC).date())))
     before = None if known is None else (ItemReader().entry(known, key) or UNKNOWN).sightings
-    if before is not None and before.is_of_other_prefix(seen):
-        _see_anew(update, key, seen)
-    else:
-        _see_more(update, key, seen, known=known, is_last=is_last)
+    is_anew = before is not None and before.is_of_other_prefix(seen)
+    if is_anew:
+        update.remove(*(entry_name(key, part) for part in items.SIGHTED))
+    for part, count in ((items.HITS, seen.hits), (items.COLD_STARTS, seen.cold_starts), (items.DRIFTS, seen.drifts)):
+        if count:
+            _count_sights(update, entry_name(key, part), count, is_anew=is_anew)
     if seen.fingerprint is not None:
         sighted = entry_name(key, items.SIGHTED_FINGERPRINT)
         update.put(sighted, text(seen.fingerprint))
         if not is_last:
             update.require_text(sighted, (before and before.fingerprint) or seen.fingerprint)
+    if miss is not None and not is_last:
+        _keep_miss(update, key, miss, known=None if is_anew else known, is_anew=is_anew)
     return update
-
-
-def _see_anew(update: Update, key: EntryKey, seen: Sightings) -> None:
-    update.remove(*(entry_name(key, part) for part in items.SIGHTED))
-    for part, count in _counts(seen):
-        update.put(entry_name(key, part), number(count))
-    if seen.last_miss is not None:
-        update.put(entry_name(key, items.MISSED_AT), time(seen.last_miss.at))
-        update.put(entry_name(key, items.LAST_MISS), record(seen.last_miss))
-
-
-def _see_more(update: Update, key: EntryKey, seen: Sightings, *, known: Item | None, is_last: bool) -> None:
-    for part, count in _counts(seen):
-        update.count(entry_name(key, part), count)
-    miss, missed_at = seen.last_miss, entry_name(key, items.MISSED_AT)
-    if miss is None or is_last:
-        return
-    if known is None or items.number_in(known, missed_at) < milliseconds(miss.at):
-        update.require_below(missed_at, milliseconds(miss.at))
-        update.put(missed_at, time(miss.at))
-        update.put(entry_name(key, items.LAST_MISS), record(miss))
-
-
-def _counts(seen: Sightings) -> list[tuple[str, int]]:
-    counts = ((items.HITS, seen.hits), (items.COLD_STARTS, seen.cold_starts), (items.DRIFTS, seen.drifts))
-    return [(part, count) for part, count in counts if count]
 
 
 def leasing(lease: Lease, granted: Count, ceilings: Mapping[str, Ceiling]) -> Update:
@@ -262,6 +240,22 @@ def resuming() -> Update:
     update.require_present(items.PAUSE)
     update.remove(items.PAUSE)
     return update
+
+
+def _count_sights(update: Update, name: str, count: int, *, is_anew: bool) -> None:
+    if is_anew:
+        update.put(name, number(count))
+    else:
+        update.count(name, count)
+
+
+def _keep_miss(update: Update, key: EntryKey, miss: Miss, *, known: Item | None, is_anew: bool) -> None:
+    missed_at = entry_name(key, items.MISSED_AT)
+    if known is None or items.number_in(known, missed_at) < milliseconds(miss.at):
+        if not is_anew:
+            update.require_below(missed_at, milliseconds(miss.at))
+        update.put(missed_at, time(miss.at))
+        update.put(entry_name(key, items.LAST_MISS), record(miss))
 
 
 def _resumed_at(seen: Item, key: EntryKey, warmed_at: datetime) -> datetime | None:

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from prompt_cache_warmer.cli.arguments import utc_text
-from prompt_cache_warmer.cli.effect_words import ADVICE, LABELS, NO_ADVICE, compact, percent, savings_words
+from prompt_cache_warmer.cli.effect_words import ADVICE, LABELS, NO_ADVICE, compact, percent, savings_words, total_words
 from prompt_cache_warmer.rules.effect_check import CHECK_WORDS
 from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, PRICES_WORDS, WHY_WORDS
 
@@ -69,7 +69,7 @@ def _rows(effect: Effect, *, seen: bool) -> Iterator[tuple[str, tuple[str, ...],
             for model in target.models:
                 cells = _seen(model.seen) if seen else savings_words(model.savings, is_priced=model.is_priced)
                 yield f"{_INDENT}{model.model}", cells, "dim"
-    yield _ALL, _seen(effect.seen) if seen else savings_words(effect.savings), "bold"
+    yield _ALL, _seen(effect.seen) if seen else total_words(effect.savings), "bold"
 
 
 def _block(

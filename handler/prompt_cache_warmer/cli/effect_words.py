@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 NONE = "-"  # there is nothing to divide by
 UNKNOWN = "unknown"
+AT_LEAST, AT_MOST = ">= ", "<= "
 
 LABELS = {
     "requests": "requests",
@@ -59,9 +60,17 @@ def named(count: int, noun: str) -> str:
 
 def savings_words(savings: Savings, *, is_priced: bool = True) -> tuple[str, ...]:
     """Write the money of a row, saved against both, spent and net; ``-`` for what is published elsewhere only."""
-    spent = usd(savings.spent_usd) if savings.spent_usd is not None or not is_priced else NONE
-    net = usd(savings.net_usd) if savings.net_usd is not None or not is_priced else NONE
+    absent = UNKNOWN if savings.has_unpriced or not is_priced else NONE
+    spent = absent if savings.spent_usd is None else AT_LEAST * savings.has_unpriced + usd(savings.spent_usd)
+    net = absent if savings.net_usd is None else usd(savings.net_usd)
     return (usd(savings.vs_uncached_usd), usd(savings.vs_no_warming_usd), spent, net)
+
+
+def total_words(savings: Savings) -> tuple[str, ...]:
+    """Write the money of all targets, whose net is an upper bound where a part of what was spent is unknown."""
+    *words, net = savings_words(savings)
+    bound = savings.most_net_usd if savings.has_unpriced else None
+    return (*words, net if bound is None else f"{AT_MOST}{usd(bound)}")
 
 
 def percent(ratio: float | None) -> str:

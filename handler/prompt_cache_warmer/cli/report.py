@@ -18,6 +18,7 @@ from prompt_cache_warmer.cli.arguments import utc_text
 from prompt_cache_warmer.cli.effect_table import effect_table
 from prompt_cache_warmer.cli.effect_words import LABELS
 from prompt_cache_warmer.cli.report_page import report_page
+from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.stack import Seams, json_option
 from prompt_cache_warmer.rules.effect import NO_TRAFFIC, effect
 from prompt_cache_warmer.rules.effect_check import cross_check
@@ -44,14 +45,14 @@ def open_history(namespace: str, service: str) -> MetricHistory:
     """Open the metrics of one service.
 
     Raises:
-        ClickException: when what speaks to AWS is not installed.
+        UnusableError: when what speaks to AWS is not installed.
         SourceError: when nothing says which region is meant.
     """
     try:
         from prompt_cache_warmer.wiring.reports import metric_history  # noqa: PLC0415 - AWS only where it is asked for
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
-        raise click.ClickException(message) from error
+        raise UnusableError(message) from error
     return metric_history(namespace=namespace, service=service)
 
 
@@ -150,7 +151,7 @@ def report(
 
     CloudWatch keeps metrics for 455 days, and names targets that published something in the last two weeks. It
     charges about 0.01 USD for 1,000 metrics, of which each target and model has up to 15. Exits with 1 where there
-    is nothing to report or the cross-check fails.
+    is nothing to report or the cross-check fails, with 2 where CloudWatch could not be asked or the page not written.
     """
     seams = context.find_object(ReportSeams) or ReportSeams(clock=context.ensure_object(Seams).clock)
     now = seams.clock.now()
@@ -158,7 +159,7 @@ def report(
     try:
         series = seams.open_history(namespace, service).read(asked)
     except SourceError as error:
-        raise click.ClickException(str(error)) from error
+        raise UnusableError(str(error)) from error
     found = effect(service, asked, series)
     if not found.has_data:
         raise click.ClickException(f"{service!r} published nothing since {utc_text(asked.start)}; {NO_TRAFFIC}")
@@ -206,5 +207,5 @@ def _write(page: Path, text: str) -> None:
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"{page} cannot be written: {error.strerror or type(error).__name__}") from error
+        raise UnusableError(f"{page} cannot be written: {error.strerror or type(error).__name__}") from error
     click.echo(f"written to {page}", err=True)

@@ -12,7 +12,18 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.cli.arguments import utc_text
-from prompt_cache_warmer.cli.effect_words import ADVICE, LABELS, NO_ADVICE, named, percent, savings_words, usd
+from prompt_cache_warmer.cli.effect_words import (
+    ADVICE,
+    LABELS,
+    NO_ADVICE,
+    NONE,
+    UNKNOWN,
+    named,
+    percent,
+    savings_words,
+    total_words,
+    usd,
+)
 from prompt_cache_warmer.cli.report_chart import money_plot, plot_size, ratio_plot
 from prompt_cache_warmer.rules.effect import merged
 from prompt_cache_warmer.rules.effect_check import CHECK_WORDS
@@ -99,10 +110,13 @@ def _notes(notes: Sequence[str]) -> str:
 
 def _cards(effect: Effect) -> Iterator[str]:
     seen, savings = effect.seen, effect.savings
-    sign = "" if not savings.net_usd else " good" if savings.net_usd > 0 else " bad"
-    yield _card("Net", _money(savings.net_usd), "saved against no warming - spent", sign)
+    *_, spent, net = (words if words in (NONE, UNKNOWN) else f"{words} USD" for words in total_words(savings))
+    known = savings.most_net_usd
+    is_loss, is_gain = bool(known and known < 0), bool(savings.net_usd and savings.net_usd > 0)
+    sign = " bad" if is_loss else " good" if is_gain else ""  # of what is at most a gain nobody knows
+    yield _card("Net", net, "saved against no warming - spent", sign)
     yield _card("Saved against no warming", _money(savings.vs_no_warming_usd), "only what is proved")
-    yield _card("Spent on warming", _money(savings.spent_usd), "what the warm calls cost")
+    yield _card("Spent on warming", spent, "what the warm calls cost")
     yield _card("Hit ratio", percent(seen.hit_ratio), f"{seen.hits:,} of {seen.requests:,} requests")
     yield _card("Cold starts", f"{seen.cold_starts:,}", f"and {named(seen.drifts, 'drift')}")
     yield _card("Saved against uncached", _money(savings.vs_uncached_usd), "caching, whoever wrote the entry")
@@ -143,7 +157,7 @@ def _lines(effect: Effect) -> Iterator[tuple[tuple[str, str], Seen, tuple[str, .
         yield (target.target, only), target.seen, savings_words(target.savings, is_priced=target.is_priced), ""
         for model in target.models if len(names) > 1 else ():
             yield (model.model, ""), model.seen, savings_words(model.savings, is_priced=model.is_priced), "part"
-    yield (_ALL, ""), effect.seen, savings_words(effect.savings), "all"
+    yield (_ALL, ""), effect.seen, total_words(effect.savings), "all"
 
 
 def _seen(seen: Seen) -> tuple[str, ...]:

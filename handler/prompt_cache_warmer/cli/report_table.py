@@ -60,7 +60,12 @@ def report_table(report: Mapping[str, Any], *, width: int = _WIDTH) -> Group:
         *((_row(Text("entry"), Text("verdict"), _FIGURE_HEADS, style="bold"),) if is_wide else ()),
         *(part for line in due for part in _entry(line, drawn)),
         *(_skipped(code, count) for code, count in report.get("skipped", {}).items()),
-        *(part for problem in report["problems"] if problem["severity"] == "error" for part in _invalid(problem, drawn)),
+        *(
+            part
+            for problem in report["problems"]
+            if problem["severity"] == "error"
+            for part in _invalid(problem, drawn)
+        ),
         Rule(style="dim"),
         drawn(Text(f"{totals['entries']} entries"), Text(f"{totals['entries_warmed']} warmed"), _figures(totals)),
         Text(

@@ -20,7 +20,7 @@ request_argument = click.argument("file", metavar="REQUEST.json", type=click.Fil
 
 
 class UnusableError(click.ClickException):
-    """What a command was given cannot be used."""
+    """What a command was given cannot be used, or whom it asks could not be asked."""
 
     exit_code = 2
 

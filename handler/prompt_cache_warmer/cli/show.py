@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from prompt_cache_warmer.cli.report_table import report_table
+from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.verification_lines import verification_lines
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def show(report: TextIO) -> None:
         table = report_table(answer, width=console.width)
         proof = list(verification_lines(answer)) if "verified" in answer else []
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise click.ClickException("this is not a run report: expected the JSON the handler answers") from error
+        raise UnusableError("this is not a run report: expected the JSON the handler answers") from error
     console.print(table)
     for line in proof:
         click.echo(line)

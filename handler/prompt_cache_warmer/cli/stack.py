@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import StateUnavailableError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def open_table(table: str) -> StateStore:
     """Open the state in a stack's table.
 
     Raises:
-        ClickException: when what speaks to AWS is not installed.
+        UnusableError: when what speaks to AWS is not installed.
         StateUnavailableError: when nothing says which region or account is meant.
     """
     try:
@@ -38,7 +39,7 @@ def open_table(table: str) -> StateStore:
         from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
-        raise click.ClickException(message) from error
+        raise UnusableError(message) from error
     try:
         return state_store(table)
     except BotoCoreError as error:
@@ -61,13 +62,12 @@ class Seams:
         """Ask a stack's state something.
 
         Raises:
-            ClickException: with one line, when it cannot be asked.
+            UnusableError: with one line, when it cannot be asked.
         """
         try:
             return asyncio.run(question(self.open_store(table)))
         except StateUnavailableError as error:
-            said = str(error).rstrip(".") + _advice(error.__cause__)
-            raise click.ClickException(" ".join(said.split())) from error
+            raise UnusableError(" ".join(_sentence(error).split())) from error
 
 
 pass_seams = click.make_pass_decorator(Seams, ensure=True)
@@ -93,16 +93,20 @@ table_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def _advice(cause: BaseException | None) -> str:
-    """Say what to do where boto3 only says what is missing."""
+def _sentence(error: StateUnavailableError) -> str:
+    """Say what went wrong, and what to do where boto3 only says what is missing."""
+    said, cause = str(error).rstrip("."), error.__cause__
     if cause is None:
-        return ""
-    from botocore.exceptions import ClientError, NoCredentialsError, NoRegionError  # noqa: PLC0415 - as above
+        return said
+    from botocore import exceptions  # noqa: PLC0415 - as above
 
-    if isinstance(cause, NoRegionError):
-        return ". Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
-    if isinstance(cause, NoCredentialsError):
-        return ". Log in to AWS, or set AWS_PROFILE to a profile that may read and write the table."
-    if isinstance(cause, ClientError):
-        return ". Here your own AWS identity and region ask, not the function's."
-    return ""
+    if isinstance(cause, exceptions.ClientError):
+        return f"{said}. Here your own AWS identity and region ask, not the function's."
+    asked = said.partition("; check ")[0]  # what the function's operator is told to check is not asked here
+    if isinstance(cause, exceptions.NoRegionError):
+        return f"{asked}. Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
+    if isinstance(cause, (exceptions.ConnectionError, exceptions.HTTPClientError)):
+        return f"{asked}. Check the network path to DynamoDB, the region and AWS_ENDPOINT_URL."
+    if isinstance(cause, exceptions.NoCredentialsError):
+        return f"{asked}. Log in to AWS, or set AWS_PROFILE to a profile that may read and write the table."
+    return asked

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import CaptureError, TargetsUnreadableError
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def upload(settings: Settings, draft: Draft, target: TargetSummary, *, is_named:
         as_json: whether to say it in JSON.
 
     Raises:
-        ClickException: with one line, when nothing could be written or may be.
+        ClickException: with one line, when nothing could be written or may be; an UnusableError, when the bucket could
+            not be asked.
     """
     stored = _store(settings, draft, is_named=is_named)
     for line in _hints(stored, settings, target):
@@ -66,7 +68,7 @@ def _store(settings: Settings, draft: Draft, *, is_named: bool) -> Stored:
         from prompt_cache_warmer.wiring.capture import capture_into  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; --upload needs: pip install 'prompt-cache-warmer[aws,cli]'"
-        raise click.ClickException(message) from error
+        raise UnusableError(message) from error
     try:
         return asyncio.run(capture_into(settings, draft, may_replace=is_named))
     except CaptureError as error:
@@ -74,10 +76,10 @@ def _store(settings: Settings, draft: Draft, *, is_named: bool) -> Stored:
     except TargetsUnreadableError as error:
         said = str(error).partition("; check ")[0]  # what the function's operator is told to check is not asked here
         advice = "check the bucket's name, and your own AWS identity and region: they ask here, not the function's"
-        raise click.ClickException(f"{said}; {advice}") from error
+        raise UnusableError(f"{said}; {advice}") from error
     except BotoCoreError as error:
         said = " ".join(str(error).split())
-        raise click.ClickException(f"bucket {settings.targets_bucket!r} cannot be opened: {said}") from error
+        raise UnusableError(f"bucket {settings.targets_bucket!r} cannot be opened: {said}") from error
 
 
 def _hints(stored: Stored, settings: Settings, target: TargetSummary) -> Iterator[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from prompt_cache_warmer.ports import Clock
+    from prompt_cache_warmer.values.problems import Problem
     from prompt_cache_warmer.values.targets import Target
 
 FUNCTION_VARIABLE = "WARMER_FUNCTION"
@@ -131,13 +132,23 @@ def _named(names: Sequence[str], files: TargetFiles) -> dict[str, Target]:
     sources = {target.name: Path(target.source) for target in index.targets}
     missing = [name for name in names if name not in sources]
     if missing:
-        for problem in index.problems:
-            if problem.severity is Severity.ERROR:
-                click.echo(problem_line(problem), err=True)
+        errors = [problem for problem in index.problems if problem.severity is Severity.ERROR]
+        likely = [problem for problem in errors if _may_be(problem, missing, files)]
+        for problem in likely:
+            click.echo(problem_line(problem), err=True)
         name = missing[0]
-        raise click.UsageError(f"the files have no valid target {shown(name)}{nearest(name, sources)}")
+        others = len({problem.source for problem in errors} - {problem.source for problem in likely})
+        what = "1 other document is" if others == 1 else f"{others} other documents are"
+        hint = f"; {what} not valid: prompt-cache-warmer check says why" if others else ""
+        raise click.UsageError(f"the files have no valid target {shown(name)}{nearest(name, sources)}{hint}")
     read = {name: files.read_one(sources[name]).target for name in names}
     return {name: target for name, target in read.items() if target is not None}
+
+
+def _may_be(problem: Problem, missing: Sequence[str], files: TargetFiles) -> bool:
+    """Tell whether an invalid document may be a target that is missed: by its file's name, or as the file was named."""
+    file = Path(problem.source)
+    return file.stem in missing or file in files.paths
 
 
 def _from_here(names: tuple[str, ...], targets: dict[str, Target], clock: Clock) -> dict[str, Any]:

@@ -250,7 +250,7 @@ def _evicted(miss: Miss, warmth: Warmth | None) -> Diagnosis | None:
     is_same_cache = (miss.workspace_id, miss.region) == (warmth.workspace_id, warmth.region)
     readable_after = timedelta(seconds=warmth.latency_seconds + READABLE_AFTER_SECONDS) + MAX_CLOCK_SKEW
     is_rewritten = miss.written_tokens > 0 and miss.read_tokens < warmth.cached_tokens
-    is_alive = readable_after < age < timedelta(seconds=proven_seconds)
+    is_alive = readable_after <= age < timedelta(seconds=proven_seconds)
     if not (is_alive and is_same_cache and is_rewritten):
         return None
     elsewhere = "" if miss.region is None else ", or a cross-region profile went on to another region"

@@ -16,64 +16,28 @@ from prompt_cache_warmer.rules.effect_figures import (
     DEFINITIONS,
     PRICES_WORDS,
     UNPRICED_METRIC,
-    WARMED_METRICS,
     WHY_WORDS,
     Savings,
     Seen,
     cost_of,
+    is_unpriced,
     known_sum,
-    rates,
 )
+from prompt_cache_warmer.rules.effect_rows import added_up, grouped, in_buckets, model_effect, target_effect
 from prompt_cache_warmer.rules.entry_result import money_json
 from prompt_cache_warmer.values.money import MONEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from prompt_cache_warmer.rules.effect_figures import Rates
+    from prompt_cache_warmer.rules.effect_rows import TargetEffect
     from prompt_cache_warmer.rules.effect_sources import Series
     from prompt_cache_warmer.rules.effect_window import Window
 
 MISSED_METRIC = "EntriesMissed"
 
 NO_TRAFFIC = "no traffic was reported: add CacheObserver to the application, or nothing proves what warming saves"
-
-_Sums = dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEffect:
-    """What was seen of one target on one model, and the money."""
-
-    model: str
-    seen: Seen
-    savings: Savings
-    is_priced: bool
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as a report lists it."""
-        return {"model": self.model, "is_priced": self.is_priced, **self.seen.as_json(), **self.savings.as_json()}
-
-
-@dataclass(frozen=True, slots=True)
-class TargetEffect:
-    """What was seen of one target on all its models, and the money."""
-
-    target: str
-    seen: Seen
-    savings: Savings
-    models: tuple[ModelEffect, ...]
-
-    @property
-    def is_priced(self) -> bool:
-        """Whether any of its models has a known price; one that nobody uses has none to know."""
-        return not self.models or any(model.is_priced for model in self.models)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return it as a report lists it."""
-        models = [model.as_json() for model in self.models]
-        return {"target": self.target, **self.seen.as_json(), **self.savings.as_json(), "models": models}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +84,7 @@ class Effect:
         targets: every target with data, by name.
         moments: every bucket of the window, in order.
         causes: how often runs found an entry missed for each cause, the most frequent first.
-        calls_unpriced: warm calls that were billed at an unknown price; they are in no sum.
+        calls_unpriced: warm calls that whole runs found billed at an unknown price; they are in no sum.
     """
 
     service: str
@@ -165,8 +129,8 @@ class Effect:
                 "1 model has no known price, so its" if count == 1 else f"{count} models have no known price, so their"
             )
             found.append(f"{words} money is in no sum: {', '.join(self.unpriced)}")
-        if self.calls_unpriced:
-            found.append(f"{self.calls_unpriced} warm calls were billed at an unknown price and are in no sum")
+        if self.savings.has_unpriced:
+            found.append(self._unpriced_words())
         if round(self.unascribed_usd, 6) > 0:  # what is smaller is the noise of many binary fractions
             found.append(
                 f"{self.unascribed_usd:.6f} USD of what was spent is known for the service only: METRIC_DETAIL was "
@@ -174,13 +138,36 @@ class Effect:
             )
         return tuple(found)
 
+    @property
+    def targets_unpriced(self) -> int:
+        """How many targets' spending is known in part or not at all."""
+        return sum(target.savings.has_unpriced for target in self.targets)
+
+    def _unpriced_words(self) -> str:
+        """Say what is not known of what was spent."""
+        calls = f"{self.calls_unpriced} warm calls" if self.calls_unpriced else "warm calls"
+        count = self.targets_unpriced
+        nets = "the net of 1 target is unknown" if count == 1 else f"the nets of {count} targets are unknown"
+        return (
+            f"{calls} were billed at an unknown price and are in no sum: "
+            f"{nets if count else 'of which targets is not known'}, and of all targets together spent is a lower bound "
+            "and net an upper bound"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Return it as ``report --json`` prints it."""
         return {
             "service": self.service,
             "window": self.window.as_json(),
             "definitions": {**DEFINITIONS, "why": WHY_WORDS, "prices": PRICES_WORDS},
-            "total": {**self.seen.as_json(), **self.savings.as_json()},
+            "total": {
+                **self.seen.as_json(),
+                **self.savings.as_json(),
+                "net_usd": money_json(self.savings.most_net_usd),
+            },
+            "spent_is_lower_bound": self.savings.has_unpriced,
+            "net_is_upper_bound": self.savings.has_unpriced,
+            "targets_with_unknown_net": self.targets_unpriced,
             "targets": [target.as_json() for target in self.targets],
             "why": dict(self.causes),
             "unpriced_models": list(self.unpriced),
@@ -194,90 +181,45 @@ class Effect:
 def effect(service: str, window: Window, series: Sequence[Series]) -> Effect:
     """Compute the effect from what was published in a window."""
     own = [one for one in series if one.cause is None]
-    totals = _sums(one for one in own if one.target is None)
-    by_entry = _grouped(one for one in own if one.target is not None)
-    prices: dict[tuple[str, str], Rates | None] = {}
+    whole = in_buckets(one for one in own if one.target is None)
+    totals = added_up(whole.values())
+    calls_unpriced = round(totals.get(UNPRICED_METRIC, 0))
+    by_entry = grouped(one for one in own if one.target is not None)
     targets = []
+    saved: dict[datetime, Decimal] = defaultdict(Decimal)
     for name in sorted({target for target, _ in by_entry}):
-        models = [model for target, model in by_entry if target == name and model is not None]
+        models = sorted(model for target, model in by_entry if target == name and model is not None)
+        found = []
         for model in models:
-            tokens = Seen.of(_sums(by_entry[name, model])).mean_tokens
-            prices[name, model] = rates(model, tokens, at=window.end)
-        found = tuple(_model(model, by_entry[name, model], prices[name, model]) for model in sorted(models))
-        targets.append(_target(name, found, by_entry.get((name, None), [])))
-    saved = [target.savings for target in targets]
+            priced = model_effect(model, in_buckets(by_entry[name, model]))
+            found.append(priced)
+            for at, amount in priced.saved_usd_at.items():
+                saved[at] = MONEY.add(saved[at], amount)
+        sums = in_buckets(by_entry.get((name, None), ()))
+        targets.append(target_effect(name, found, sums, is_any_unpriced=bool(calls_unpriced)))
+    savings = [target.savings for target in targets]
+    spent = cost_of(totals)
+    nothing_usd = None if spent is None else Decimal(0)  # what a bucket without any cost has spent
     return Effect(
         service=service,
         window=window,
         seen=Seen.of(totals),
         savings=Savings(
-            vs_uncached_usd=known_sum(one.vs_uncached_usd for one in saved),
-            vs_no_warming_usd=known_sum(one.vs_no_warming_usd for one in saved),
-            spent_usd=cost_of(totals),
+            vs_uncached_usd=known_sum(one.vs_uncached_usd for one in savings),
+            vs_no_warming_usd=known_sum(one.vs_no_warming_usd for one in savings),
+            spent_usd=spent,
+            has_unpriced=bool(calls_unpriced)
+            or any(one.has_unpriced for one in savings)
+            or any(map(is_unpriced, whole.values())),
         ),
         targets=tuple(targets),
-        moments=_moments(window, own, prices),
+        moments=tuple(
+            Moment(at, Seen.of(sums), saved.get(at, Decimal(0)), cost_of(sums) or nothing_usd)
+            for at, sums in ((at, whole.get(at, {})) for at in window.starts())
+        ),
         causes=_causes(series),
-        calls_unpriced=round(totals.get(UNPRICED_METRIC, 0)),
+        calls_unpriced=calls_unpriced,
     )
-
-
-def _sums(series: Iterable[Series], at: datetime | None = None) -> _Sums:
-    """Add up each metric, over the window or in one bucket."""
-    found: _Sums = defaultdict(float)
-    for one in series:
-        values = one.points.values() if at is None else [one.points[at]] if at in one.points else []
-        for value in values:
-            found[one.metric] += value
-    return dict(found)
-
-
-def _grouped(series: Iterable[Series]) -> dict[tuple[str, str | None], list[Series]]:
-    found: dict[tuple[str, str | None], list[Series]] = defaultdict(list)
-    for one in series:
-        found[one.target or "", one.model].append(one)
-    return dict(found)
-
-
-def _model(model: str, series: Sequence[Series], price: Rates | None) -> ModelEffect:
-    sums = _sums(series)
-    seen = Seen.of(sums)
-    if price is None:
-        return ModelEffect(model, seen, Savings(), is_priced=False)
-    savings = Savings(price.vs_uncached_usd(seen.usage), price.vs_no_warming_usd(seen), cost_of(sums))
-    return ModelEffect(model, seen, savings, is_priced=True)
-
-
-def _target(name: str, models: tuple[ModelEffect, ...], series: Sequence[Series]) -> TargetEffect:
-    """Put a target together; what it spent was published for it or for its models, never for both at a time."""
-    seen = sum((model.seen for model in models), Seen())
-    spent = [cost_of(_sums(series)), *(model.savings.spent_usd for model in models)]
-    published = [amount for amount in spent if amount is not None]
-    savings = Savings(
-        vs_uncached_usd=known_sum(model.savings.vs_uncached_usd for model in models),
-        vs_no_warming_usd=known_sum(model.savings.vs_no_warming_usd for model in models),
-        spent_usd=known_sum(published) if published else None,
-    )
-    return TargetEffect(name, seen, savings, models)
-
-
-def _moments(
-    window: Window, series: Sequence[Series], prices: Mapping[tuple[str, str], Rates | None]
-) -> tuple[Moment, ...]:
-    whole = [one for one in series if one.target is None]
-    warmed = [one for one in series if one.model is not None and one.metric in WARMED_METRICS]
-    by_entry = _grouped(warmed)
-    nothing_usd = None if cost_of(_sums(whole)) is None else Decimal(0)  # what a bucket without any cost has spent
-    moments = []
-    for start in window.starts():
-        saved = [
-            price.vs_no_warming_usd(Seen.of(_sums(by_entry[entry], start)))
-            for entry, price in prices.items()
-            if price is not None and entry in by_entry
-        ]
-        sums = _sums(whole, start)
-        moments.append(Moment(start, Seen.of(sums), known_sum(saved) or Decimal(0), cost_of(sums) or nothing_usd))
-    return tuple(moments)
 
 
 def _causes(series: Sequence[Series]) -> tuple[tuple[str, int], ...]:

@@ -35,16 +35,18 @@ DEFINITIONS: dict[str, str] = {
     "read price) - written tokens x (write - base price)",
     "saved_vs_no_warming_usd": "what is proved that warm calls saved: tokens of hits that came a whole time to live "
     "or more after the last real request x (write - read price)",
-    "spent_usd": "what the warm calls with a known price cost; by model it is published with METRIC_DETAIL=entry only",
-    "net_usd": "saved against no warming - spent",
+    "spent_usd": "what warm calls and verifications with a known price cost; by model it is published with "
+    "METRIC_DETAIL=entry only",
+    "net_usd": "saved against no warming - spent; unknown for a target of whose spending a part has no known price, "
+    "and for all targets then an upper bound (<=)",
 }
 WHY_WORDS = (
     "how often the warmer's runs found an entry whose traffic missed though warm calls should hold it, by cause; an "
     "entry counts at every run until it is warmed again"
 )
 PRICES_WORDS = (
-    "Prices are those of the window's end, by the mean size of a model's requests. A model whose price is not known "
-    "has unknown money and is in no sum."
+    "Each bucket has the prices of its own time, by the mean size of a model's requests in it. A model whose price is "
+    "not known has unknown savings, which are in no sum."
 )
 
 _SEEN_METRICS = {
@@ -144,16 +146,23 @@ class Savings:
     Attributes:
         vs_uncached_usd: what caching saved against paying all input at the base price; may be negative.
         vs_no_warming_usd: what warm calls are proved to have saved.
-        spent_usd: what they cost.
+        spent_usd: what they cost as far as their prices are known.
+        has_unpriced: whether more was spent at an unknown price.
     """
 
     vs_uncached_usd: Decimal | None = None
     vs_no_warming_usd: Decimal | None = None
     spent_usd: Decimal | None = None
+    has_unpriced: bool = False
 
     @property
     def net_usd(self) -> Decimal | None:
-        """What warm calls are proved to have saved, less what they cost."""
+        """What warm calls are proved to have saved, less what they cost; unknown where a part of it is."""
+        return None if self.has_unpriced else self.most_net_usd
+
+    @property
+    def most_net_usd(self) -> Decimal | None:
+        """What warm calls are proved to have saved, less what is known of their cost: the net can only be less."""
         if self.vs_no_warming_usd is None or self.spent_usd is None:
             return None
         return MONEY.subtract(self.vs_no_warming_usd, self.spent_usd)
@@ -225,6 +234,11 @@ def cost_of(sums: Mapping[str, float]) -> Decimal | None:
         return None
     cost = round(Decimal(str(sums[COST_METRIC])), _COST_PLACES)
     return None if not cost and usage_of(sums).input_tokens else cost
+
+
+def is_unpriced(sums: Mapping[str, float]) -> bool:
+    """Whether warm calls were billed at an unknown price: tokens that cost nothing."""
+    return COST_METRIC in sums and cost_of(sums) is None
 
 
 def add_usage(one: Usage, other: Usage) -> Usage:

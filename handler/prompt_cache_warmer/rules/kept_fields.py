@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _SERVERS = "mcp_servers"
 _SERVER_TEXTS = frozenset({"type", "name"})
+_SERVER_FIELDS = _SERVER_TEXTS | {"url", "tool_configuration"}
+_CONFIGURATION_FIELDS = frozenset({"enabled", "allowed_tools"})
 _WEB = frozenset({"http", "https"})
 # What a field of a credential is called, in small letters without the signs between words.
 _CREDENTIAL = re.compile(
@@ -86,7 +88,7 @@ class KeptFields:
                 kept[name] = address
                 if address != value:
                     self._leave_out(here, " behind its path or before its host")
-            elif name in _SERVER_TEXTS and isinstance(value, str):
+            elif name in _SERVER_FIELDS and (value is None or (name in _SERVER_TEXTS and isinstance(value, str))):
                 kept[name] = value
             elif name == "tool_configuration" and isinstance(value, dict):
                 kept[name] = self._tool_configuration(value, here)
@@ -98,7 +100,8 @@ class KeptFields:
         kept: Json = {}
         for name, value in configuration.items():
             is_names = isinstance(value, list) and all(isinstance(each, str) for each in value)
-            if (name == "enabled" and isinstance(value, bool)) or (name == "allowed_tools" and is_names):
+            is_plain = value is None or (is_names if name == "allowed_tools" else isinstance(value, bool))
+            if name in _CONFIGURATION_FIELDS and is_plain:
                 kept[name] = value
             else:
                 self._leave_out((*path, name))
@@ -119,10 +122,14 @@ def _is_credential(name: str) -> bool:
 
 def _address(url: object) -> str | None:
     """Return a web address without user info, query and fragment; None for what is no web address."""
+    if not isinstance(url, str):
+        return None
     try:
-        parts = urlsplit(url) if isinstance(url, str) else None
+        parts = urlsplit(url)
     except ValueError:
         return None
-    if parts is None or parts.scheme not in _WEB or not parts.netloc:
+    if parts.scheme not in _WEB or not parts.netloc:
         return None
+    if "@" not in parts.netloc and not {"?", "#"} & set(url):
+        return url
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

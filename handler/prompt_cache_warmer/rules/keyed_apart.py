@@ -8,14 +8,14 @@ part of the fingerprint, so that a change of it is a drift.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.values.body import Tier, blocks, nested_blocks
+from prompt_cache_warmer.values.body import NESTING_FIELDS, Tier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from prompt_cache_warmer.values.body import Json
     from prompt_cache_warmer.values.prefix import PrefixEnd
 
 
@@ -26,28 +26,39 @@ def is_keyed_apart(body: Mapping[str, Any], prefix_end: PrefixEnd) -> bool:
     documents, so it counts.
 
     Args:
-        body: the Messages API body that was sent, as plain JSON.
+        body: the Messages API body that was sent; the SDK's own objects may stand in its messages.
         prefix_end: where the target's prefix ends.
     """
     if prefix_end.tier is Tier.TOOLS:  # nothing behind the tools is part of their key
         return False
     is_messages = prefix_end.tier is Tier.MESSAGES
-    return any(_cites(content) or (is_messages and _is_image(content)) for content in _behind(body, prefix_end))
+    behind = [block for message in _listed(body.get("messages")) for block in _listed(_field(message, "content"))]
+    return any(
+        _cites(block) or (is_messages and _field(block, "type") == "image")
+        for outer in behind[prefix_end.count if is_messages else 0 :]
+        for block in _with_nested(outer)
+    )
 
 
-def _behind(body: Mapping[str, Any], prefix_end: PrefixEnd) -> Iterator[Json]:
-    """Walk the blocks of the messages behind a prefix, those inside blocks too."""
-    messages = [block.content for block in blocks(body) if block.tier is Tier.MESSAGES]
-    for content in messages[prefix_end.count if prefix_end.tier is Tier.MESSAGES else 0 :]:
-        yield content
-        yield from (inner for _, inner in nested_blocks(content))
+def _with_nested(block: object) -> Iterator[object]:
+    yield block
+    for field in NESTING_FIELDS:
+        for inner in _listed(_field(block, field)):
+            yield from _with_nested(inner)
 
 
-def _cites(content: Json) -> bool:
+def _cites(block: object) -> bool:
     """Tell whether a document or a search result switches citations on; an answer's own citations are a list."""
-    citations = content.get("citations")
-    return isinstance(citations, dict) and citations.get("enabled") is not False
+    citations = _field(block, "citations")
+    return not (citations is None or isinstance(citations, list)) and _field(citations, "enabled") is not False
 
 
-def _is_image(content: Json) -> bool:
-    return content.get("type") == "image"
+def _field(value: object, name: str) -> Any:  # noqa: ANN401 - whatever stands there
+    return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+
+
+def _listed(value: object) -> list[object]:
+    """Return what stands in a place, alone or in a list, as a list."""
+    if value is None:
+        return []
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]

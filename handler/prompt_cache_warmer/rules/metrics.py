@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome
 from prompt_cache_warmer.rules.verdict import Verdict
+from prompt_cache_warmer.rules.verification import requests_usd
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.money import Amount
+    from prompt_cache_warmer.values.state import EntryKey
 
 Detail = Literal["auto", "run", "target", "entry"]
 
@@ -119,7 +121,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("CacheWrite5mTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 5 minutes"),
     Metric("CacheWrite1hTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls wrote for 1 hour"),
     Metric("UncachedInputTokens", Unit.COUNT, Scope.ENTRY, "tokens warm calls paid as plain input"),
-    Metric("WarmCostUSD", Unit.NONE, Scope.ENTRY, "what warm calls with a known price cost, in USD"),
+    Metric("WarmCostUSD", Unit.NONE, Scope.ENTRY, "what warm calls and verifications cost at known prices, in USD"),
     Metric("WarmLatency", Unit.MILLISECONDS, Scope.ENTRY, "time from a warm call's start to its answer"),
     Metric(
         "TrafficRequests",
@@ -203,7 +205,8 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
     """Measure a run: one set for the run, and one per target or entry where the detail asks for it."""
     run = {Dimension.SERVICE.value: service}
     properties = {"execution_id": report.order.execution_id or ""}
-    whole = _entry_values(report.results)
+    asked_usd = requests_usd(report.verifications)
+    whole = _entry_values(report.results, asked_usd)
     if report.order.names is None:  # a selection is no picture of the whole, and alarms read these
         whole = {**_run_values(report), **whole}
     sets = _bounded(run, whole, report.started_at, properties)
@@ -221,7 +224,7 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
                 dimensions[Dimension.MODEL.value] = result.entry.model
             grouped[tuple(dimensions.items())].append(result)
     for dimensions_key, results in grouped.items():
-        sets += _bounded(dict(dimensions_key), _entry_values(results), report.started_at, properties)
+        sets += _bounded(dict(dimensions_key), _entry_values(results, asked_usd), report.started_at, properties)
     return sets
 
 
@@ -255,9 +258,11 @@ def _percent(spent: Amount, cap_usd: Decimal | None) -> float | None:
     return float(spent.known_usd / cap_usd * 100) if cap_usd else 100.0
 
 
-def _entry_values(results: Iterable[EntryResult]) -> dict[str, list[float]]:
-    """Measure entries; twins that shared a call have a verdict each and one usage among them."""
+def _entry_values(results: Iterable[EntryResult], asked_usd: Mapping[EntryKey, Decimal]) -> dict[str, list[float]]:
+    """Measure entries; twins that shared a call have a verdict each and one usage, real requests count by cost only."""
     results = list(results)
+    costs = [result.cost_usd for result in results if result.cost_usd is not None]
+    costs += [asked_usd[result.entry.key] for result in results if result.entry.key in asked_usd]
     usages = [result.usage for result in results if result.usage is not None]
     values: dict[str, list[float]] = {
         name: [sum(result.verdict is verdict for result in results)] for verdict, name in _VERDICT_METRICS.items()
@@ -268,7 +273,7 @@ def _entry_values(results: Iterable[EntryResult]) -> dict[str, list[float]]:
         "CacheWrite5mTokens": [sum(usage.write_5m_tokens for usage in usages)],
         "CacheWrite1hTokens": [sum(usage.write_1h_tokens for usage in usages)],
         "UncachedInputTokens": [sum(usage.uncached_tokens for usage in usages)],
-        "WarmCostUSD": [float(sum(result.cost_usd for result in results if result.cost_usd is not None))],
+        "WarmCostUSD": [float(sum(costs))],
     }
     latencies = [float(result.call.latency_ms) for result in results if result.call and result.usage is not None]
     return {**values, "WarmLatency": latencies} if latencies else values

@@ -1,4 +1,8 @@
-"""The metrics of one real request: for the service, and for the target on its model."""
+"""The metrics of one real request: for the service, and for the target on its model.
+
+What CloudWatch would refuse as a dimension's value is published for the service alone: a refused set is lost whole,
+and with it everything that is sent in the same request.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,10 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.usage import Usage
+
+# The smaller of CloudWatch's limits for the texts of a dimension, and more than any model's id has:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html
+MAX_DIMENSION_CHARACTERS = 255
 
 _SIGHT_METRICS = {
     Sight.HIT: "TrafficHits",
@@ -71,7 +79,13 @@ def kept_metrics(*, service: str, target: str, model: str, at: datetime, tokens:
     return _set(values, service=service, target=target, model=model, at=at)
 
 
+def _is_dimension_value(text: str) -> bool:
+    """Whether CloudWatch takes a text as a dimension's value: printable ASCII, not blank, of a bounded length."""
+    return text.isascii() and text.isprintable() and bool(text.strip()) and len(text) <= MAX_DIMENSION_CHARACTERS
+
+
 def _set(values: Mapping[str, tuple[float, ...]], *, service: str, target: str, model: str, at: datetime) -> MetricSet:
     whole = {Dimension.SERVICE.value: service}
     entry = {**whole, Dimension.TARGET.value: target, Dimension.MODEL.value: model}
-    return MetricSet(whole, values, at, also=(entry,))
+    is_known_by_name = _is_dimension_value(target) and _is_dimension_value(model)
+    return MetricSet(whole, values, at, also=(entry,) if is_known_by_name else ())

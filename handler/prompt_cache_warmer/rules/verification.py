@@ -18,9 +18,10 @@ from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.problems import ProblemCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from prompt_cache_warmer.rules.entry_result import EntryResult
+    from prompt_cache_warmer.values.state import EntryKey
     from prompt_cache_warmer.values.targets import Entry, TargetSummary
     from prompt_cache_warmer.values.usage import Usage
 
@@ -198,6 +199,15 @@ def verifications_json(verifications: Sequence[Verification], *, asked: Sequence
     }
 
 
+def requests_usd(verifications: Iterable[Verification]) -> dict[EntryKey, Decimal]:
+    """Say what the real request behind each entry's warm call cost, where it was made for it and has a known price."""
+    return {
+        one.entry.key: one.asked.cost_usd
+        for one in verifications
+        if one.shared_with is None and one.asked is not None and one.asked.cost_usd is not None
+    }
+
+
 def _known_usd(verifications: Sequence[Verification]) -> Decimal:
     """Add up what the calls cost whose price is known; those of a shared one are another's."""
     own = [one.cost_usd for one in verifications if one.shared_with is None and one.cost_usd is not None]
@@ -216,9 +226,10 @@ def _finding(warmed: EntryResult, asked: EntryResult | None) -> Finding:
         return Finding.REQUEST_FAILED if is_failure else Finding.REQUEST_NOT_MADE
     if _are_apart(warmed, asked):  # whatever it read there, no call of ours had warmed it
         return Finding.OTHER_WORKSPACE
-    if not asked.usage.read_tokens and asked.usage.is_reported and _unmarked_places(warmed.entry.target):
-        return Finding.NO_MARKER
-    return _compared(warmed.usage, asked.usage, None if asked.call is None else asked.call.divergence)
+    divergence = None if asked.call is None else asked.call.divergence
+    found = _compared(warmed.usage, asked.usage, divergence)
+    is_unread = found not in _ANSWERS and not asked.usage.read_tokens
+    return Finding.NO_MARKER if is_unread and _unmarked_places(warmed.entry.target) else found
 
 
 def _unmarked_places(target: TargetSummary) -> list[str]:
@@ -255,6 +266,7 @@ def _cost_usd(result: EntryResult | None) -> Decimal | None:
     return None if result is None else result.cost_usd
 
 
+_ANSWERS = frozenset({Finding.READ, Finding.NO_USAGE})
 _CHANGES = {
     Divergence.MODEL_CHANGED: Finding.MODEL_CHANGED,
     Divergence.TOOLS_CHANGED: Finding.TOOLS_CHANGED,

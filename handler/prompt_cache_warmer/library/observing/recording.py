@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from prompt_cache_warmer.library.observing.prefix_memory import PrefixMemory
@@ -163,7 +163,7 @@ class Recorder:
             self._account.count("unproven")
             self._open_calls.unexplained(model, call.at)
             return
-        found = self._match(call, model, targets)
+        call, found = self._match(call, targets)
         sight = None
         is_touch = False
         for each in (found.own, *found.others):
@@ -192,13 +192,18 @@ class Recorder:
             self._wake()
         return sight, is_touch
 
-    def _match(self, call: AnsweredCall, model: str, targets: Sequence[TargetSummary]) -> Matches:
-        ascribed_to, hashed_by = call.ascribed_to, self._prefixes
+    def _match(self, call: AnsweredCall, targets: Sequence[TargetSummary]) -> tuple[AnsweredCall, Matches]:
+        """Find the targets of a call; returns it with a body of plain JSON."""
         try:
-            return match(call.body, call.betas, model, targets, ascribed_to=ascribed_to, hashed_by=hashed_by)
+            return call, self._matches(call, targets)
         except (TypeError, AttributeError):  # the SDK's own objects in the prompt: what they are sent as is the same
-            plain = {field: as_json(value, (field,)) for field, value in call.body.items()}
-            return match(plain, call.betas, model, targets, ascribed_to=ascribed_to, hashed_by=hashed_by)
+            plain = replace(call, body={field: as_json(value, (field,)) for field, value in call.body.items()})
+            return plain, self._matches(plain, targets)
+
+    def _matches(self, call: AnsweredCall, targets: Sequence[TargetSummary]) -> Matches:
+        return match(
+            call.body, call.betas, call.model, targets, ascribed_to=call.ascribed_to, hashed_by=self._prefixes
+        )
 
     def _tell(self, call: AnsweredCall, found: Match | None, sight: Sight | None, usage: Usage, model: str) -> None:
         if self._publication.sink is not None and found is not None and sight is not None:

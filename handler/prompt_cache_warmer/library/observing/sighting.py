@@ -49,18 +49,10 @@ def sightings(
         region=call.region,
         marker_distance=found.marker_distance,
         fingerprint=found.target.prefix_digest,
-        is_keyed_apart=_is_keyed_apart(call, found),
+        is_keyed_apart=is_keyed_apart(call.body, found.target.prefix_end),
     )
     is_drift = sight is Sight.DRIFT
     return replace(touched, cold_starts=int(not is_drift), drifts=int(is_drift), last_miss=miss), None
-
-
-def _is_keyed_apart(call: AnsweredCall, found: Match) -> bool:
-    """Whether something behind the prefix changes the prefix's own key; in doubt it does."""
-    try:
-        return is_keyed_apart(call.body, found.target.prefix_end)
-    except (TypeError, AttributeError):  # the SDK's own objects among the messages
-        return True
 
 
 def observed(call: AnsweredCall, found: Match | None, sight: Sight | None, usage: Usage) -> ObservedRequest:
