@@ -7,6 +7,7 @@ import socket
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -186,7 +187,13 @@ async def test_a_hit_that_only_a_warm_call_can_have_kept_is_published(
     request = asking()
     await state.claim(request)
     warmed_at = now - timedelta(seconds=100)
-    await state.commit(outcome(request, NOTHING, warmth=proof(warmed_at=warmed_at, fingerprint=DIGEST)))
+    await state.commit(
+        outcome(
+            request,
+            NOTHING,
+            warmth=replace(proof(warmed_at=warmed_at, fingerprint=DIGEST), workspace_id=None, region=None),
+        )
+    )
     observer = CacheObserver(
         targets=document(), state_table=STATE_TABLE, metrics="cloudwatch", session=Session(aws), clock=clock
     )

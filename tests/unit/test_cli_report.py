@@ -102,7 +102,7 @@ def test_unknown_money_is_said_and_never_zero() -> None:
     """A model without a price: unknown in every row, and a note."""
     result = run(FakeHistory([*series(TRAFFIC), *series(TRAFFIC, target="a", model="m-1")]))
     assert result.stdout.splitlines()[6].split() == ["a", "on", "m-1", "unknown", "unknown", "unknown", "unknown"]
-    assert "note: 1 model has no known price, so its money is in no sum: m-1\n" in result.stderr
+    assert "note: 1 model has no known price, so what it saved is in no sum: m-1\n" in result.stderr
     assert result.exit_code == 0
 
 
@@ -481,6 +481,33 @@ def test_money_of_unknown_spending_is_no_net() -> None:
         "spent on warming: unknown, and so is the net",
     ]
     assert "saved against no warming, and what was spent on warming is unknown" in drawn
+
+
+def test_spending_of_which_a_part_is_unknown_is_a_bound_and_never_a_net(tmp_path: Path) -> None:
+    """At least so much, at most so much for all; no net of the target; the same on the page, whose gain is not green."""
+    page = tmp_path / "r.html"
+    unpriced = series({"CacheReadTokens": 1_000.0, "WarmCostUSD": 0.0}, target="support", model="m-1")
+    history = FakeHistory([*one_entry(), *unpriced])
+    result = run(history, "--html", str(page))
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["support", "11.55", "2.52", ">=", "0.4875", "unknown"] in lines
+    assert ["m-1", "unknown", "unknown", "unknown", "unknown"] in lines
+    assert ["all", "targets", "11.55", "2.52", ">=", "0.4875", "<=", "2.03"] in lines
+    assert "the net of 1 target is unknown, and of all targets together spent is a lower bound" in result.stderr
+    written = page.read_text(encoding="utf-8")
+    assert '<div class="figure">&lt;= 2.03 USD</div>' in written
+    assert '<div class="figure">&gt;= 0.4875 USD</div>' in written
+    assert "between the lines lies the net, at most that, because not every price is known.<" in written
+    answer = json.loads(run(history, "--json").stdout)
+    assert (answer["targets"][0]["net_usd"], answer["targets_with_unknown_net"]) == (None, 1)
+    assert (answer["spent_is_lower_bound"], answer["net_is_upper_bound"]) == (True, True)
+
+
+def test_a_loss_is_a_loss_however_much_more_was_spent(tmp_path: Path) -> None:
+    """What is at most below zero is below zero."""
+    page = tmp_path / "r.html"
+    run(FakeHistory([*series({"WarmCostUSD": 2.0}), *series({"EntriesUnpriced": 1.0})]), "--html", str(page))
+    assert '<div class="figure bad">&lt;= -2.00 USD</div>' in page.read_text(encoding="utf-8")
 
 
 def test_a_page_of_unknown_spending_says_unknown_everywhere(tmp_path: Path) -> None:

@@ -82,12 +82,20 @@ def report_page(effect: Effect, check: CrossCheck | None, troubles: Sequence[str
         cards="\n".join(_cards(effect)),
         ratio_words=escape(f"Hits by requests, {_every(effect.window.bucket_seconds * size)}."),
         ratio_plot=ratio_plot(effect.window, shown),
-        money_words="Added up from the start"
-        + ("; between the lines lies the net." if effect.savings.spent_usd is not None else "."),
+        money_words=_money_words(effect),
         money_plot=money_plot(effect.window, shown),
         sections="\n".join(sections),
         footer=escape(f"Made by prompt-cache-warmer report at {utc_text(at)}. Times are UTC, money is USD."),
     )
+
+
+def _money_words(effect: Effect) -> str:
+    """Say what the plot of money shows."""
+    words = "Added up from the start"
+    if effect.savings.spent_usd is None:
+        return f"{words}."
+    bound = "at most that, because not every price is known" if effect.savings.has_unpriced else ""
+    return f"{words}; between the lines lies the net{', ' * bool(bound)}{bound}."
 
 
 def _every(seconds: int) -> str:

@@ -126,9 +126,11 @@ class Effect:
         if self.unpriced:
             count = len(self.unpriced)
             words = (
-                "1 model has no known price, so its" if count == 1 else f"{count} models have no known price, so their"
+                "1 model has no known price, so what it"
+                if count == 1
+                else f"{count} models have no known price, so what they"
             )
-            found.append(f"{words} money is in no sum: {', '.join(self.unpriced)}")
+            found.append(f"{words} saved is in no sum: {', '.join(self.unpriced)}")
         if self.savings.has_unpriced:
             found.append(self._unpriced_words())
         if round(self.unascribed_usd, 6) > 0:  # what is smaller is the noise of many binary fractions
