@@ -484,7 +484,7 @@ def test_money_of_unknown_spending_is_no_net() -> None:
 
 
 def test_spending_of_which_a_part_is_unknown_is_a_bound_and_never_a_net(tmp_path: Path) -> None:
-    """At least so much, at most so much for all; no net of the target; the same on the page, whose gain is not green."""
+    """At least so much, at most so much for all; no net of the target; the same on the page, in no colour."""
     page = tmp_path / "r.html"
     unpriced = series({"CacheReadTokens": 1_000.0, "WarmCostUSD": 0.0}, target="support", model="m-1")
     history = FakeHistory([*one_entry(), *unpriced])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prompt_cache_warmer.rules.effect import Effect, Moment, effect, merged
-from prompt_cache_warmer.rules.effect_figures import Savings, Seen
+from prompt_cache_warmer.rules.effect_figures import Savings, Seen, rates
 from prompt_cache_warmer.rules.effect_sources import Series
 from prompt_cache_warmer.rules.effect_window import Window, window
 from prompt_cache_warmer.values.usage import Usage
@@ -236,12 +236,22 @@ def test_a_price_is_never_that_of_a_time_to_come() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("tokens", "price"), [(1, "0.45"), (99_999, "0.45"), (100_000, "0.45"), (100_001, "2.25"), (100_999, "2.25")]
+)
+def test_a_dearer_tier_begins_with_the_first_token_above_it(tokens: int, price: str) -> None:
+    """Haiku 5.5 again: what a million tokens save that are read by requests of this size, on either side of it."""
+    priced = rates("claude-haiku-5-5", tokens, at=EPOCH)
+    assert priced is not None
+    assert priced.vs_uncached_usd(Usage(read_tokens=5_000_000)) == Decimal(price)
+
+
 def test_a_price_by_size_is_that_of_each_buckets_mean_request() -> None:
     """Haiku 5.5: an hour of large requests is dear, and an hour of small ones beside it stays cheap."""
     small = {"TrafficRequests": 90.0, "TrafficReadTokens": 180_000.0}
     large = {"TrafficRequests": 10.0, "TrafficReadTokens": 1_500_000.0, "Warmed5mTokens": 1_500_000.0}
-    names = {"target": "t", "model": "claude-haiku-5-5"}
-    whole = found(series(small, **names), series(large, at=START + HOUR, **names))
+    model = "claude-haiku-5-5"
+    whole = found(series(small, target="t", model=model), series(large, at=START + HOUR, target="t", model=model))
     # Per million tokens: base 0.10, read 0.01, written 0.125 up to 100,000 tokens, five times as much above.
     assert whole.savings.vs_no_warming_usd == Decimal("1.5") * (Decimal("0.625") - Decimal("0.05"))
     assert whole.savings.vs_uncached_usd == Decimal("0.18") * Decimal("0.09") + Decimal("1.5") * Decimal("0.45")

@@ -6,6 +6,7 @@ Money is counted only where ``usage`` proves it. A model without a known price h
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import UTC
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ WHY_WORDS = (
     "entry counts at every run until it is warmed again"
 )
 PRICES_WORDS = (
-    "Each bucket has the prices of its own time, by the mean size of a model's requests in it. A model whose price is "
+    "Each bucket has the prices of its own day, by the mean size of a model's requests in it. A model whose price is "
     "not known has unknown savings, which are in no sum."
 )
 
@@ -77,6 +78,7 @@ WARM_METRICS = (*_WARM_USAGE_METRICS.values(), COST_METRIC)
 WARMED_METRICS = ("Warmed5mTokens", "Warmed1hTokens")
 
 _NO_USAGE = Usage()
+_TIER_STEP_TOKENS = 1_000  # a dearer tier begins above a whole number of these
 _COST_PLACES = 12  # a metric is a binary fraction; behind a pico-USD there is only its noise
 
 
@@ -207,11 +209,16 @@ class Rates:
 
 
 def rates(model: str, tokens: int, *, at: datetime) -> Rates | None:
-    """Price so many tokens on a model, None where its price is not known."""
-    short, long = (prefix_costs(model, tokens, ttl, at=at) for ttl in ("5m", "1h"))
+    """Price requests of so many tokens on a model as of a day (UTC), None where its price is not known.
+
+    What a token costs is the same up to the next tier, and on one day: so few prices serve many buckets.
+    """
+    size = -(-tokens // _TIER_STEP_TOKENS) * _TIER_STEP_TOKENS
+    day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    short, long = (prefix_costs(model, size, ttl, at=day) for ttl in ("5m", "1h"))
     if short is None or long is None:
         return None
-    return Rates(tokens, short.plain_usd, short.read_usd, short.write_usd, long.write_usd)
+    return Rates(size, short.plain_usd, short.read_usd, short.write_usd, long.write_usd)
 
 
 def usage_of(sums: Mapping[str, float], metrics: Mapping[str, str] = _WARM_USAGE_METRICS) -> Usage:

@@ -1,13 +1,13 @@
 """The rows of a report: what was seen of each target and model, and its money, bucket by bucket.
 
-A bucket is priced as of its start, so that a price that changed counts from the day it did, and by the mean size of
-the requests in it.
+A bucket is priced as of the day it begins on, so that a price that changed counts from the day it did, and by the
+mean size of the requests in it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.effect_figures import (
@@ -101,15 +101,19 @@ def grouped(series: Iterable[Series]) -> dict[tuple[str, str | None], list[Serie
 def model_effect(model: str, buckets: Mapping[datetime, Mapping[str, float]]) -> ModelEffect:
     """Compute a model's row; what it saved is unknown where the price of any bucket is."""
     sums = added_up(buckets.values())
-    spent = {"spent_usd": cost_of(sums), "has_unpriced": any(map(is_unpriced, buckets.values()))}
+    spending = Savings(spent_usd=cost_of(sums), has_unpriced=any(map(is_unpriced, buckets.values())))
     vs_uncached, saved_at = {}, {}
     for at, in_bucket in buckets.items():
         seen = Seen.of(in_bucket)
         price = rates(model, seen.mean_tokens, at=at)
         if price is None:
-            return ModelEffect(model, Seen.of(sums), Savings(**spent), is_priced=False)
+            return ModelEffect(model, Seen.of(sums), spending, is_priced=False)
         vs_uncached[at], saved_at[at] = price.vs_uncached_usd(seen.usage), price.vs_no_warming_usd(seen)
-    savings = Savings(known_sum(vs_uncached.values()), known_sum(saved_at.values()), **spent)
+    savings = replace(
+        spending,
+        vs_uncached_usd=known_sum(vs_uncached.values()),
+        vs_no_warming_usd=known_sum(saved_at.values()),
+    )
     return ModelEffect(model, Seen.of(sums), savings, is_priced=True, saved_usd_at=saved_at)
 
 
