@@ -51,9 +51,9 @@ def made(*, may_replace: bool = False) -> tuple[Capturing, Shelf, FakeClock, lis
     [
         pytest.param("support", None, False, True, id="unknown"),
         pytest.param(None, None, True, False, id="of-nobody"),
-        pytest.param("support", Match(MINE, (), 0), True, False, id="the-same"),
-        pytest.param("support", Match(MINE, ("system",), 0), False, False, id="drift-and-may-not"),
-        pytest.param("support", Match(MINE, ("system",), 0), True, True, id="drift-and-may"),
+        pytest.param("support", Match(MINE, (), None), True, False, id="the-same"),
+        pytest.param("support", Match(MINE, ("system",), None), False, False, id="drift-and-may-not"),
+        pytest.param("support", Match(MINE, ("system",), None), True, True, id="drift-and-may"),
     ],
 )
 def test_only_an_ascribed_request_with_another_prefix_is_captured(

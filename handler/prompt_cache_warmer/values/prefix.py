@@ -167,8 +167,9 @@ def fingerprints(
         if index not in at:
             continue
         messages = tiers[Tier.MESSAGES].copy()
-        if block.tier is Tier.MESSAGES and body.get("tool_choice") is not None:  # it keys the messages and nothing before them
-            messages.update(_compact(body["tool_choice"], sort_keys=sort_keys).encode())
+        tool_choice = body.get("tool_choice") if block.tier is Tier.MESSAGES else None  # it keys the messages alone
+        if tool_choice is not None:
+            messages.update(_compact(tool_choice, sort_keys=sort_keys).encode())
         yield Fingerprint(
             tools=tiers[Tier.TOOLS].hexdigest(),
             system=tiers[Tier.SYSTEM].hexdigest(),

@@ -201,9 +201,7 @@ class Recorder:
             return plain, self._matches(plain, targets)
 
     def _matches(self, call: AnsweredCall, targets: Sequence[TargetSummary]) -> Matches:
-        return match(
-            call.body, call.betas, call.model, targets, ascribed_to=call.ascribed_to, hashed_by=self._prefixes
-        )
+        return match(call.body, call.betas, call.model, targets, ascribed_to=call.ascribed_to, hashed_by=self._prefixes)
 
     def _tell(self, call: AnsweredCall, found: Match | None, sight: Sight | None, usage: Usage, model: str) -> None:
         if self._publication.sink is not None and found is not None and sight is not None:
