@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from tests.fakes import EPOCH, FakeClock, MemoryMetrics, target
 from tests.observer_cases import HIT, REQUEST
 
 if TYPE_CHECKING:
+    from infra.local.aws import LocalAws
     from prompt_cache_warmer.library.observing.capturing import Capturing
     from prompt_cache_warmer.library.observing.records import ObservedRequest
     from prompt_cache_warmer.values.observation import Sightings
@@ -66,6 +68,23 @@ class Store:
             raise scripted
         self.told.append((key, seen))
         return scripted
+
+
+class Session:
+    """A session of the local account that counts what its clients do."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+        self.calls: Counter[str] = Counter()
+
+    def client(self, service: str, *, config: Any) -> Any:
+        """Make a client."""
+        made = self._aws.client(service, config=config)
+        made.meta.events.register("before-call", self._count)
+        return made
+
+    def _count(self, *, model: Any, **_: Any) -> None:
+        self.calls[model.name] += 1
 
 
 class Offline:

@@ -41,7 +41,10 @@ _FIELDS: dict[str, tuple[Json, ...]] = {
     "$.mcp_servers[0].name": (_servers(name={"deep": CANARY}),),
     "$.mcp_servers[0].tool_configuration": (_servers(tool_configuration=[CANARY]),),
     "$.mcp_servers[0].tool_configuration.authorization_token": (_configured(authorization_token=CANARY),),
-    "$.mcp_servers[0].tool_configuration.of_next_year": (_configured(of_next_year=CANARY),),
+    "$.mcp_servers[0].tool_configuration.of_next_year": (
+        _configured(of_next_year=CANARY),
+        _configured(of_next_year=True),
+    ),
     "$.mcp_servers[0].tool_configuration.allowed_tools": (
         _configured(allowed_tools=[{"deep": CANARY}]),
         _configured(allowed_tools=CANARY),

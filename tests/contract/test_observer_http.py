@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,30 +24,14 @@ from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.values.observation import Sight
 from tests.fakes import EPOCH, MODEL, FakeClock, document, target
 from tests.observer_cases import CANARY, REQUEST
-from tests.state_cases import KEY, NOTHING, asking, known, outcome, proof
+from tests.observer_parts import Session
+from tests.state_cases import KEY, NOTHING, asking, outcome, proof
 
 if TYPE_CHECKING:
     from infra.local.aws import LocalAws
 
 PLACE = f"s3://{BUCKET}/targets/"
 DIGEST = target().summary.prefix_digest
-
-
-class Session:
-    """A session of the local account that counts what its clients do."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self._aws = aws
-        self.calls: Counter[str] = Counter()
-
-    def client(self, service: str, *, config: Any) -> Any:
-        """Make a client."""
-        made = self._aws.client(service, config=config)
-        made.meta.events.register("before-call", self._count)
-        return made
-
-    def _count(self, *, model: Any, **_: Any) -> None:
-        self.calls[model.name] += 1
 
 
 def client(api: LocalMessagesApi, observer: CacheObserver, **options: Any) -> anthropic.Anthropic:
@@ -138,36 +121,6 @@ def test_an_empty_bucket_has_no_targets(aws: LocalAws, api: LocalMessagesApi) ->
     assert observer.close()
     counts = observer.counts
     assert (counts.unascribed, counts.requests, dict(counts.failures)) == (2, 2, {})
-
-
-async def test_the_table_is_told_once_in_30_seconds(aws: LocalAws, api: LocalMessagesApi) -> None:
-    """Of the last request, the counts and the prefix; a warm call is told to nobody."""
-    create_state_table(aws)
-    session, clock = Session(aws), FakeClock()
-    observer = CacheObserver(targets=document(), state_table=STATE_TABLE, session=session, clock=clock)
-    with client(api, observer) as asked:
-        asked.messages.create(**{**REQUEST, "max_tokens": 0})
-        for second in range(61):
-            clock.seconds = second
-            asked.messages.create(**REQUEST)
-            _settle(observer, clock)
-    assert session.calls["UpdateItem"] <= 3
-    observer.close()
-    assert set(session.calls) == {"UpdateItem"}
-    assert session.calls["UpdateItem"] in (3, 4)  # the last one is the flush's, if anything was left for it
-    state = DynamoDbState(StateTable(aws.dynamodb, STATE_TABLE))
-    entry = await known(state)
-    assert entry.traffic is not None
-    assert (entry.traffic.last_at, entry.traffic.fingerprint) == (EPOCH + timedelta(seconds=60), DIGEST)
-    assert entry.sightings is not None
-    assert (entry.sightings.hits, entry.sightings.cold_starts, entry.sightings.drifts) == (61, 0, 0)
-
-
-def _settle(observer: CacheObserver, clock: FakeClock) -> None:
-    """Wait until what is due at this second was told."""
-    until = time.monotonic() + 10
-    while observer._account.due(clock.seconds, everything=False) and time.monotonic() < until:
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(("idle_seconds", "kept"), [(5_000, True), (3_000, False)])

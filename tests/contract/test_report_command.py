@@ -254,6 +254,6 @@ def test_without_a_region_or_credentials_it_is_said_what_to_set(run: Run) -> Non
     """boto3's own errors, with what to do."""
     result = run(AWS_DEFAULT_REGION=None, AWS_REGION=None)
     assert (result.exit_code, result.stderr) == (
-        1,
+        2,
         "Error: CloudWatch cannot be asked: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region\n",
     )

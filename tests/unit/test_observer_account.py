@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -47,15 +48,14 @@ def test_the_first_request_and_every_one_that_is_due_wakes_whoever_tells() -> No
     """In between it knows already; after 30 seconds it is due again."""
     account = Account()
     assert note(account, 0)
-    assert account.due(0, everything=False) == [KEY]
+    assert account.due(0) == [KEY]
     account.take(KEY, 0)
-    assert account.due(0, everything=True) == []
+    assert account.due(0) == []
     assert note(account, 1, now=1)
     assert not note(account, 2, now=2)
-    assert account.due(29.9, everything=False) == []
-    assert account.due(29.9, everything=True) == [KEY]
+    assert account.due(29.9) == []
     assert not note(account, 3, now=29.9)
-    assert account.due(30, everything=False) == [KEY]
+    assert account.due(30) == [KEY]
     assert note(account, 4, now=30)
 
 
@@ -105,6 +105,50 @@ def test_a_request_that_started_before_the_first_hit_and_touched_the_entry_was_t
     assert account.take(KEY, 0)[1] == hit(5)
 
 
+def test_a_hit_a_whole_life_after_what_waits_takes_the_first_ones_place() -> None:
+    """With when the last of that started; what was then answered of the time between leaves none."""
+    account = Account()
+    note(account, 0)
+    note(account, 10)
+    note(account, 459)
+    assert account.take(KEY, 0)[1] == hit(0)
+    note(account, 0, is_hit=False)
+    note(account, 10)
+    note(account, 460)
+    note(account, 470)
+    assert account.take(KEY, 0)[1] == replace(hit(460), previous_at=at(10))
+    note(account, 0)
+    note(account, 450)
+    note(account, 200)
+    assert account.take(KEY, 0)[1] is None
+    note(account, 0, touched=False, is_hit=False)
+    note(account, 450)
+    assert account.take(KEY, 0)[1] is None
+
+
+def test_what_could_not_be_told_is_due_at_once_and_what_is_released_too() -> None:
+    """Whatever the 30 seconds say, which begin again with the next try; an entry with nothing to tell is not due."""
+    account = Account()
+    note(account, 1)
+    account.put_back(KEY, *account.take(KEY, 10))
+    assert (account.due(11), account.next_due_in_seconds(11)) == ([KEY], 0)
+    account.take(KEY, 11)
+    note(account, 2, now=12)
+    assert (account.due(12), account.next_due_in_seconds(12)) == ([], 29)
+    account.release()
+    assert (account.due(12), account.next_due_in_seconds(12)) == ([KEY], 0)
+    account.take(KEY, 13)
+    account.release()
+    note(account, 3, now=14)
+    assert (account.due(14), account.next_due_in_seconds(14)) == ([], 29)
+    account.release()
+    account.forget()
+    note(account, 4, now=14)
+    account.take(KEY, 15)
+    note(account, 5, now=16)
+    assert account.due(16) == []
+
+
 def test_what_could_not_be_told_is_put_back_before_what_came_since() -> None:
     """Nothing is lost; what came since may have been the first after all, so that nothing is proven then."""
     account = Account()
@@ -136,10 +180,10 @@ def test_the_entry_that_was_tried_longest_ago_is_told_first() -> None:
     account.take(KEY, 5)
     note(account, 0)
     account.note(OTHER, Sightings(hits=1), None, 0)
-    assert account.due(100, everything=False) == [OTHER, KEY]
+    assert account.due(100) == [OTHER, KEY]
     account.take(OTHER, 6)
     account.note(OTHER, Sightings(hits=1), None, 0)
-    assert account.due(100, everything=False) == [KEY, OTHER]
+    assert account.due(100) == [KEY, OTHER]
 
 
 def warmth(**changes: Any) -> Warmth:
@@ -179,10 +223,10 @@ def test_a_child_begins_anew_but_knows_how_large_prefixes_are() -> None:
     account.fail("state")
     account.forget()
     assert account.counts() == type(account.counts())()
-    assert account.due(100, everything=True) == []
+    assert account.due(100) == []
     assert account.warmth(KEY, "f") == warmth()
     assert note(account, 2)
-    assert account.due(2, everything=False) == [KEY]
+    assert account.due(2) == [KEY]
 
 
 @pytest.mark.parametrize(

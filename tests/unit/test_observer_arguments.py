@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"service": None}, "service: a value of type NoneType is not text"),
     ({"service": ""}, "service: is empty"),
     ({"service": "a b"}, "service: 'a b' is not allowed; allowed: 1 to 255 characters, no blanks"),
+    ({"namespace": "AWS/Lambda"}, "namespace: 'AWS/Lambda' is CloudWatch's own; allowed: one without 'AWS/'"),
     ({"namespace": "ü"}, "namespace: 'ü' is not allowed; allowed: 1 to 255 characters, no blanks"),
     ({"state_table": ""}, "state_table: is empty"),
     ({"state_table": 7}, "state_table: a value of type int is not text"),
+    ({"state_table": "ab"}, "state_table: 'ab' is not allowed; allowed: the name of a DynamoDB table, or its ARN"),
+    ({"state_table": "a" * 256}, "state_table: a string of 256 characters is not allowed"),
+    ({"state_table": "my table"}, "state_table: 'my table' is not allowed"),
+    ({"state_table": "arn:aws:dynamodb:eu-central-1:12:table/abc"}, "state_table: 'arn:aws:dynamodb:eu"),
+    ({"clock": 7}, "clock: a value of type int has no now and monotonic_seconds"),
+    ({"clock": datetime}, "clock: a value of type type has no now and monotonic_seconds"),
+    ({"session": "default"}, "session: a value of type str has no client"),
     ({"on_request": 7}, "on_request: a value of type int cannot be called"),
     ({"on_request": later}, "on_request: is a coroutine function, which nobody would await"),
     ({"capture": "all"}, "capture: 'all' is not allowed; allowed: 'new', 'changed', None"),
@@ -74,6 +83,16 @@ def test_a_bad_argument_is_named(options: dict[str, Any], said: str) -> None:
     assert str(caught.value).startswith(said)
     assert CANARY not in str(caught.value)
     assert isinstance(caught.value, TypeError | ValueError)
+
+
+@pytest.mark.parametrize(
+    "state_table",
+    ["abc", "a" * 255, "My_Table-1.x", "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/stack-StateTable-1"],
+)
+def test_a_table_goes_by_its_name_or_its_arn(state_table: str) -> None:
+    """Nothing is read of it before there is traffic."""
+    observer = CacheObserver(targets=document(), state_table=state_table, session=Offline(), namespace="Team/AWS/Warm")
+    assert not observer._background.is_started
 
 
 @pytest.mark.parametrize("targets", ["s3://my-bucket/targets/", "s3://my.bucket1/", "s3://b-1/a/b/c/"])

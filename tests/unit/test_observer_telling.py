@@ -55,19 +55,6 @@ def test_the_state_is_told_once_in_30_seconds_of_all_that_was_seen() -> None:
     assert desk.account.counts().requests == 91
 
 
-def test_a_flush_tells_at_once() -> None:
-    """Everything there is, also what is not due; nothing where there is nothing."""
-    desk = Desk(store=Store(), gathered=Gathered())
-    assert desk.store is not None
-    assert desk.gathered is not None
-    for _ in range(2):
-        desk.record()
-        desk.teller.work(True)
-    desk.teller.work(True)
-    assert [seen.hits for _, seen in desk.store.told] == [1, 1]
-    assert desk.gathered.flushes == 3
-
-
 def test_what_the_state_could_not_be_told_is_told_later_with_what_came_until_then() -> None:
     """After a minute, or when it is flushed."""
     desk = Desk(store=Store())
@@ -117,7 +104,7 @@ def test_a_loop_that_cannot_be_started_counts_as_a_failure_of_the_state() -> Non
     with pytest.warns(RuntimeWarning, match="never awaited"):
         assert asyncio.run(inside()) == 60
     assert desk.failures == {"state": 1}
-    assert desk.account.due(0, everything=True) == [KEY]
+    assert desk.account.due(0) == [KEY]
 
 
 def test_targets_are_read_every_five_minutes_and_after_a_failure_in_one() -> None:
@@ -275,18 +262,3 @@ def test_a_miss_is_told_with_what_may_explain_it() -> None:
     assert (miss.drifted, miss.read_tokens, miss.written_tokens, miss.uncached_tokens) == ((), 0, 9, 7)
     assert (miss.workspace_id, miss.region, miss.marker_distance, miss.at) == ("w", "eu-central-1", 0, EPOCH)
     assert (seen.cold_starts, seen.touched_at, seen.fingerprint) == (1, EPOCH, target().summary.prefix_digest)
-
-
-def test_a_flush_reads_targets_that_everything_waits_for() -> None:
-    """Also where reading them has just failed; those that are known are read when they are due."""
-    desk = Desk(source=Source())
-    assert desk.source is not None
-    desk.source.targets = TargetsUnreadableError("no")
-    desk.teller.work(False)
-    desk.teller.work(False)
-    assert desk.source.reads == 1
-    desk.teller.work(True)
-    desk.source.targets = (target().summary,)
-    desk.teller.work(True)
-    desk.teller.work(True)
-    assert desk.source.reads == 3

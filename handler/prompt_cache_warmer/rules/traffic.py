@@ -186,6 +186,7 @@ class Hit:
             may have been written by requests like it.
         workspace_id: the workspace its credential resolved to, None where that is not known.
         region: the AWS region that answered, None where there is none.
+        previous_at: when the last request before it started that is told together with it; None where there is none.
     """
 
     at: datetime
@@ -195,6 +196,7 @@ class Hit:
     longest_ttl_seconds: int
     workspace_id: str | None = None
     region: str | None = None
+    previous_at: datetime | None = None
 
 
 def kept_tokens(hit: Hit, *, previous_at: datetime | None, warmth: Warmth | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from math import inf
 from threading import Lock
 from types import MappingProxyType
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters.forking import hold_at_fork
 from prompt_cache_warmer.library.observing.records import ObserverCounts
-from prompt_cache_warmer.rules.traffic import TOUCH_SECONDS, Hit
+from prompt_cache_warmer.rules.traffic import SLACK_SECONDS, TOUCH_SECONDS, Hit
 from prompt_cache_warmer.values.observation import Sight, Sightings
 
 if TYPE_CHECKING:
@@ -27,18 +28,22 @@ class _Entry:
 
     Attributes:
         seen: what the state was not told of.
-        first_hit: its first request, where that was a hit.
+        first_hit: its first request, where that was a hit; or the one that came a whole life after all others.
         told_seconds: when the state was told last, on the monotonic clock; None before the first time.
+        is_urgent: whether it is due however lately the state was told: it could not be, or there is no later.
         warmth: what the last warm call proved that was heard of, None where there was none.
     """
 
     seen: Sightings = NOTHING_SEEN
     first_hit: Hit | None = None
     told_seconds: float | None = None
+    is_urgent: bool = False
     warmth: Warmth | None = None
 
     def due_in_seconds(self, now_seconds: float) -> float:
-        return 0.0 if self.told_seconds is None else max(0.0, self.told_seconds + TOUCH_SECONDS - now_seconds)
+        if self.is_urgent or self.told_seconds is None:
+            return 0.0
+        return max(0.0, self.told_seconds + TOUCH_SECONDS - now_seconds)
 
 
 @dataclass(slots=True)
@@ -88,19 +93,25 @@ class Account:
         """Keep what was seen until the state is told of it; returns whether it is due now, or the first to wait."""
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())
-            is_first = entry.seen is NOTHING_SEEN
-            if is_first or _is_before(seen, entry.first_hit):  # what comes later may live on what this one wrote
+            is_first, first_hit = entry.seen is NOTHING_SEEN, entry.first_hit
+            if is_first:
                 entry.first_hit = hit
+            elif first_hit is not None and _is_before(seen, first_hit):
+                # What comes later may live on what this one wrote.
+                entry.first_hit = None if first_hit.previous_at is not None else hit
+            elif hit is not None and _is_long_after(hit, entry.seen):
+                # As where a sandbox stood still with what came before.
+                entry.first_hit = replace(hit, previous_at=entry.seen.touched_at)
             entry.seen += seen
             return is_first or entry.due_in_seconds(now_seconds) == 0
 
-    def due(self, now_seconds: float, *, everything: bool) -> list[EntryKey]:
+    def due(self, now_seconds: float) -> list[EntryKey]:
         """List the entries the state is to be told of now, first whom it was tried for longest ago."""
         with self._lock:
             waiting = [
                 (-inf if entry.told_seconds is None else entry.told_seconds, key)
                 for key, entry in self._entries.items()
-                if entry.seen is not NOTHING_SEEN and (everything or entry.due_in_seconds(now_seconds) == 0)
+                if entry.seen is not NOTHING_SEEN and entry.due_in_seconds(now_seconds) == 0
             ]
         return [key for _, key in sorted(waiting)]
 
@@ -115,7 +126,7 @@ class Account:
         with self._lock:
             entry = self._entries[key]
             taken = entry.seen, entry.first_hit
-            entry.seen, entry.first_hit, entry.told_seconds = NOTHING_SEEN, None, now_seconds
+            entry.seen, entry.first_hit, entry.told_seconds, entry.is_urgent = NOTHING_SEEN, None, now_seconds, False
             return taken
 
     def put_back(self, key: EntryKey, seen: Sightings, hit: Hit | None) -> None:
@@ -125,17 +136,18 @@ class Account:
             is_alone = entry.seen is NOTHING_SEEN
             entry.seen = seen if is_alone else seen + entry.seen
             entry.first_hit = hit if is_alone else None
+            entry.is_urgent = True
+
+    def release(self) -> None:
+        """Make all that waits due, because nobody comes back for it."""
+        with self._lock:
+            for entry in self._entries.values():
+                entry.is_urgent = entry.is_urgent or entry.seen is not NOTHING_SEEN
 
     def learn(self, key: EntryKey, warmth: Warmth) -> None:
         """Remember what a warm call proved of an entry."""
         with self._lock:
             self._entries[key].warmth = warmth
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether there is anything that the state was not told of."""
-        with self._lock:
-            return any(entry.seen is not NOTHING_SEEN for entry in self._entries.values())
 
     def forget(self) -> None:
         """Begin anew in a forked child: what was seen before the fork is its parent's to tell."""
@@ -146,6 +158,13 @@ class Account:
             self._failures.clear()
 
 
-def _is_before(seen: Sightings, hit: Hit | None) -> bool:
+def _is_before(seen: Sightings, hit: Hit) -> bool:
     """Whether a request that was answered later started before the first hit, and left its prefix in the cache."""
-    return hit is not None and seen.touched_at is not None and seen.touched_at < hit.at
+    return seen.touched_at is not None and seen.touched_at < hit.at
+
+
+def _is_long_after(hit: Hit, seen: Sightings) -> bool:
+    """Whether a hit came so long after all that was seen that none of it can have kept the entry."""
+    if seen.touched_at is None:
+        return False
+    return hit.at - seen.touched_at >= timedelta(seconds=hit.longest_ttl_seconds + SLACK_SECONDS)

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from prompt_cache_warmer.library.observing.attempt import Attempt
     from prompt_cache_warmer.library.observing.calls import AnsweredCall
     from prompt_cache_warmer.library.observing.records import ObserverCounts
     from prompt_cache_warmer.ports import Clock
@@ -157,7 +156,8 @@ class CacheObserver(anthropic.Middleware):
         try:
             response = call_next(request)
         except BaseException:
-            self._lost(attempt)
+            if attempt is not None:
+                attempt.lost()
             raise
         if attempt is not None:
             attempt.answered(response)
@@ -171,7 +171,8 @@ class CacheObserver(anthropic.Middleware):
         try:
             response = await call_next(request)
         except BaseException:
-            self._lost(attempt)
+            if attempt is not None:
+                attempt.lost()
             raise
         if attempt is not None:
             attempt.answered(response)
@@ -203,15 +204,17 @@ class CacheObserver(anthropic.Middleware):
         return self._account.counts(lost=self._recorder.lost + gathered_lost, waiting=self._recorder.waiting)
 
     def flush(self, *, timeout_seconds: float = 5.0) -> bool:
-        """Send what is waiting and wait for it; at the interpreter's exit this is done for two seconds.
+        """Send what is waiting and wait for it.
 
-        In Lambda call it before the handler returns: the sandbox stands still afterwards.
+        In Lambda call it before the handler returns: the sandbox stands still afterwards. The state hears of an
+        entry at most once in 30 seconds however often this is called; what it was not told then waits for the
+        next time, or for ``close`` or the interpreter's exit, which tell everything.
 
         Args:
             timeout_seconds: how long to wait at most; what takes longer goes on.
 
         Returns:
-            Whether everything was sent in that time. What failed is counted, and kept for the next time.
+            Whether everything that is due was sent in that time. What failed is counted, and kept for the next time.
         """
         seconds = check.checked_wait(timeout_seconds)
         self._recorder.record()
@@ -220,7 +223,9 @@ class CacheObserver(anthropic.Middleware):
         return self._background.flush(seconds) and not self._teller.has_waiting
 
     def close(self, *, timeout_seconds: float = 5.0) -> bool:
-        """Flush, and end the background thread; a later request starts it again.
+        """Send everything, and end the background thread; a later request starts it again.
+
+        At the interpreter's exit everything is sent for two seconds, so that nobody has to call this.
 
         Args:
             timeout_seconds: how long to wait at most.
@@ -228,16 +233,16 @@ class CacheObserver(anthropic.Middleware):
         Returns:
             Whether everything was sent in that time.
         """
-        is_done = self.flush(timeout_seconds=timeout_seconds)
+        seconds = check.checked_wait(timeout_seconds)
+        self._release()
+        is_done = self.flush(timeout_seconds=seconds)
         self._background.stop()
         return is_done
 
-    def _lost(self, attempt: Attempt | None) -> None:
-        try:
-            if attempt is not None:
-                attempt.lost()
-        except Exception as error:  # noqa: BLE001 - the application's own error goes on
-            self._failed(error)
+    def _release(self) -> None:
+        """Record what waits, and have the state told of it however lately it was."""
+        self._recorder.record()
+        self._account.release()
 
     def _begin_anew(self) -> None:
         """Leave to the parent what was seen before the fork."""
@@ -274,9 +279,9 @@ _observers: WeakSet[CacheObserver] = WeakSet()
 
 @atexit.register
 def _record_all() -> None:
-    """Record what was dropped, so that it is flushed: what is registered later comes first at the exit."""
+    """Record what was dropped, so that all is flushed: what is registered later comes first at the exit."""
     for observer in list(_observers):
-        observer._recorder.record()  # noqa: SLF001 - of this module's own class
+        observer._release()  # noqa: SLF001 - of this module's own class
 
 
 def _begin_all_anew() -> None:

@@ -65,7 +65,10 @@ class Teller:
         self._state_due_seconds = -math.inf
 
     def work(self, everything: bool) -> float:  # noqa: FBT001 - the background's one question
-        """Do what is due, or all there is; returns how many seconds until more is due."""
+        """Do what is due, or all there may be; returns how many seconds until more is due.
+
+        The state is told of no entry twice in 30 seconds even where everything is to be done.
+        """
         self._read_targets(everything=everything)
         self._recorder.record()
         if self._capturing is not None and self._capturing.work():
@@ -83,9 +86,10 @@ class Teller:
 
     @property
     def has_waiting(self) -> bool:
-        """Whether there is anything left to send, because it could not be sent."""
+        """Whether there is anything left to send, because it could not be sent; not what its 30 seconds hold back."""
         is_held = self._gathered is not None and self._gathered.has_waiting
-        return is_held or self._recorder.waiting > 0 or (self._store is not None and self._account.has_waiting)
+        is_due = self._store is not None and self._account.next_due_in_seconds(self._seconds()) == 0
+        return is_held or is_due or self._recorder.waiting > 0
 
     def forget(self) -> None:
         """Begin anew in a forked child."""
@@ -107,7 +111,7 @@ class Teller:
     def _tell_state(self, *, everything: bool) -> None:
         if self._store is None or (self._seconds() < self._state_due_seconds and not everything):
             return
-        due = self._account.due(self._seconds(), everything=everything)
+        due = self._account.due(self._seconds())
         if due:
             try:
                 asyncio.run(self._observe(self._store, due))
@@ -136,8 +140,8 @@ class Teller:
         if hit is None or self._publication.sink is None:
             return
         previous_at, unknown_at = observed.previous_at, self._open_calls.latest_before(hit.model, hit.at)
-        if previous_at is not None and unknown_at is not None:
-            previous_at = max(previous_at, unknown_at)
+        if previous_at is not None:  # or nobody knows how long there was no traffic
+            previous_at = max(at for at in (previous_at, unknown_at, hit.previous_at) if at is not None)
         tokens = kept_tokens(hit, previous_at=previous_at, warmth=observed.warmth)
         if not tokens:
             return
