@@ -6,6 +6,7 @@ import asyncio
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from threading import Barrier
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore
 
 RUNS = 32
+PATIENCE_SECONDS = 60.0  # after that a run that failed no longer keeps the others waiting
 QUICK_CLAIMS_PER_RUN = 1000
 ENTRIES = {MemoryState: 1000, DynamoDbState: 300}  # moto does a hundred writes a second here
 
@@ -48,6 +50,7 @@ def at_once(run: Callable[[int], Coroutine[None, None, T]], runs: int = RUNS) ->
 def test_leases_never_pass_a_cap_and_settle_exactly(state: StateStore) -> None:
     """Of 10 USD and 20,000 tokens 32 runs get no pico more, whenever one looks; what they spend is kept."""
     caps = Caps(usd_per_day=Decimal(10), usd_per_month=Decimal(11), tokens_per_month=20_000)
+    asked = Barrier(RUNS)
 
     async def run(_: int) -> Amount:
         lease = await state.lease(amount(1 - PICO, 1000), caps=caps, day=DAY)
@@ -55,7 +58,7 @@ def test_leases_never_pass_a_cap_and_settle_exactly(state: StateStore) -> None:
         total = (await snapshot(state)).spent_today
         assert total.known_usd <= 10
         assert total.tokens <= 20_000
-        await asyncio.sleep(0.2)
+        asked.wait(PATIENCE_SECONDS)
         await state.settle(lease, spent=used)
         return used
 
@@ -79,12 +82,13 @@ def test_leases_that_are_not_settled_fill_a_cap_to_the_last_pico(state: StateSto
 def test_claims_of_one_target_never_pass_its_cap(state: StateStore) -> None:
     """32 models and room for ten; what the ten spend is what is counted."""
     caps = Caps(usd_per_day=Decimal(10), tokens_per_day=100_000)
+    asked = Barrier(RUNS)
 
     async def run(number: int) -> ClaimAnswer:
         request = asking(model(f"m-{number}"), owner=f"run-{number}", caps=caps)
         answer = await state.claim(request)
+        asked.wait(PATIENCE_SECONDS)  # what is spent makes room again
         if answer is ClaimAnswer.GRANTED:
-            await asyncio.sleep(0.5)  # so that all the others have asked by then
             assert await state.commit(outcome(request, amount("0.000000000001", number), warmth=proof()))
         return answer
 
