@@ -82,7 +82,7 @@ lock: $(UV) ## Resolve the hash-locked requirement files again
 	echo 'aws-sam-cli' | $(COMPILE) - --output-file requirements-sam.lock
 	echo 'checkov' | $(COMPILE) - --output-file requirements-checkov.lock
 
-generate: setup ## Write the JSON Schema and the README's tables again
+generate: setup ## Write the JSON Schema and the pages' tables again
 	$(BIN)/python -m infra.local.generate
 
 clean: ## Remove every environment, build and cache

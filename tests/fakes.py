@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.metrics import MetricSet
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.rules.uploads import Ignored
     from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.problems import Problem, ProblemCode
     from prompt_cache_warmer.values.targets import Target, TargetSummary
@@ -58,6 +61,12 @@ def target(**changes: Any) -> Target:
     return found
 
 
+def etag(value: object) -> str:
+    """Return the entity tag S3 gives to an object written as JSON, without its quotes."""
+    content = value if isinstance(value, str) else json.dumps(value)
+    return hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
+
+
 class FakeClock:
     """A clock that moves only when told to; sleeping moves it."""
 
@@ -85,19 +94,23 @@ class MemoryTargets:
 
     def __init__(self, documents: dict[str, object] | None = None) -> None:
         self.documents = documents or {}
+        self.prompts: dict[str, str] = {}
         self.before_fetch: Callable[[], None] | None = None
 
     async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
         """Read every document, if there is any time."""
         assert remaining_seconds() > 0
-        readings = [reading(value, source=source) for source, value in sorted(self.documents.items())]
-        return index_of((found.target.summary if found.target else None, found.problems) for found in readings)
+        readings = [reading(value, source=source, **self.prompts) for source, value in sorted(self.documents.items())]
+        return index_of(
+            ((found.target.summary if found.target else None, found.problems) for found in readings),
+            etags={key: etag(value) for key, value in (*self.documents.items(), *self.prompts.items())},
+        )
 
     async def fetch(self, target: TargetSummary) -> Target:
         """Return the body, if the document is still what it was."""
         if self.before_fetch is not None:
             self.before_fetch()
-        found = reading(self.documents.get(target.source), source=target.source).target
+        found = reading(self.documents.get(target.source), source=target.source, **self.prompts).target
         if found is None or found.summary.fingerprint != target.fingerprint:
             raise TargetUnavailableError(f"{target.source!r} is not what was listed any more")
         return found
@@ -195,6 +208,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self.unheeded: list[Ignored] = []
         self.results: list[EntryResult] = []
         self.diagnoses: list[EntryResult] = []
         self.verifications: list[Verification] = []
@@ -203,6 +217,10 @@ class MemoryLog:
     def document(self, problem: Problem) -> None:
         """Keep the problem."""
         self.problems.append(problem)
+
+    def ignored(self, ignored: Ignored) -> None:
+        """Keep it."""
+        self.unheeded.append(ignored)
 
     def entry(self, result: EntryResult) -> None:
         """Keep the result."""

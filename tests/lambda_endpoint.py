@@ -56,13 +56,18 @@ class FakeLambda:
         self._thread.join()
         self._server.server_close()
 
-    def run(self, *arguments: str) -> Result:
-        """Run ``verify`` with this endpoint in its environment."""
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def run(self, *arguments: str, command: str = "verify") -> Result:
+        """Run a command with this endpoint in its environment."""
         environment = {
-            "AWS_ENDPOINT_URL_LAMBDA": f"http://127.0.0.1:{self._server.server_port}",
+            "AWS_ENDPOINT_URL_LAMBDA": self.address,
             "AWS_ACCESS_KEY_ID": "a",
             "AWS_SECRET_ACCESS_KEY": "b",
             "AWS_DEFAULT_REGION": "us-east-1",
             "WARMER_FUNCTION": "warmer",
         }
-        return CliRunner(env=environment, catch_exceptions=False).invoke(commands, ["verify", *arguments])
+        return CliRunner(env=environment, catch_exceptions=False).invoke(commands, [command, *arguments])

@@ -9,7 +9,8 @@ from click.testing import CliRunner, Result
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.cli.commands import commands
-from prompt_cache_warmer.cli.stack import TABLE_VARIABLE, Seams
+from prompt_cache_warmer.cli.deployment import STACK_VARIABLE, TABLE_VARIABLE
+from prompt_cache_warmer.cli.stack import Seams
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.values.state import EntryKey, EntryState
 from tests.fakes import EPOCH, FakeClock
@@ -37,7 +38,7 @@ class Stack:
 
     def run(self, *arguments: str, **environment: str) -> Result:
         """Run a command as it stands, without the variables of this machine; a crash fails the test."""
-        runner = CliRunner(catch_exceptions=False, env={TABLE_VARIABLE: None, **environment})
+        runner = CliRunner(catch_exceptions=False, env={TABLE_VARIABLE: None, STACK_VARIABLE: None, **environment})
         return runner.invoke(commands, arguments, obj=Seams(self.clock, self._open))
 
     def ok(self, *arguments: str) -> str:

@@ -19,7 +19,7 @@
     |-- CaptureError                 look at what the bucket holds, and capture again; nothing was written
     |-- TargetUnavailableError       one target's body could not be fetched: the next tick tries again
     `-- WarmCallError                one warm call failed
-        |-- CredentialError          rotate or correct the key (401, 403, unknown credential)
+        |-- CredentialError          correct the key, rule or role (401, 403, unknown credential)
         |-- SpendLimitError          raise the limit or wait for the period to end; never retried
         |-- RejectedError            correct the target: the API will refuse it again (400, 404, 413, ...)
         |   `-- ZeroRefusedError     nothing: the call is made again with max_tokens: 1
@@ -214,7 +214,7 @@ class CredentialError(WarmCallError):
     """The API refused the credential, or there is none of that name."""
 
     code = "credential"
-    advice = "Check the key in the secret and the workspace it belongs to; it is not retried within a run."
+    advice = "Check the credential: its key, rule or role, and the workspace it is for; it is not retried within a run."
 
 
 class SpendLimitError(WarmCallError):

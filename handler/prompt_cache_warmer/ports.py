@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from prompt_cache_warmer.values.problems import Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
 
     from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.metrics import MetricSet
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
+    from prompt_cache_warmer.rules.uploads import Ignored
     from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.divergence import Divergence
@@ -39,10 +40,12 @@ class Index:
     Attributes:
         targets: every valid target, in the order of their sources; no two have the same name.
         problems: every error and warning of every document.
+        etags: the entity tag, without quotes, of every object that was listed: documents and what they may refer to.
     """
 
     targets: tuple[TargetSummary, ...]
     problems: tuple[Problem, ...]
+    etags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def invalid_sources(self) -> frozenset[str]:
@@ -268,6 +271,9 @@ class RunLog(Protocol):
 
     def document(self, problem: Problem) -> None:
         """Write that a document is not a target, or was not read yet."""
+
+    def ignored(self, ignored: Ignored) -> None:
+        """Write that an upload or a message is not acted on."""
 
     def entry(self, result: EntryResult) -> None:
         """Write what became of an entry that was called, failed or was deferred."""

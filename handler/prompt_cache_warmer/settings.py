@@ -15,17 +15,20 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    SecretStr,
     ValidationError,
 )
 
 from prompt_cache_warmer.errors import SettingsError
-from prompt_cache_warmer.rules.metrics import Detail
+from prompt_cache_warmer.rules.metrics import Detail  # noqa: TC001 - a field's type, which pydantic looks up
 from prompt_cache_warmer.values.caps import Caps
+from prompt_cache_warmer.values.credentials import (
+    KEY_BEGINNING,
+    CredentialSettings,
+    credential_disagreements,
+    default_disagreement,
+)
 from prompt_cache_warmer.values.keeping import MAX_TOKENS, Usd
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 
@@ -39,7 +42,6 @@ DEFAULT_PROMPTS_PREFIX = "prompts/"
 DEFAULT_NAMESPACE = "PromptCacheWarmer"
 DEFAULT_SERVICE = "prompt-cache-warmer"
 
-_KEY_BEGINNING = "sk-ant-"
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 _PLAIN_ADDRESS = re.compile(r"[^?#@]*")  # a query or a user name may be a secret
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -82,12 +84,6 @@ def base_url(value: str) -> str:
     raise ValueError("must be an https:// URL (plain http:// is for a loopback address only: keys travel there)")
 
 
-def _secret_id(value: str) -> str:
-    if value.startswith(_KEY_BEGINNING):
-        raise ValueError("is an API key; put the key into a secret and name the secret here")
-    return value
-
-
 def _as_text(value: object) -> object:
     """Write a decimal as it would stand in the environment."""
     return f"{value:f}" if isinstance(value, Decimal) else value
@@ -97,14 +93,12 @@ _Usd = Annotated[Usd, BeforeValidator(_as_text)]
 _Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 
 
-class Settings(BaseModel):
+class Settings(CredentialSettings):
     """What one deployment of the handler runs with.
 
     Field aliases are the environment variables' names. Sizes are in bytes, times in the unit of
     their name.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
 
     targets_bucket: Annotated[str, AfterValidator(_bucket_name)] = Field(
         alias="TARGETS_BUCKET", description="the bucket that holds the target documents; required"
@@ -114,16 +108,6 @@ class Settings(BaseModel):
     )
     prompts_prefix: Annotated[str, AfterValidator(_key_prefix)] = Field(
         DEFAULT_PROMPTS_PREFIX, alias="PROMPTS_PREFIX", description="keys under it may be named by `text_from`"
-    )
-    anthropic_secret_id: Annotated[str, AfterValidator(_secret_id)] | None = Field(
-        None,
-        alias="ANTHROPIC_SECRET_ID",
-        description="name or ARN of the secret with the API key, or with a JSON object of credential names to keys",
-    )
-    anthropic_api_key: SecretStr | None = Field(
-        None,
-        alias="ANTHROPIC_API_KEY",
-        description="instead of the secret, on your own machine only; the template never sets it",
     )
     anthropic_base_url: Annotated[str, AfterValidator(base_url)] | None = Field(
         None,
@@ -217,8 +201,9 @@ class Settings(BaseModel):
         except ValidationError as error:
             problems = tuple(_sentence(detail, present) for detail in error.errors())
             raise SettingsError((*problems, *disagreements)) from error
-        if disagreements:
-            raise SettingsError(disagreements)
+        wrong_default = default_disagreement(settings)
+        if disagreements or wrong_default:
+            raise SettingsError((*disagreements, *([wrong_default] if wrong_default else [])))
         return settings
 
 
@@ -236,11 +221,7 @@ def _disagreements(present: Mapping[str, str]) -> Iterator[str]:
             f"TARGETS_PREFIX={shown_targets} and PROMPTS_PREFIX={shown_prompts} overlap: "
             "neither may begin with the other"
         )
-    if ("ANTHROPIC_SECRET_ID" in present) == ("ANTHROPIC_API_KEY" in present):
-        yield (
-            "set exactly one of ANTHROPIC_SECRET_ID (a Secrets Manager name or ARN) and "
-            "ANTHROPIC_API_KEY (on your own machine only)"
-        )
+    yield from credential_disagreements(present)
 
 
 def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
@@ -254,6 +235,6 @@ def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 -
 
 def _shown(name: str, value: str) -> str:
     """Show a variable's value, unless it is a secret or looks like one that was put into the wrong variable."""
-    is_secret = name == "ANTHROPIC_API_KEY" or _KEY_BEGINNING in value
+    is_secret = name == "ANTHROPIC_API_KEY" or KEY_BEGINNING in value
     may_hold_one = name == "ANTHROPIC_BASE_URL" and not _PLAIN_ADDRESS.fullmatch(value)
     return "***" if is_secret or may_hold_one else repr(value)

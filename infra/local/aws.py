@@ -1,8 +1,12 @@
-"""AWS on loopback: moto's server for S3, DynamoDB, Secrets Manager and CloudWatch, spoken to over HTTP."""
+"""AWS on loopback: moto's server for S3, DynamoDB, Secrets Manager, SSM and CloudWatch, spoken to over HTTP.
+
+The one call that moto lacks, STS's ``GetWebIdentityToken``, is a stand-in of our own (``web_identity``).
+"""
 
 from __future__ import annotations
 
 import http.client
+import io
 import logging
 from contextlib import closing
 from functools import cached_property
@@ -13,6 +17,8 @@ from unittest import mock
 import boto3
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
+
+from infra.local import web_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
-_CLIENTS = ("s3", "dynamodb", "secrets", "cloudwatch")
+_CLIENTS = ("s3", "dynamodb", "secrets", "parameters", "cloudwatch")
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
 
 
@@ -34,13 +40,22 @@ class _Account:
 
     moto checks a condition and writes in two steps that other threads may come between; DynamoDB does
     both in one, and that is what a store is built on.
+
+    Attributes:
+        identity_refusal: the code that requests for an identity token are refused with; None grants them.
     """
 
     def __init__(self) -> None:
         self._application = DomainDispatcherApplication(create_backend_app)
         self._one_at_a_time = Lock()
+        self.identity_refusal: str | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+            form = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            if web_identity.wants_identity_token(form):
+                return web_identity.answer(form, start_response, refusal=self.identity_refusal)
+            environ["wsgi.input"] = io.BytesIO(form)
         if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
             answer: Iterable[bytes] = self._application(environ, start_response)
             return answer
@@ -66,7 +81,8 @@ class LocalAws:
         for name in _PROFILES:
             environment.pop(name, None)
         environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), LOOPBACK)
-        self._server = make_server(LOOPBACK, 0, _Account(), threaded=True, request_handler=MotoRequestHandler)
+        self._account = _Account()
+        self._server = make_server(LOOPBACK, 0, self._account, threaded=True, request_handler=MotoRequestHandler)
         self._thread = Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.endpoint_url = f"http://{LOOPBACK}:{self._server.server_port}"
@@ -80,6 +96,10 @@ class LocalAws:
         with closing(http.client.HTTPConnection(LOOPBACK, self._server.server_port)) as connection:
             connection.request("POST", "/moto-api/reset")
             connection.getresponse().read()
+
+    def refuse_identity_tokens(self, code: str | None) -> None:
+        """Let STS refuse requests for an identity token with an error code, or grant them again."""
+        self._account.identity_refusal = code
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
@@ -116,6 +136,11 @@ class LocalAws:
     def secrets(self) -> SecretsManagerClient:
         """A Secrets Manager client."""
         return self._session.client("secretsmanager", endpoint_url=self.endpoint_url)
+
+    @cached_property
+    def parameters(self) -> Any:  # noqa: ANN401 - its stubs are no dependency
+        """An SSM client."""
+        return self.client("ssm")
 
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:

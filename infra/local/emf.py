@@ -18,8 +18,9 @@ from jsonschema import Draft202012Validator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
+
+    from prompt_cache_warmer.adapters.cloudwatch_metrics import MetricsClient
 
 _SCHEMA = Path(__file__).with_name("emf.schema.json")
 _MILLISECONDS = 1000
@@ -39,7 +40,7 @@ def emf_lines(output: str) -> list[dict[str, Any]]:
     return [blob for line in output.splitlines() if (blob := _parse(line)) is not None]
 
 
-def publish(output: str, cloudwatch: CloudWatchClient) -> int:
+def publish(output: str, cloudwatch: MetricsClient) -> int:
     """Publish every metric of a function's output; returns how many data points there were."""
     by_namespace: dict[str, list[MetricDatumTypeDef]] = {}
     for blob in emf_lines(output):

@@ -36,12 +36,18 @@ _CONDITION_KEYS = frozenset(
     {
         *("aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "kms:ViaService", "s3:prefix"),
         *("cloudwatch:namespace", "dynamodb:LeadingKeys"),
+        *("sts:IdentityTokenAudience", "sts:SigningAlgorithm", "sts:DurationSeconds"),
+        *("aws:RequestedRegion", "bedrock:InferenceProfileArn"),
     }
 )
 _SID = re.compile(r"[A-Za-z0-9]+")
 
 # Metrics of AWS's own namespaces that alarms may watch, with the dimensions AWS publishes them under.
-_AWS_METRICS = {("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"}}
+_AWS_METRICS = {
+    ("AWS/Lambda", "Duration"): {"FunctionName"},
+    ("AWS/Lambda", "Errors"): {"FunctionName"},
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},
+}
 
 # Where an ARN is needed, and the resources whose Ref is a name or a URL instead.
 _ARN_PROPERTIES = frozenset({"Arn", "RoleArn", "Role", "Destination", "Resource", "AlarmActions", "OKActions"})

@@ -27,6 +27,7 @@ from prompt_cache_warmer.errors import (
 )
 from prompt_cache_warmer.rules.request import WarmCall, warm_call
 from tests.fakes import MODEL, document, target
+from tests.message_adapters import stored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +43,7 @@ MARK = {"type": "ephemeral"}
 @pytest.fixture
 async def messages(api: LocalMessagesApi) -> AsyncIterator[AnthropicMessages]:
     """Return the adapter, talking to the local API."""
-    async with AnthropicMessages(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
+    async with stored(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
         yield adapter
 
 
@@ -238,7 +239,7 @@ async def test_an_error_without_a_message_is_told_by_its_status(
 
 async def test_no_address_is_an_unreachable_api() -> None:
     """A refused connection says so, by the kind of error; nothing was sent, so nothing is billed."""
-    async with AnthropicMessages(StaticApiKeys(KEY), base_url="http://127.0.0.1:9") as adapter:
+    async with stored(StaticApiKeys(KEY), base_url="http://127.0.0.1:9") as adapter:
         with pytest.raises(UnreachableError, match="no connection: ConnectError") as caught:
             await send(adapter)
     assert not caught.value.may_be_billed
@@ -253,7 +254,7 @@ async def test_the_secret_is_read_once_per_run_however_many_calls_there_are(
     client.create_secret(Name="s", SecretString=json.dumps({"default": "sk-1", "second": "sk-2"}))
     reads: list[str] = []
     client.meta.events.register("before-call.secrets-manager.GetSecretValue", lambda **_: reads.append("read"))
-    adapter = AnthropicMessages(SecretApiKeys(client, "s"), base_url=api.base_url)
+    adapter = stored(SecretApiKeys(lambda: client, "s"), base_url=api.base_url)
     calls = [warm_call(target(credential=name), MODEL) for name in ("default", "second") * 10]
     async with adapter:
         answers = await asyncio.gather(*(send(adapter, call) for call in calls))
@@ -276,7 +277,7 @@ async def test_all_calls_of_a_credential_share_one_client(
         real(self, **arguments)
 
     monkeypatch.setattr(anthropic.AsyncAnthropic, "__init__", counted)
-    async with AnthropicMessages(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
+    async with stored(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
         await asyncio.gather(*(send(adapter) for _ in range(20)))
     assert len(made) == 1
 
@@ -302,7 +303,7 @@ async def test_a_secret_without_a_usable_key_says_what_is_allowed(
     """The secret's name is in the message, its text never is."""
     if secret is not None:
         aws.secrets.create_secret(Name="s", SecretString=secret)
-    async with AnthropicMessages(SecretApiKeys(aws.secrets, "s")) as adapter:
+    async with stored(SecretApiKeys(lambda: aws.secrets, "s")) as adapter:
         with pytest.raises(SecretUnreadableError, match=f"secret 's'.*{message}") as caught:
             await send(adapter)
     assert "sk-1" not in str(caught.value)
@@ -312,7 +313,7 @@ async def test_no_setting_makes_the_sdk_log_requests(api: LocalMessagesApi, capl
     """The SDK's debug log has whole bodies and the key; the adapter keeps it shut."""
     logging.getLogger("anthropic").setLevel(logging.DEBUG)
     with caplog.at_level(logging.DEBUG):
-        async with AnthropicMessages(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
+        async with stored(StaticApiKeys(KEY), base_url=api.base_url) as adapter:
             await send(adapter)
     assert "planted" not in caplog.text
     assert KEY not in caplog.text

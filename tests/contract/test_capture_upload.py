@@ -180,7 +180,7 @@ def test_a_new_prefix_is_a_new_version_under_its_targets_name(shelf: Shelf) -> N
 
 def test_bucket_and_prefixes_are_the_stacks_own(shelf: Shelf) -> None:
     """Said as options, or by the names they have in the function's environment."""
-    assert shelf.run(REQUEST, "--name=a", "--bucket", BUCKET, "--prefix", "team/", bucket="").exit_code == 0
+    assert shelf.run(REQUEST, "--name=a", "--bucket", BUCKET, "--targets-prefix", "team/", bucket="").exit_code == 0
     runner = CliRunner(env={"TARGETS_BUCKET": BUCKET, "TARGETS_PREFIX": "other/", "PROMPTS_PREFIX": "texts/"})
     shelf.put("texts/p.md", f"Another. {WORTH}")
     shelf.put(
@@ -572,7 +572,7 @@ def test_a_target_that_does_not_serve_the_request_is_told(shelf: Shelf) -> None:
     shelf.put(
         KEY, target_document(models=["m-1"], enabled=False, request={"system": [text(WORTH, cache_control=ONE_HOUR)]})
     )
-    result = shelf.run(REQUEST, "--models", "m-1,m-2,m-3")
+    result = shelf.run(REQUEST, "--model", "m-1", "--model", "m-2", "--model", "m-3")
     assert result.stdout.endswith("has this prefix already; nothing was written\n")
     assert result.stderr.splitlines() == [
         "target 'support' is not enabled: nothing keeps it warm",

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 
 from infra.local.cloud import STATE_TABLE
 from prompt_cache_warmer.cli.commands import commands
-from prompt_cache_warmer.cli.stack import TABLE_VARIABLE, Seams
+from prompt_cache_warmer.cli.deployment import TABLE_VARIABLE
+from prompt_cache_warmer.cli.stack import Seams
 from prompt_cache_warmer.values.snapshot import CredentialState, Pause
 from prompt_cache_warmer.values.state import CLOSED, Breaker, EntryKey, Traffic
 from tests.fakes import EPOCH, MODEL, FakeClock

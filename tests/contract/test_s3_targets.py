@@ -16,7 +16,7 @@ from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.errors import TargetsUnreadableError, TargetUnavailableError
 from prompt_cache_warmer.values.problems import ProblemCode
-from tests.fakes import codes, document
+from tests.fakes import codes, document, etag
 
 if TYPE_CHECKING:
     from infra.local.aws import LocalAws
@@ -99,6 +99,18 @@ async def test_a_changed_prompt_is_a_new_version_of_every_target_that_refers_to_
     assert before.version != after.version
     assert before.fingerprint.system != after.fingerprint.system
     assert (await shelf.targets.fetch(after)).body["system"][0]["text"] == "two " * 3000
+
+
+async def test_a_target_knows_what_it_refers_to_and_the_listing_knows_every_prompt(shelf: Shelf) -> None:
+    """Who refers to a prompt that is uploaded is known without reading anything again."""
+    shelf.put("targets/a.json", referring("a", "prompts/p.md"))
+    shelf.put("targets/b.json", document("b"))
+    for name in ("p", "unused"):
+        shelf.put(f"prompts/{name}.md", f"{name} " * 3000)
+    index = await shelf.targets.load()
+    assert [target.references for target in index.targets] == [("prompts/p.md",), ()]
+    assert index.etags["prompts/p.md"] == etag("p " * 3000)
+    assert set(index.etags) == {"targets/a.json", "targets/b.json", "prompts/p.md", "prompts/unused.md"}
 
 
 async def test_a_missing_reference_is_an_error_of_that_target_until_the_prompt_appears(shelf: Shelf) -> None:

@@ -13,7 +13,7 @@ from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.errors import TargetUnavailableError
 from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.values.problems import ProblemCode
-from tests.fakes import MemoryTargets, codes, document
+from tests.fakes import MemoryTargets, codes, document, etag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +110,15 @@ async def test_a_name_stands_in_one_document_only(store: Store) -> None:
     assert codes(index.problems) == [ProblemCode.DUPLICATE_NAME]
     assert "targets/a.json" in index.problems[0].message
     assert index.invalid_sources == {"targets/b.json"}
+
+
+async def test_every_object_that_is_listed_is_known_by_its_entity_tag(store: Store) -> None:
+    """Without quotes, valid or not; what is gone has none."""
+    store.put("targets/a.json", document("a"))
+    store.put("targets/b.json", {"name": "b"})
+    assert (await store.load()).etags == {"targets/a.json": etag(document("a")), "targets/b.json": etag({"name": "b"})}
+    store.delete("targets/a.json")
+    assert set((await store.load()).etags) == {"targets/b.json"}
 
 
 async def test_changes_and_deletions_are_seen_at_the_next_load(store: Store) -> None:

@@ -12,7 +12,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from infra.local.messages_api import Fault
-from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.api_keys import StaticApiKeys
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.cli.commands import commands
@@ -22,6 +21,7 @@ from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 from tests.fakes import MODEL, FakeClock, MemoryLog, MemoryMetrics, MemoryTargets, document
+from tests.message_adapters import stored
 from tests.prefix_shapes import LONG, MODELS, SHAPES, SYSTEM
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ async def verified(
     targets = MemoryTargets({"targets/support.json": document(**changes)})
     clock = WaitingClock(meanwhile)
     async with (
-        AnthropicMessages(StaticApiKeys("sk-a"), base_url=api.base_url) as own,
-        AnthropicMessages(StaticApiKeys(request_key or "sk-a"), base_url=api.base_url) as others,
+        stored(StaticApiKeys("sk-a"), base_url=api.base_url) as own,
+        stored(StaticApiKeys(request_key or "sk-a"), base_url=api.base_url) as others,
     ):
         warmer = Warmer(
             index=targets,

@@ -8,10 +8,10 @@ import anthropic
 import pytest
 
 from infra.local.messages_api import EmulatorClock, LocalMessagesApi
-from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.api_keys import StaticApiKeys
 from prompt_cache_warmer.rules.request import warm_call
 from tests.fakes import target
+from tests.message_adapters import stored
 from tests.prefix_shapes import MODELS, SHAPES
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ async def test_the_applications_request_reads_all_that_was_warmed(
     """Cold before, warmed once, then the application's own request reads every token of the prefix."""
     request = SHAPES[shape]
     call = warm_call(target(request=request), model, zero_refused=picky_api.refuses_zero)
-    async with AnthropicMessages(StaticApiKeys("k"), base_url=picky_api.base_url) as messages:
+    async with stored(StaticApiKeys("k"), base_url=picky_api.base_url) as messages:
         warmed = (await messages.send(call, timeout_seconds=10)).usage
         again = (await messages.send(call, timeout_seconds=10)).usage
     application = dict(request)

@@ -19,7 +19,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 MAX_LINES = 300
 TOP_LEVEL = {
     *("pyproject.toml", "README.md", "handler", "infra", "tests", "template.yaml"),
-    *("Makefile", "CHANGELOG.md", "LICENSE", "CONTRIBUTING.md"),
+    *("Makefile", "CHANGELOG.md", "LICENSE", "CONTRIBUTING.md", "samconfig.toml"),
 }
 
 

@@ -157,14 +157,6 @@ def test_an_observer_connects_and_counts_as_the_pages_say(connect: str, capsys: 
         names["client"].close()
 
 
-@pytest.mark.parametrize("page", ["library.md", "from-other-packages.md", "effectiveness.md"])
-def test_every_link_of_the_pages_leads_somewhere(page: str) -> None:
-    """Files exist where the links say."""
-    folder = ROOT / "infra/docs"
-    for target in re.findall(r"\]\(([^)#]+)", (folder / page).read_text(encoding="utf-8")):
-        assert (folder / target).exists(), target
-
-
 def test_what_to_write_instead_names_what_there_is() -> None:
     """Every name of the right-hand column can be imported."""
     import prompt_cache_warmer  # noqa: PLC0415 - asked for its names only here

@@ -6,17 +6,22 @@ import json
 import platform
 import subprocess
 import sys
+import zipfile
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import boto3
 import pytest
+import yaml
 from click.testing import CliRunner
 from rich.console import Console
 
 from infra.local import demo
+from infra.local.cloud import BUCKET
 from infra.local.emf import emf_lines
 from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
+from infra.local.uploads import UploadTrigger
 from prompt_cache_warmer.cli.commands import commands
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from infra.local.cloud import LocalCloud
 
 SAM = ROOT / ".tools/sam/bin/sam"
+NESTED = "AWS::CloudFormation::Stack"
 HAIKU_AND_SONNET = ("claude-haiku-4-5", "claude-sonnet-4-6")
 ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
 
@@ -104,6 +110,52 @@ def test_a_run_that_cannot_happen_fails_the_invocation(artifact: Path, cloud: Lo
         function.invoke({})
     assert caught.value.type == "TargetsUnreadableError"
     assert "nobodys-bucket" in caught.value.message
+
+
+@pytest.mark.timeout(300)
+def test_an_upload_warms_its_target_through_the_artifact(artifact: Path, cloud: LocalCloud) -> None:
+    """S3, EventBridge and the queue of the local cloud, and what `sam deploy` ships: one call, and none for a copy."""
+    uploads = UploadTrigger(cloud.aws, BUCKET)
+    with LambdaEmulator(task_root=artifact, environment=cloud.environment(), timeout_seconds=110) as function:
+        cloud.upload(ROOT / "infra/examples")
+        (first,) = uploads.deliver(function)
+        uploads.send("no upload")
+        (second,) = uploads.deliver(function)
+    assert (first["trigger"], first["totals"]["written"], first["totals"]["targets_invalid"]) == ("upload", 4, 1)
+    assert [one["place"] for one in first["ignored"]] == ["targets/broken.json"]
+    assert (second["totals"]["entries"], len(second["batchItemFailures"]), uploads.waiting()) == (0, 1, 1)
+
+
+@pytest.mark.timeout(300)
+def test_what_sam_packages_is_complete(artifact: Path, cloud: LocalCloud, tmp_path: Path) -> None:
+    """`sam package` puts the code and the nested template into the bucket, and the template says where they are."""
+    cloud.aws.s3.create_bucket(Bucket="packages")
+    packaged = tmp_path / "packaged.json"
+    command = [str(SAM), "package", "--template-file", str(artifact.parent / "template.yaml"), "--use-json"]
+    environment = {**cloud.aws.environment(), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SAM_CLI_TELEMETRY": "0"}
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*command, "--s3-bucket", "packages", "--output-template-file", str(packaged)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    resources = json.loads(packaged.read_text())["Resources"]
+    stored = {found["Key"] for found in cloud.aws.s3.list_objects_v2(Bucket="packages")["Contents"]}
+
+    _, _, code = resources["WarmerFunction"]["Properties"]["CodeUri"].partition("s3://packages/")
+    zipped = zipfile.ZipFile(BytesIO(cloud.aws.s3.get_object(Bucket="packages", Key=code)["Body"].read()))
+    assert {"app.py", "prompt_cache_warmer/rules/uploads.py", "anthropic/__init__.py"} <= set(zipped.namelist())
+    assert b"def lambda_handler" in zipped.read("app.py")
+
+    nested = {name: one["Properties"]["TemplateURL"] for name, one in resources.items() if one["Type"] == NESTED}
+    assert set(nested) == {"Monitoring"}
+    keys = {name: url.rpartition("/packages/")[2] for name, url in nested.items()}
+    assert stored == {code, *keys.values()}
+    monitoring = yaml.safe_load(cloud.aws.s3.get_object(Bucket="packages", Key=keys["Monitoring"])["Body"].read())
+    assert "AWS::CloudWatch::Alarm" in {one["Type"] for one in monitoring["Resources"].values()}
 
 
 @pytest.mark.timeout(300)

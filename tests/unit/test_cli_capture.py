@@ -210,7 +210,7 @@ def test_a_name_is_made_of_the_fingerprint() -> None:
 
 def test_name_models_and_keep_are_the_operators() -> None:
     """What is said on the command line stands in the document."""
-    document = captured(PLANTED, "--name", "support", "--models", "m-1, m-2", "--keep", "always")
+    document = captured(PLANTED, "--name", "support", "--model", "m-1", "--model", "m-2", "--keep", "always")
     assert {field: document[field] for field in ("name", "models", "keep")} == {
         "name": "support",
         "models": ["m-1", "m-2"],
@@ -313,7 +313,7 @@ def test_a_prompt_cannot_write_to_the_terminal(sign: str) -> None:
 @pytest.mark.parametrize(
     ("request_", "arguments", "said"),
     [
-        ({"system": "a"}, [], "the request has no model, and each model has a cache of its own: say --models"),
+        ({"system": "a"}, [], "the request has no model, and each model has a cache of its own: say --model"),
         ({"model": MODEL, "messages": [user(text("a"))]}, [], "there is nothing to cache: "),
         ({"model": MODEL, "messages": [user(text("a"))]}, ["--messages"], "there is nothing to cache: "),
         ({"model": MODEL, "system": " "}, [], "there is nothing to cache: "),
@@ -350,8 +350,8 @@ def test_a_warning_is_said_as_check_says_it() -> None:
     "arguments",
     [
         ["--name", "Two Words"],
-        ["--models", "a,"],
-        ["--models", ""],
+        ["--model", "a b"],
+        ["--model", ""],
         ["--ttl", "2h"],
         ["--keep", "ever"],
         ["-o", "t.yaml"],
@@ -368,18 +368,18 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--upload"], "which bucket? Say --bucket NAME or set TARGETS_BUCKET; NAME is the stack's output TargetsBu"),
-        (["--upload", "--bucket="], "which bucket? "),
+        (["--upload"], "or say --bucket NAME or set TARGETS_BUCKET, where NAME is the stack's output TargetsBucketN"),
+        (["--upload", "--bucket="], "which stack? Say --stack NAME or set WARMER_STACK; "),
         (["--upload", "--bucket=b-1", "-o", "t.json"], "say --output or --upload"),
         (["--json"], "--json goes with --upload: without it the answer is the document itself"),
         (["--upload", "--bucket=s3://b-1"], "TARGETS_BUCKET='s3://b-1': must be the name of an S3 bucket: "),
-        (["--upload", "--bucket=b-1", "--prefix=t"], "TARGETS_PREFIX='t': must be a key prefix such as 'targets/': "),
+        (["--upload", "--bucket=b-1", "--targets-prefix=t"], "TARGETS_PREFIX='t': must be a key prefix such as 'targets/': "),
         (
             ["--upload", "--bucket=b-1", "--prompts-prefix=targets/p/"],
             "TARGETS_PREFIX='targets/' and PROMPTS_PREFIX='targets/p/' overlap: neither may begin with the other",
         ),
         (
-            ["--upload", "--bucket=b", "--prefix=/"],
+            ["--upload", "--bucket=b", "--targets-prefix=/"],
             "and '-', no s3:// and no ARN; TARGETS_PREFIX='/': must be a key prefix",
         ),
     ],
@@ -399,6 +399,6 @@ def test_an_upload_to_nowhere_is_exit_code_2(arguments: list[str], said: str) ->
 def test_an_upload_is_checked_before_anything_is_asked_of_aws() -> None:
     """Problems and warnings stand under the key it would have."""
     markers = [text(str(number), cache_control=FIVE_MINUTES) for number in range(5)]
-    result = run({"model": MODEL, "system": markers}, "--upload", "--bucket=b-1", "--prefix=t/", "--name=a")
+    result = run({"model": MODEL, "system": markers}, "--upload", "--bucket=b-1", "--targets-prefix=t/", "--name=a")
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: no valid target comes of this request:\nt/a.json: $.request.system[4]: ")

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from prompt_cache_warmer.cli.commands import commands
 from tests.documents import FIVE_MINUTES, PROSE, target_document, text
+from tests.terminals import typed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,3 +210,15 @@ def test_a_document_cannot_write_to_the_terminal(bucket: Path) -> None:
     )
     assert "\x1b" not in run("targets").output
     assert "\x1b" not in run("targets", "--json").output
+
+
+def test_progress_is_shown_for_many_files_on_a_terminal(bucket: Path) -> None:
+    """From fifty documents on; fewer are read before anybody wonders, and a pipe is told nothing."""
+    write(bucket, **{f"t{number}": {**GOOD, "name": f"t{number}"} for number in range(50)})
+    assert run("targets").stderr == ""
+    exit_code, printed, screen = typed("check", "targets", folder=bucket)
+    assert (exit_code, printed.splitlines()[-1]) == (0, "50 valid, 0 invalid; 0 errors, 0 warnings")
+    assert "reading" in screen
+    assert "100%" in screen
+    (bucket / "targets/t0.json").unlink()
+    assert typed("check", "targets", folder=bucket)[2] == ""

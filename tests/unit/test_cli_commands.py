@@ -27,13 +27,13 @@ from prompt_cache_warmer.values.document import json_schema
         (["-h"], ["Usage: commands [OPTIONS] COMMAND"]),
         (
             ["check", "--help"],
-            ["Usage: commands check [OPTIONS] FILE...", "--root", "--prompts-prefix", "--strict", "--json", "prompts/"],
+            ["Usage: commands check [OPTIONS] PATH...", "--root", "--prompts-prefix", "--strict", "--json", "prompts/"],
         ),
         (["check", "-h"], ["Exits with 1"]),
         (
             ["plan", "--help"],
             [
-                "Usage: commands plan [OPTIONS] FILE...",
+                "Usage: commands plan [OPTIONS] PATH...",
                 "--root",
                 "--prompts-prefix",
                 "--requests-per-day N",
@@ -67,12 +67,12 @@ from prompt_cache_warmer.values.document import json_schema
                 "captured- and",
                 "--ttl [5m|1h]",
                 "--messages",
-                "--models MODEL,...",
+                "--model MODEL",
                 "[default: while-used]",
                 "-o, --output FILE.json",
             ],
         ),
-        (["schema", "--help"], ["Usage: commands schema [OPTIONS]", "for editors and pipelines"]),
+        (["schema", "--help"], ["Usage: commands schema [OPTIONS]", "For editors and pipelines"]),
         (
             ["pause", "--help"],
             [
@@ -99,7 +99,7 @@ from prompt_cache_warmer.values.document import json_schema
             ["verify", "--help"],
             [
                 "Usage: commands verify [OPTIONS] NAME...",
-                "--function FUNCTION",
+                "--function NAME",
                 "[env var: WARMER_FUNCTION]",
                 "--file TARGET.json",
                 "--root",
@@ -109,7 +109,7 @@ from prompt_cache_warmer.values.document import json_schema
                 "Exits with 0",
             ],
         ),
-        (["show", "--help"], ["Usage: commands show [OPTIONS] [REPORT]", "standard input"]),
+        (["show", "--help"], ["Usage: commands show [OPTIONS] [REPORT.json]", "function answers"]),
     ],
 )
 def test_help_of_each_command(arguments: list[str], expected: list[str]) -> None:
@@ -131,7 +131,7 @@ def test_schema_prints_the_json_schema() -> None:
     assert (result.exit_code, json.loads(result.output)) == (0, json_schema())
 
 
-@pytest.mark.parametrize("arguments", [["warm"], ["schema", "extra"], ["--nothing"]])
+@pytest.mark.parametrize("arguments", [["wram"], ["schema", "extra"], ["--nothing"]])
 def test_an_unknown_command_or_option_is_exit_code_2(arguments: list[str]) -> None:
     """A wrong call is told from a finding."""
     assert CliRunner().invoke(commands, arguments).exit_code == 2

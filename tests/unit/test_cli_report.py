@@ -163,7 +163,7 @@ def test_without_a_service_it_is_said_which() -> None:
     result = run(FakeHistory(), POWERTOOLS_SERVICE_NAME="")
     assert result.exit_code == 2
     assert (
-        "Error: whose metrics? Say --service NAME or set POWERTOOLS_SERVICE_NAME; NAME is the stack's" in result.stderr
+        "Error: whose metrics? Say --stack NAME or set WARMER_STACK; or say --service NAME" in result.stderr
     )
 
 

@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.cli.commands import commands
-from prompt_cache_warmer.cli.stack import Seams, open_table
+from prompt_cache_warmer.cli.opening import open_table
+from prompt_cache_warmer.cli.stack import Seams
 from prompt_cache_warmer.errors import StateUnavailableError
 from tests.stacks import Stack
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 COMMANDS = [["pause", "--for=1h", "--reason=x"], ["resume"], ["touch", "support", "--model=m"]]
 ASKED, CHECK = "state table 'warmer-state' was asked", "check STATE_TABLE, the function's role"
 NO_TABLE = (
-    "Error: which stack? Say --table NAME or set STATE_TABLE; NAME is the stack's output StateTableName: "
-    "sam list stack-outputs --stack-name STACK"
+    "Error: which stack? Say --stack NAME or set WARMER_STACK; or say --table NAME or set STATE_TABLE, "
+    "where NAME is the stack's output StateTableName: sam list stack-outputs --stack-name STACK"
 )
 
 

@@ -207,8 +207,9 @@ def refused(stack: Stack, *arguments: str, **environment: str) -> str:
 def test_somebody_must_be_named_to_verify(stack: Stack) -> None:
     """The message says where the function's name is found, and the other way."""
     assert refused(stack, "support") == (
-        "Error: which function? Say --function FUNCTION or set WARMER_FUNCTION; FUNCTION is the stack's output "
-        "FunctionName: sam list stack-outputs --stack-name STACK. Or say --file TARGET.json to verify from here."
+        "Error: which stack? Say --stack NAME or set WARMER_STACK; or say --function NAME or set WARMER_FUNCTION, "
+        "where NAME is the stack's output FunctionName: sam list stack-outputs --stack-name STACK. Or say --file "
+        "TARGET.json to verify from here."
     )
 
 

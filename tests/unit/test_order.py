@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from prompt_cache_warmer.errors import EventError
-from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.rules.order import Order, Trigger
+from prompt_cache_warmer.rules.uploads import Watched
 
 ALLOWED = "allowed: targets, verify, dry_run, source, scheduled_time, execution_id"
 SCHEDULED = "2026-11-22T12:00:00Z"
@@ -100,10 +101,27 @@ def test_an_event_that_says_something_else_is_an_error(event: Any, message: str)
     assert str(caught.value) == message
 
 
-def test_an_envelope_of_something_else_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("kind", "watched", "message"),
+    [
+        ("Object Created", None, "detail-type='Object Created' is not allowed; allowed: 'Scheduled Event'"),
+        (
+            "Object Tags Added",
+            Watched("b", "targets/", "prompts/"),
+            (
+                "detail-type='Object Tags Added' is not allowed; "
+                "allowed: 'Scheduled Event', 'Object Created', 'Object Deleted'"
+            ),
+        ),
+        (["x"], None, "detail-type=a list of 1 is not allowed; allowed: 'Scheduled Event'"),
+    ],
+    ids=["an upload, where none is understood", "another of S3's", "no text"],
+)
+def test_an_envelope_of_something_else_is_refused(kind: object, watched: Watched | None, message: str) -> None:
     """An event this version does not act on must not start a whole run that spends money."""
-    with pytest.raises(EventError, match="detail-type='Object Created' is not allowed; allowed: 'Scheduled Event'"):
-        Order.from_event({"detail-type": "Object Created", "detail": {"dry_run": True}})
+    with pytest.raises(EventError) as caught:
+        Order.from_event({"detail-type": kind, "detail": {"dry_run": True}}, watched=watched)
+    assert str(caught.value) == f"the event's {message}"
 
 
 @pytest.mark.parametrize(
@@ -124,3 +142,19 @@ def test_the_ticks_due_time_is_utc(text: str, hour: int) -> None:
 def test_an_order_of_names_is_a_selection(order: Order, names: tuple[str, ...] | None) -> None:
     """Whether they are to be warmed or to be verified."""
     assert order.names == names
+    assert order.is_selection is (names is not None)
+
+
+@pytest.mark.parametrize(
+    ("order", "trigger"),
+    [
+        (Order(), "direct"),
+        (Order(targets=("a",), execution_id="e"), "direct"),
+        (Order(scheduled_time=SCHEDULED), "schedule"),
+        (Order(uploads=()), "upload"),
+    ],
+    ids=["nothing said", "by name", "scheduled", "uploads"],
+)
+def test_an_order_says_what_triggered_it(order: Order, trigger: str) -> None:
+    """The log and the report name it."""
+    assert order.trigger is Trigger(trigger)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anthropic
 
 from prompt_cache_warmer.adapters.warm_mark import warming
 from prompt_cache_warmer.errors import UnreachableError
@@ -17,17 +19,18 @@ from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.divergence import read_divergence
+from prompt_cache_warmer.values.model_ids import version_of
 from prompt_cache_warmer.values.regions import region_of
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
-    import anthropic
     import httpx2
 
     from prompt_cache_warmer.rules.request import WarmCall
 
 WORKSPACE_HEADER = "anthropic-workspace-id"
 REQUEST_ID_HEADER = "request-id"
+AWS_REQUEST_ID_HEADER = "x-amzn-requestid"  # Amazon Bedrock's
 AUTHORIZATION_HEADER = "authorization"
 
 # What the counting endpoint takes of a body; anything else would be refused.
@@ -38,11 +41,22 @@ _COUNTED_FIELDS = frozenset(
     }
 )
 _ARGUMENTS = frozenset({"model", "messages", "max_tokens", "stream"})
+# What InvokeModel takes for models before Claude 4.7, and in general; the SDK's own version is for later ones only.
+# Source: Anthropic's page "Claude on Amazon Bedrock (Opus 4.6 and earlier)" and AWS's "Inference using Anthropic
+# Messages API", November 2026.
+_VERSION_FIELD = "anthropic_version"
+_INVOKE_MODEL_VERSION = "bedrock-2023-05-31"
+_FIRST_OF_SDK_VERSION = (4, 7)
 _NO_START = "the stream ended before message_start"
+
+AsyncClient: TypeAlias = (
+    anthropic.AsyncAnthropic | anthropic.AsyncAnthropicBedrock | anthropic.AsyncAnthropicBedrockMantle
+)
+"""An asynchronous client of the SDK, of any provider; the Claude Platform on AWS has a class of the first."""
 
 
 async def exchange(
-    client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float, *, keeps_message: bool = False
+    client: AsyncClient, call: WarmCall, timeout_seconds: float, *, keeps_message: bool = False
 ) -> Answer:
     """Send a warm call over an asynchronous client, as often as the client itself retries.
 
@@ -57,7 +71,7 @@ async def exchange(
         UnreachableError: when the answer proves nothing.
         ValueError: when the answer is not JSON.
     """
-    arguments = _arguments(call, timeout_seconds)
+    arguments = _arguments(client, call, timeout_seconds)
     with warming():
         if call.form is not Form.STREAMED:
             raw = await client.messages.with_raw_response.create(**arguments)
@@ -78,7 +92,7 @@ def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: 
         UnreachableError: when the answer proves nothing.
         ValueError: when the answer is not JSON.
     """
-    arguments = _arguments(call, timeout_seconds)
+    arguments = _arguments(client, call, timeout_seconds)
     with warming():
         if call.form is not Form.STREAMED:
             raw = client.messages.with_raw_response.create(**arguments)
@@ -90,7 +104,7 @@ def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: 
     raise UnreachableError(_NO_START)
 
 
-async def count(client: anthropic.AsyncAnthropic, call: WarmCall, timeout_seconds: float) -> int:
+async def count(client: AsyncClient, call: WarmCall, timeout_seconds: float) -> int:
     """Ask over an asynchronous client for the API's own estimate of a call's input tokens.
 
     Raises:
@@ -123,15 +137,15 @@ def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answe
     return Answer(
         usage=counted,
         message_id=message.get("id"),
-        request_id=response.headers.get(REQUEST_ID_HEADER),
+        request_id=response.headers.get(REQUEST_ID_HEADER) or response.headers.get(AWS_REQUEST_ID_HEADER),
         workspace_id=response.headers.get(WORKSPACE_HEADER),
-        region=_region(response),
+        region=region_asked(response),
         divergence=divergence,
         missed_tokens=missed_tokens,
     )
 
 
-def _region(response: httpx2.Response) -> str | None:
+def region_asked(response: httpx2.Response) -> str | None:
     """Read which region of Bedrock a request was signed for; the signature itself is not kept."""
     try:
         request = response.request
@@ -144,12 +158,15 @@ def _started(event: anthropic.types.RawMessageStartEvent, response: httpx2.Respo
     return replace(_answer(event.to_dict(mode="json").get("message"), response, call), raw=event.message)
 
 
-def _arguments(call: WarmCall, timeout_seconds: float) -> dict[str, Any]:
+def _arguments(client: AsyncClient | anthropic.Anthropic, call: WarmCall, timeout_seconds: float) -> dict[str, Any]:
     return {
         "model": call.body["model"],
         "messages": call.body["messages"],
         "max_tokens": call.body["max_tokens"],
-        "extra_body": {field: value for field, value in call.body.items() if field not in _ARGUMENTS},
+        "extra_body": {
+            **invoke_model_version(client, call.model),
+            **{field: value for field, value in call.body.items() if field not in _ARGUMENTS},
+        },
         "extra_headers": _headers(call),
         "timeout": timeout_seconds,
     }
@@ -174,3 +191,12 @@ def _counted(tokens: object) -> int:
 
 def _headers(call: WarmCall) -> dict[str, str]:
     return {BETA_HEADER: ",".join(call.betas)} if call.betas else {}
+
+
+def invoke_model_version(client: object, model: str) -> dict[str, str]:
+    """Name the version that InvokeModel takes for a model, where the SDK would name one that it refuses."""
+    if not isinstance(client, anthropic.AnthropicBedrock | anthropic.AsyncAnthropicBedrock):
+        return {}
+    version = version_of(model)  # None for an ARN that does not say what stands behind it
+    is_late = version is not None and version >= _FIRST_OF_SDK_VERSION
+    return {} if is_late else {_VERSION_FIELD: _INVOKE_MODEL_VERSION}

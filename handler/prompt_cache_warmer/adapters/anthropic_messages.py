@@ -10,13 +10,13 @@ import anthropic
 
 from prompt_cache_warmer.adapters.anthropic_errors import translate
 from prompt_cache_warmer.adapters.anthropic_exchange import count, exchange
-from prompt_cache_warmer.errors import CallTimeoutError, CredentialError, UnreachableError
-from prompt_cache_warmer.values.problems import nearest, shown
+from prompt_cache_warmer.errors import CallTimeoutError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
-    from prompt_cache_warmer.adapters.api_keys import ApiKeys
+    from prompt_cache_warmer.adapters.anthropic_exchange import AsyncClient
+    from prompt_cache_warmer.adapters.credential_clients import CredentialClients
     from prompt_cache_warmer.ports import Answer
     from prompt_cache_warmer.rules.request import WarmCall
 
@@ -28,20 +28,14 @@ TALKATIVE_LOGGERS = ("anthropic", "httpx2", "httpcore2", "botocore", "boto3", "u
 
 
 class AnthropicMessages:
-    """The Messages API; use it as an async context manager, once per run.
-
-    Clients are made when a credential is first used and closed at the end of the run.
+    """The Messages API of every provider; use it as an async context manager, once per run.
 
     Args:
-        keys: where the API keys come from.
-        base_url: the API's address.
+        clients: the client of every credential.
     """
 
-    def __init__(self, keys: ApiKeys, *, base_url: str = DEFAULT_BASE_URL) -> None:
-        self._keys_source = keys
-        self._base_url = base_url
-        self._keys: asyncio.Task[Mapping[str, str]] | None = None
-        self._clients: dict[str, anthropic.AsyncAnthropic] = {}
+    def __init__(self, clients: CredentialClients) -> None:
+        self._clients = clients
         for name in TALKATIVE_LOGGERS:
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -49,15 +43,10 @@ class AnthropicMessages:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._keys is not None:
-            self._keys.cancel()
-            self._keys = None
-        clients, self._clients = self._clients, {}
-        for client in clients.values():
-            await client.close()
+        await self._clients.close()
 
     async def send(self, call: WarmCall, *, timeout_seconds: float) -> Answer:
-        """Send a warm call once.
+        """Send a warm call once; again only with a new key, after the API refused one that was rotated meanwhile.
 
         Raises:
             WarmCallError: the branch that says what the operator should do.
@@ -78,34 +67,22 @@ class AnthropicMessages:
         self,
         timeout_seconds: float,
         call: WarmCall,
-        exchange: Callable[[anthropic.AsyncAnthropic, WarmCall, float], Awaitable[A]],
+        exchange: Callable[[AsyncClient, WarmCall, float], Awaitable[A]],
     ) -> A:
         """Do one exchange, its errors turned into ours."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                client = await self._client(call.credential)
-                return await exchange(client, call, timeout_seconds)
-        except anthropic.APIError as error:
+                client = await self._clients.get(call.credential)
+                try:
+                    return await exchange(client, call, timeout_seconds)
+                except anthropic.AuthenticationError:
+                    renewed = await self._clients.renewed(call.credential, client)
+                    if renewed is None:
+                        raise
+                    return await exchange(renewed, call, timeout_seconds)
+        except anthropic.AnthropicError as error:
             raise translate(error, call) from None
         except TimeoutError:
             raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
         except ValueError:
             raise UnreachableError("an answer that is not the API's: its body is not JSON") from None
-
-    async def _client(self, credential: str) -> anthropic.AsyncAnthropic:
-        if self._keys is None:
-            self._keys = asyncio.ensure_future(self._read_keys())
-        keys = await asyncio.shield(self._keys)
-        if credential not in keys:
-            known = ", ".join(sorted(keys))
-            message = f"there is no credential {shown(credential)}{nearest(credential, keys)}; there is: {known}"
-            raise CredentialError(message)
-        if credential not in self._clients:
-            # No await between the look and the making: each client costs a TLS context.
-            self._clients[credential] = anthropic.AsyncAnthropic(
-                api_key=keys[credential], base_url=self._base_url, max_retries=0
-            )
-        return self._clients[credential]
-
-    async def _read_keys(self) -> Mapping[str, str]:
-        return await self._keys_source.read()

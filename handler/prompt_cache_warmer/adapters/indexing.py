@@ -8,13 +8,20 @@ from prompt_cache_warmer.ports import Index
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from prompt_cache_warmer.values.targets import TargetSummary
 
 
-def index_of(documents: Iterable[tuple[TargetSummary | None, tuple[Problem, ...]]]) -> Index:
-    """Index documents in their order; the first target of a name keeps it, later ones are errors."""
+def index_of(
+    documents: Iterable[tuple[TargetSummary | None, tuple[Problem, ...]]], *, etags: Mapping[str, str] | None = None
+) -> Index:
+    """Index documents in their order; the first target of a name keeps it, later ones are errors.
+
+    Args:
+        documents: what was read of each.
+        etags: the entity tag, without quotes, of every object that was listed, where there is a listing.
+    """
     by_name: dict[str, TargetSummary] = {}
     problems: list[Problem] = []
     for summary, found in documents:
@@ -25,4 +32,4 @@ def index_of(documents: Iterable[tuple[TargetSummary | None, tuple[Problem, ...]
         if first is not summary:
             message = f"name={shown(summary.name)} is taken by {first.source}; a name stands in one document only"
             problems.append(Problem(ProblemCode.DUPLICATE_NAME, summary.source, "$.name", message))
-    return Index(tuple(by_name.values()), tuple(problems))
+    return Index(tuple(by_name.values()), tuple(problems), etags or {})

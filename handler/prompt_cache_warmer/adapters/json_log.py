@@ -17,6 +17,7 @@ from prompt_cache_warmer.values.problems import Problem, Severity
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.rules.uploads import Ignored
     from prompt_cache_warmer.rules.verification import Verification
 
 _LEVELS = {Outcome.FAILED: logging.ERROR, Outcome.DEFERRED: logging.WARNING}
@@ -54,6 +55,15 @@ class JsonRunLog:
             },
         )
 
+    def ignored(self, ignored: Ignored) -> None:
+        """Write that an upload or a message is not acted on; a message that goes back to its queue is an error."""
+        is_done_with = ignored.message_id is None
+        self._logger.log(
+            logging.INFO if is_done_with else logging.ERROR,
+            "upload ignored" if is_done_with else "message not understood",
+            extra=ignored.as_json(),
+        )
+
     def entry(self, result: EntryResult) -> None:
         """Write what became of an entry that was called, failed or was deferred."""
         level = _LEVELS.get(result.outcome, logging.INFO)
@@ -76,6 +86,7 @@ class JsonRunLog:
     def finished(self, report: RunReport) -> None:
         """Write the run's totals."""
         extra: dict[str, Any] = {
+            "trigger": report.order.trigger.value,
             "execution_id": report.order.execution_id,
             "scheduled_time": report.order.scheduled_time,
             "dry_run": report.order.dry_run,

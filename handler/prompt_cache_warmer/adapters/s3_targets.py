@@ -116,7 +116,10 @@ class S3Targets:
         room = Room(self._max_inflight_bytes)
         readers = (self._read_all(waiting, room, lambda: remaining_seconds() >= until_seconds) for _ in range(READERS))
         await asyncio.gather(*readers)
-        return index_of(self._indexed(key) for key in sorted(self._documents))
+        return index_of(
+            (self._indexed(key) for key in sorted(self._documents)),
+            etags={key: one.etag.strip('"') for key, one in (*self._documents.items(), *self._prompts.items())},
+        )
 
     async def fetch(self, target: TargetSummary) -> Target:
         """Return the target with its body, in the version the summary speaks of.

@@ -8,6 +8,7 @@ import click
 
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.destinations import takes_destination
+from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.request_files import UnusableError, read_request, request_argument
 from prompt_cache_warmer.cli.target_files import problem_line
 from prompt_cache_warmer.rules import capture as rule
@@ -24,20 +25,23 @@ if TYPE_CHECKING:
 _NAME_CHARACTERS = 12  # of the fingerprint: enough that no two prompts of a bucket share them
 
 
-def _models(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
-    return None if value is None else [arguments.model(model.strip()) for model in value.split(",")]
-
-
-@click.command()
+@click.command(
+    epilog=examples(
+        "prompt-cache-warmer capture request.json --name support -o target.json",
+        "prompt-cache-warmer capture request.json --upload --stack STACK",
+    )
+)
 @request_argument
 @click.option("--name", type=arguments.name, help="The target's name.  [default: captured- and its fingerprint]")
 @click.option("--ttl", type=click.Choice(get_args(Ttl)), help="The ttl of every marker.  [default: the request's own]")
 @click.option("--messages", "with_messages", is_flag=True, help="Keep messages too, up to the last marked block.")
 @click.option(
-    "--models",
-    callback=_models,
-    metavar="MODEL,...",
-    help="The models to keep warm, separated by commas.  [default: the request's own]",
+    "--model",
+    "models",
+    multiple=True,
+    type=arguments.model,
+    metavar="MODEL",
+    help="A model to keep it warm on; repeatable.  [default: the request's own]",
 )
 @click.option(
     "--keep", type=click.Choice(get_args(Keep)), default="while-used", show_default=True, help="The keeping rule."
@@ -49,18 +53,19 @@ def capture(
     name: str | None,
     ttl: Ttl | None,
     with_messages: bool,
-    models: list[str] | None,
+    models: tuple[str, ...],
     keep: Keep,
     destination: Destination,
 ) -> None:
-    """Write the prefix a request shares with all others as a target document.
+    """Make a target document of a real request.
 
     REQUEST.json is a Messages API body, or the arguments of the SDK's create as JSON; - is standard input.
 
-    Kept are tools and system up to the last block marked with cache_control (all of both if none is marked) and
-    the settings that are part of the cache's key. Messages are kept with --messages only, and then up to their
-    last marked block. Nothing behind it is written: no user's words, no metadata, no sampling, no token of an MCP
-    server. What was left out and might matter is named on standard error, without its text.
+    Written is the prefix that the request shares with all others: tools and system up to the last block marked with
+    cache_control (all of both if none is marked) and the settings that are part of the cache's key. Messages are kept
+    with --messages only, and then up to their last marked block. Nothing behind it is written: no user's words, no
+    metadata, no sampling, no token of an MCP server. What was left out and might matter is named on standard error,
+    without its text.
 
     With --ttl the application has to send the same ttl. Exits with 2 if no valid target comes of the request.
 
@@ -69,15 +74,15 @@ def capture(
     """
     body = read_request(file)
     betas: list[str] = list(dict.fromkeys(body.get("betas", ())))
-    named = models or ([body["model"]] if "model" in body else None)
-    if named is None:
-        raise UnusableError("the request has no model, and each model has a cache of its own: say --models")
+    named = models or ((body["model"],) if "model" in body else ())
+    if not named:
+        raise UnusableError("the request has no model, and each model has a cache of its own: say --model")
     found = rule.capture(body, betas, with_messages=with_messages, ttl=ttl)
     if found is None:
         raise UnusableError("there is nothing to cache: no system prompt, no tool and no marked message")
     draft = Draft(
         name=name or f"captured-{found.fingerprint.combined[:_NAME_CHARACTERS]}",
-        models=tuple(named),
+        models=named,
         keep=keep,
         betas=tuple(betas),
         captured=found,

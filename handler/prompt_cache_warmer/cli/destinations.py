@@ -5,19 +5,21 @@ What speaks to AWS is loaded for the bucket only, so that the others work withou
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
-from prompt_cache_warmer.cli.request_files import UnusableError
-from prompt_cache_warmer.cli.stack import json_option
+from prompt_cache_warmer.cli.deployment import BUCKET_VARIABLE, bucket_option, stack_meant, stack_option, which
+from prompt_cache_warmer.cli.new_files import write_file
+from prompt_cache_warmer.cli.stack import Seams, json_option
+from prompt_cache_warmer.cli.target_files import prompts_prefix_option
 from prompt_cache_warmer.cli.uploads import upload
 from prompt_cache_warmer.errors import SettingsError
-from prompt_cache_warmer.settings import DEFAULT_PROMPTS_PREFIX, DEFAULT_TARGETS_PREFIX, Settings
+from prompt_cache_warmer.settings import DEFAULT_TARGETS_PREFIX, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.targets import TargetSummary
 
 _SUFFIX = ".json"
-_BUCKET, _TARGETS, _PROMPTS = "TARGETS_BUCKET", "TARGETS_PREFIX", "PROMPTS_PREFIX"
+_TARGETS, _PROMPTS = "TARGETS_PREFIX", "PROMPTS_PREFIX"
+_UNSAID = (ParameterSource.DEFAULT, None)
 _NO_SECRET = {"ANTHROPIC_SECRET_ID": "none"}  # the function's settings ask for a key; a capture calls no API
 
 
@@ -65,7 +68,7 @@ class Destination:
         if self.settings is not None:
             upload(self.settings, draft, target, is_named=is_named, as_json=self.as_json)
         elif self.output is not None:
-            _write(self.output, content)
+            write_file(self.output, content)
         else:
             click.echo(content, nl=False)
 
@@ -74,13 +77,6 @@ def _output(_: click.Context, __: click.Parameter, path: Path | None) -> Path | 
     if path is not None and path.suffix != _SUFFIX:
         raise click.BadParameter(f"{path.name!r} does not end in {_SUFFIX}")
     return path
-
-
-def _bucket_option(option: str, variable: str, default: str | None, *, said: str) -> Callable[..., Callable[..., None]]:
-    metavar = "NAME" if default is None else "PREFIX"
-    return click.option(
-        option, envvar=variable, show_envvar=True, default=default, show_default=True, metavar=metavar, help=said
-    )
 
 
 def takes_destination(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,17 +91,27 @@ def takes_destination(command: Callable[..., None]) -> Callable[..., None]:
         help="A new file; one that exists is never overwritten.  [default: standard output]",
     )
     @click.option("--upload", "is_upload", is_flag=True, help="Put it into the stack's bucket, if its prefix is new.")
-    @_bucket_option("--bucket", _BUCKET, None, said="With --upload: the stack's output TargetsBucketName.")
-    @_bucket_option("--prefix", _TARGETS, DEFAULT_TARGETS_PREFIX, said="With --upload: where its targets stand.")
-    @_bucket_option("--prompts-prefix", _PROMPTS, DEFAULT_PROMPTS_PREFIX, said="With --upload: where their texts do.")
+    @stack_option
+    @bucket_option
+    @click.option(
+        "--targets-prefix",
+        envvar=_TARGETS,
+        show_envvar=True,
+        default=DEFAULT_TARGETS_PREFIX,
+        show_default=True,
+        metavar="PREFIX",
+        help="With --upload: where the stack's targets stand.",
+    )
+    @prompts_prefix_option
     @json_option
     @wraps(command)
     def with_destination(
         *given: object,
         output: Path | None,
         is_upload: bool,
+        stack: str | None,
         bucket: str | None,
-        prefix: str,
+        targets_prefix: str,
         prompts_prefix: str,
         as_json: bool,
         **others: object,
@@ -114,34 +120,25 @@ def takes_destination(command: Callable[..., None]) -> Callable[..., None]:
             raise click.UsageError("say --output or --upload")
         if as_json and not is_upload:
             raise click.UsageError("--json goes with --upload: without it the answer is the document itself")
-        settings = _settings({_BUCKET: bucket or "", _TARGETS: prefix, _PROMPTS: prompts_prefix}) if is_upload else None
+        prefixes = {"targets_prefix": targets_prefix, "prompts_prefix": prompts_prefix}
+        settings = _settings(bucket, stack, prefixes) if is_upload else None
         command(*given, destination=Destination(output, settings, as_json), **others)
 
     return with_destination
 
 
-def _settings(given: dict[str, str]) -> Settings:
-    if not given[_BUCKET]:
-        raise click.UsageError(
-            f"which bucket? Say --bucket NAME or set {_BUCKET}; NAME is the stack's output TargetsBucketName: "
-            "sam list stack-outputs --stack-name STACK"
-        )
+def _settings(bucket: str | None, stack: str | None, prefixes: dict[str, str]) -> Settings:
+    """Say where to upload; a stack's function knows the prefixes too, and what is said here comes first."""
+    context = click.get_current_context()
+    found = stack_meant(context, "bucket", own=bucket, stack=stack)
+    if found is not None:
+        own = context.ensure_object(Seams).open_settings(found.function)
+        bucket, known = found.bucket, {"targets_prefix": own.targets_prefix, "prompts_prefix": own.prompts_prefix}
+        prefixes |= {name: at for name, at in known.items() if context.get_parameter_source(name) in _UNSAID}
+    if not bucket:
+        raise click.UsageError(which("bucket", "TargetsBucketName", BUCKET_VARIABLE))
+    given = {BUCKET_VARIABLE: bucket, _TARGETS: prefixes["targets_prefix"], _PROMPTS: prefixes["prompts_prefix"]}
     try:
         return Settings.from_environment({**given, **_NO_SECRET})
     except SettingsError as error:
         raise click.UsageError("; ".join(error.problems)) from error
-
-
-def _write(output: Path, content: bytes) -> None:
-    """Write a new file, whole or not at all: beside it first, and then into a name that was free."""
-    beside = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        output.open("xb").close()
-        beside.replace(output)
-    except FileExistsError as error:
-        raise UnusableError(f"{output} exists and is not overwritten") from error
-    except OSError as error:
-        raise UnusableError(f"{output}: cannot be written: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)

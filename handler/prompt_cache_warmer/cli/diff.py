@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.request_files import UnusableError, read_request, request_argument
 from prompt_cache_warmer.cli.stack import json_option
 from prompt_cache_warmer.cli.target_files import TargetFiles, problem_line, prompts_prefix_option, root_option
@@ -28,7 +29,7 @@ _BEFORE_CHARACTERS = 20  # of them before the first difference, to recognise whe
 _SECRET_PARTS = frozenset({"mcp_servers"})  # these hold the tokens of other services
 
 
-@click.command()
+@click.command(epilog=examples("prompt-cache-warmer diff targets/support-agent.json request.json"))
 @click.argument("target", metavar="TARGET.json", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @request_argument
 @root_option
@@ -44,11 +45,12 @@ def diff(
     prompts_prefix: str,
     as_json: bool,
 ) -> None:
-    """Compare a target with a real request: same or different, part by part, and where first.
+    """Compare a target with a real request, part by part.
 
-    REQUEST.json is a Messages API body, or the arguments of the SDK's create as JSON; - is standard input. It is
-    compared up to where the target's prefix ends. Places are those of the Messages API body on either side. A marker
-    with another ttl is a warning and no difference: nobody has said whether each finds the other's entry.
+    Each part is the same, or different and where first. REQUEST.json is a Messages API body, or the arguments of the
+    SDK's create as JSON; - is standard input. It is compared up to where the target's prefix ends. Places are those of
+    the Messages API body on either side. A marker with another ttl is a warning and no difference: nobody has said
+    whether each finds the other's entry.
 
     Short excerpts of both sides are shown on a terminal only, never in a pipe, a file or --json: the log of a
     pipeline is no place for prompts. Exits with 0 if the request has the prefix the target keeps warm, with 1 if

@@ -11,7 +11,9 @@ import click
 
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.arguments import utc_text
-from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams, table_option
+from prompt_cache_warmer.cli.deployment import takes_table
+from prompt_cache_warmer.cli.examples import examples
+from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
 from prompt_cache_warmer.rules.report import pause_json
 from prompt_cache_warmer.values.snapshot import Pause
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 MAX_PAUSE = timedelta(days=366)  # beyond it a pause is a slip of the pen, or the stack's StopCommand is meant
 
 
-@click.command()
+@click.command(epilog=examples('prompt-cache-warmer pause --for 2h30m --reason "load test" --stack STACK'))
 @click.option("--until", type=arguments.moment, metavar="TIME", help="When it ends, with the zone: 2026-11-22T18:00Z.")
 @click.option(
     "--for", "duration", type=arguments.duration, metavar="DURATION", help="Instead: how long it lasts: 45m, 2h30m, 1d."
@@ -31,7 +33,7 @@ MAX_PAUSE = timedelta(days=366)  # beyond it a pause is a slip of the pen, or th
 @click.option(
     "--reason", required=True, type=arguments.reason, metavar="TEXT", help="Why, for whoever reads the report."
 )
-@table_option
+@takes_table
 @json_option
 @pass_seams
 def pause(

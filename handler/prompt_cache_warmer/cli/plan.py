@@ -9,9 +9,11 @@ import click
 from rich.console import Console
 
 from prompt_cache_warmer.cli import arguments
+from prompt_cache_warmer.cli.examples import examples
+from prompt_cache_warmer.cli.places import takes_places
 from prompt_cache_warmer.cli.plan_table import plan_table
 from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
-from prompt_cache_warmer.cli.target_files import problem_line, takes_target_files
+from prompt_cache_warmer.cli.target_files import problem_line
 from prompt_cache_warmer.rules.prospect import Prospect, prospect
 from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.values.problems import Severity
@@ -21,15 +23,19 @@ from prompt_cache_warmer.warm.docket import asked_ttl
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from prompt_cache_warmer.cli.target_files import TargetFiles
+    from prompt_cache_warmer.cli.places import TargetPlaces
     from prompt_cache_warmer.ports import Index
 
 _SECONDS_PER_MINUTE = 60.0
 _TICK_MINUTES = Settings.model_fields["tick_minutes"]
 
 
-@click.command()
-@takes_target_files
+@click.command(
+    epilog=examples(
+        "prompt-cache-warmer plan targets/ --requests-per-day 500", "prompt-cache-warmer plan s3://BUCKET/targets/"
+    )
+)
+@takes_places()
 @click.option(
     "--requests-per-day",
     type=arguments.requests_per_day,
@@ -42,7 +48,8 @@ _TICK_MINUTES = Settings.model_fields["tick_minutes"]
     type=click.IntRange(1, 60),
     default=_TICK_MINUTES.default,
     show_default=True,
-    help="As TICK_MINUTES.",
+    metavar="N",
+    help="The minutes between two ticks, as TICK_MINUTES.",
 )
 @json_option
 @pass_seams
@@ -51,26 +58,27 @@ def plan(
     context: click.Context,
     seams: Seams,
     *,
-    files: TargetFiles,
+    places: TargetPlaces,
     requests_per_day: float | None,
     tick_minutes: int,
     as_json: bool,
 ) -> None:
-    """Say what keeping each target warm costs, from when on it pays, and what would be cheaper.
+    """Say what keeping targets warm costs, and from when on it pays.
 
     Nothing is called: prefixes are estimated from their bytes, prices are those of today. Each entry
     (a target on a model) has its prices, its costs a day under every keeping rule and time to live inside
     its windows, the requests a day from which warming pays, and a recommendation. Requests are taken to
     come at random while a window is open; real ones come in bursts and are cheaper to keep.
 
-    FILE may be a folder. Exits with 1 if a document is invalid; the others are planned all the same.
+    PATH is a document, a folder of them, or s3://BUCKET/targets/. Exits with 1 if a document is invalid; the others
+    are planned all the same.
 
     --json prints one object: "entries", each with "prices" per time to live, "ways" (its costs a day; where
     "is_bound" is true, the most its warm calls cost), "pays_from_requests_per_day", "notes" and "recommendation";
     "invalid" and "problems" as check prints them. Amounts of USD and prefix-prices are strings, because they
     are exact; counts and rates are numbers; what is not known is null.
     """
-    index = files.read()
+    index = places.read()
     now = seams.clock.now()
     tick_seconds = tick_minutes * _SECONDS_PER_MINUTE
     prospects = [

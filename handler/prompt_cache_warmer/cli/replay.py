@@ -11,6 +11,7 @@ from rich.console import Console
 
 from prompt_cache_warmer.adapters.arrivals_csv import read_arrivals_csv
 from prompt_cache_warmer.cli.conditions import takes_conditions
+from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.replay_plot import PLOT_SUFFIX, draw, require_matplotlib
 from prompt_cache_warmer.cli.replay_table import LEGEND, replay_table
 from prompt_cache_warmer.cli.stack import json_option
@@ -37,7 +38,7 @@ def _image(_: click.Context, __: click.Parameter, path: Path | None) -> Path | N
     return path
 
 
-@click.command()
+@click.command(epilog=examples("prompt-cache-warmer replay arrivals.csv --model claude-sonnet-4-6 --ttl 1h"))
 @click.argument("sources", nargs=-1, required=True, metavar="ARRIVALS.csv...")
 @takes_conditions
 @click.option(
@@ -53,7 +54,9 @@ def _image(_: click.Context, __: click.Parameter, path: Path | None) -> Path | N
 def replay(
     context: click.Context, *, sources: tuple[str, ...], conditions: Conditions, image: Path | None, as_json: bool
 ) -> None:
-    """Say what each rule would have cost on recorded requests, beside who knows the future.
+    """Say what each rule would have cost on recorded requests.
+
+    Beside the rules stands the cheapest that anybody could have paid who knew the future.
 
     ARRIVALS.csv has a header and a column t_s: when each request started, in seconds, sorted. A column
     input_tokens says how large the prefix of each is; other columns are passed over. Plain or gzip; - is

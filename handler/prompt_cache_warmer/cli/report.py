@@ -15,8 +15,10 @@ from rich.console import Console
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.admin_key import takes_admin_access
 from prompt_cache_warmer.cli.arguments import utc_text
+from prompt_cache_warmer.cli.deployment import STACK_VARIABLE
 from prompt_cache_warmer.cli.effect_table import effect_table
 from prompt_cache_warmer.cli.effect_words import LABELS
+from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.report_page import report_page
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.stack import Seams, json_option
@@ -79,8 +81,8 @@ class ReportSeams(Seams):
 def _service(_: click.Context, __: click.Parameter, service: str | None) -> str:
     if not service:
         raise click.UsageError(
-            f"whose metrics? Say --service NAME or set {SERVICE_VARIABLE}; NAME is the stack's name, unless the "
-            f"function's {SERVICE_VARIABLE} says otherwise"
+            f"whose metrics? Say --stack NAME or set {STACK_VARIABLE}; or say --service NAME or set "
+            f"{SERVICE_VARIABLE}; NAME is the stack's name, unless the function's {SERVICE_VARIABLE} says otherwise"
         )
     return service
 
@@ -93,7 +95,14 @@ def _page(_: click.Context, __: click.Parameter, path: Path | None) -> Path | No
     return path
 
 
-@click.command(epilog="\n\n".join(f"{LABELS[name]}: {words}." for name, words in DEFINITIONS.items()))
+@click.command(
+    epilog="\n\n".join(
+        (
+            *(f"{LABELS[name]}: {words}." for name, words in DEFINITIONS.items()),
+            examples("prompt-cache-warmer report --stack STACK --since 7d --html report.html"),
+        )
+    )
+)
 @click.option(
     "--since",
     type=arguments.since,
@@ -104,7 +113,7 @@ def _page(_: click.Context, __: click.Parameter, path: Path | None) -> Path | No
 )
 @click.option(
     *("--service", "--stack", "service"),
-    envvar=SERVICE_VARIABLE,
+    envvar=[SERVICE_VARIABLE, STACK_VARIABLE],
     show_envvar=True,
     metavar="NAME",
     callback=_service,
@@ -140,7 +149,7 @@ def report(
     access: AdminAccess | None,
     as_json: bool,
 ) -> None:
-    """Say what the caches did for real traffic, and whether warming them paid.
+    """Say what the caches did for real traffic, and what it saved.
 
     Read from CloudWatch: what the application's CacheObserver saw of real requests, and what warm calls cost. Warm
     calls are never traffic. What each figure means stands at the end of this help, below the table, in

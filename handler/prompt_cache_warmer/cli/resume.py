@@ -9,7 +9,9 @@ import click
 
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.arguments import utc_text
-from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams, table_option
+from prompt_cache_warmer.cli.deployment import takes_table
+from prompt_cache_warmer.cli.examples import examples
+from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
 from prompt_cache_warmer.cli.stopped import let_go
 from prompt_cache_warmer.rules.report import pause_json
 
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.snapshot import Pause
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "prompt-cache-warmer resume --stack STACK", "prompt-cache-warmer resume --credential default --stack STACK"
+    )
+)
 @click.option(
     "--credential",
     "credentials",
@@ -29,14 +35,15 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="Instead: let the calls of a stopped credential go again; repeatable.",
 )
-@table_option
+@takes_table
 @json_option
 @pass_seams
 def resume(seams: Seams, *, credentials: tuple[str, ...], table: str, as_json: bool) -> None:
-    """End a stack's pause: warming goes on at the next tick.
+    """End a stack's pause, or let a stopped credential go again.
 
-    A refused key or a spend limit stops all calls of its credential for an hour. Once that is put right,
-    --credential lets them go at the next tick; it ends no pause.
+    Without --credential it is the pause, and warming goes on at the next tick. A refused key or a spend limit stops
+    all calls of its credential for an hour. Once that is put right, --credential lets them go at the next tick; it
+    ends no pause.
     """
     if credentials:
         _let_credentials_go(seams, tuple(dict.fromkeys(credentials)), table=table, as_json=as_json)

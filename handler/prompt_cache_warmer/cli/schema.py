@@ -6,10 +6,14 @@ import json
 
 import click
 
+from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.values.document import json_schema
 
 
-@click.command()
+@click.command(epilog=examples("prompt-cache-warmer schema > targets.schema.json"))
 def schema() -> None:
-    """Print the JSON Schema of a target document, for editors and pipelines."""
+    """Print the JSON Schema of a target document.
+
+    For editors and pipelines; infra/targets.schema.json is the same. There is no --json: it is JSON.
+    """
     click.echo(json.dumps(json_schema(), indent=2))

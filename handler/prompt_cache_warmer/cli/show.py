@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TextIO
 
 import click
-from rich.console import Console
 
-from prompt_cache_warmer.cli.report_table import report_table
+from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.request_files import UnusableError
-from prompt_cache_warmer.cli.verification_lines import verification_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from prompt_cache_warmer.cli.run_report import NO_REPORT, Shown
+from prompt_cache_warmer.cli.stack import json_option
 
 
-@click.command()
-@click.argument("report", type=click.File(encoding="utf-8"), default="-")
-def show(report: TextIO) -> None:
-    """Show a run report (the handler's JSON answer) as a table, and what it proved where it was asked to verify.
+@click.command(epilog=examples("prompt-cache-warmer show report.json"))
+@click.argument("report", metavar="[REPORT.json]", type=click.File(encoding="utf-8"), default="-")
+@json_option
+def show(report: TextIO, *, as_json: bool) -> None:
+    """Show a run report as a table.
 
-    REPORT is a file, or standard input.
+    REPORT.json is the JSON that the function answers, in a file or on standard input. Shown are the entries that were
+    due or missed, each with its why, the others in numbers, and what was proved where the function was asked to verify.
+
+    --json prints the report again, indented, if it is one.
     """
-    console = Console()
     try:
-        answer: Mapping[str, Any] = json.load(report)
-        table = report_table(answer, width=console.width)
-        proof = list(verification_lines(answer)) if "verified" in answer else []
-    except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        answer = json.load(report)
+        shown = Shown(answer)
+    except NO_REPORT as error:
         raise UnusableError("this is not a run report: expected the JSON the handler answers") from error
-    console.print(table)
-    for line in proof:
-        click.echo(line)
+    if as_json:
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        shown.print()

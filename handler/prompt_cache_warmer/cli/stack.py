@@ -1,8 +1,4 @@
-"""The stack a command works on: the table of its state, where the time comes from, what is said when AWS fails.
-
-The library for AWS is loaded when a table is opened and not before, so that the commands that need no
-stack work without it. Region, profile and credentials are boto3's own matter.
-"""
+"""The stack a command works on: the seams to its state, settings and targets, and what is said when AWS fails."""
 
 from __future__ import annotations
 
@@ -13,37 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.cli.opening import open_settings, open_stack, open_table, open_targets
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import StateUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from prompt_cache_warmer.ports import Clock, StateStore
-
-TABLE_VARIABLE = "STATE_TABLE"
+    from prompt_cache_warmer.adapters.deployed_stack import DeployedStack
+    from prompt_cache_warmer.ports import Clock, StateStore, TargetIndex
+    from prompt_cache_warmer.settings import Settings
 
 T = TypeVar("T")
-
-
-def open_table(table: str) -> StateStore:
-    """Open the state in a stack's table.
-
-    Raises:
-        UnusableError: when what speaks to AWS is not installed.
-        StateUnavailableError: when nothing says which region or account is meant.
-    """
-    try:
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see the module's docstring
-
-        from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - only where it is asked for
-    except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
-        raise UnusableError(message) from error
-    try:
-        return state_store(table)
-    except BotoCoreError as error:
-        raise StateUnavailableError(f"the state table {table!r} cannot be opened: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +30,16 @@ class Seams:
     Attributes:
         clock: the time.
         open_store: opens a stack's state by its table's name.
+        open_stack: reads what a stack made, by its name.
+        open_settings: reads what a function runs with, by its name.
+        open_targets: opens a deployment's targets, by its settings.
     """
 
     clock: Clock = field(default_factory=SystemClock)
     open_store: Callable[[str], StateStore] = open_table
+    open_stack: Callable[[str], DeployedStack] = open_stack
+    open_settings: Callable[[str], Settings] = open_settings
+    open_targets: Callable[[Settings], TargetIndex] = open_targets
 
     def ask(self, table: str, question: Callable[[StateStore], Coroutine[Any, Any, T]]) -> T:
         """Ask a stack's state something.
@@ -73,23 +56,6 @@ class Seams:
 pass_seams = click.make_pass_decorator(Seams, ensure=True)
 
 
-def _named(_: click.Context, __: click.Parameter, table: str | None) -> str:
-    if not table:
-        raise click.UsageError(
-            f"which stack? Say --table NAME or set {TABLE_VARIABLE}; NAME is the stack's output StateTableName: "
-            "sam list stack-outputs --stack-name STACK"
-        )
-    return table
-
-
-table_option = click.option(
-    "--table",
-    envvar=TABLE_VARIABLE,
-    show_envvar=True,
-    metavar="NAME",
-    callback=_named,
-    help="The table of the stack's state: its output StateTableName.",
-)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from prompt_cache_warmer.settings import DEFAULT_PROMPTS_PREFIX
 from prompt_cache_warmer.values.problems import Problem, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from prompt_cache_warmer.ports import Index
     from prompt_cache_warmer.values.reading import Reading
@@ -36,8 +35,11 @@ class TargetFiles:
     root: Path | None
     prompts_prefix: str
 
-    def read(self) -> Index:
+    def read(self, *, watched: Callable[[list[Path]], Iterable[Path]] = iter) -> Index:
         """Read every document once, in order.
+
+        Args:
+            watched: yields the files one after the other, and may show how far it has come.
 
         Raises:
             UsageError: when there is none.
@@ -45,7 +47,7 @@ class TargetFiles:
         files = list(document_files(self.paths))
         if not files:
             raise click.UsageError("there is no .json, .yaml or .yml file to check")
-        return index_files(map(self.read_one, files))
+        return index_files(map(self.read_one, watched(files)))
 
     def read_one(self, file: Path) -> Reading:
         """Read one document, with its body."""
@@ -63,23 +65,14 @@ root_option = click.option(
     "[default: the folder above targets/, else the file's own]",
 )
 prompts_prefix_option = click.option(
-    "--prompts-prefix", default=DEFAULT_PROMPTS_PREFIX, show_default=True, help="As PROMPTS_PREFIX."
+    "--prompts-prefix",
+    envvar="PROMPTS_PREFIX",
+    show_envvar=True,
+    default=DEFAULT_PROMPTS_PREFIX,
+    show_default=True,
+    metavar="PREFIX",
+    help="The only prefix that text_from may have.",
 )
-
-
-def takes_target_files(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the arguments and options that name target documents, as its one argument ``files``."""
-
-    @click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, path_type=Path))
-    @root_option
-    @prompts_prefix_option
-    @wraps(command)
-    def with_files(
-        *given: object, paths: tuple[Path, ...], root: Path | None, prompts_prefix: str, **others: object
-    ) -> None:
-        command(*given, files=TargetFiles(paths, root, prompts_prefix), **others)
-
-    return with_files
 
 
 def problem_line(problem: Problem) -> str:

@@ -10,7 +10,9 @@ import click
 
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.arguments import utc_text
-from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams, table_option
+from prompt_cache_warmer.cli.deployment import takes_table
+from prompt_cache_warmer.cli.examples import examples
+from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
 from prompt_cache_warmer.rules.entry_result import time_json
 from prompt_cache_warmer.values.document import DEFAULT_CREDENTIAL
 from prompt_cache_warmer.values.state import EntryKey
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 MAX_CLOCK_SKEW = timedelta(seconds=60)  # two machines' clocks differ by less, or one of them needs repair
 
 
-@click.command()
+@click.command(epilog=examples("prompt-cache-warmer touch support --model claude-sonnet-4-6 --stack STACK"))
 @click.argument("target", metavar="NAME", type=arguments.name)
 @click.option(
     "--model",
@@ -49,7 +51,7 @@ MAX_CLOCK_SKEW = timedelta(seconds=60)  # two machines' clocks differ by less, o
     metavar="TIME",
     help="When the request started, with the zone: 2026-11-22T18:00Z.  [default: now]",
 )
-@table_option
+@takes_table
 @json_option
 @pass_seams
 def touch(
@@ -62,10 +64,11 @@ def touch(
     table: str,
     as_json: bool,
 ) -> None:
-    """Report one real request of the application: it restarted the time to live of its entries.
+    """Report one real request of the application.
 
-    NAME is the target's. The table knows neither targets nor models, so that a misspelt one is
-    remembered and helps nobody. A request that is no later than the last known one changes nothing.
+    It restarted the time to live of its entries. NAME is the target's. The table knows neither targets nor models, so
+    that a misspelt one is remembered and helps nobody. A request that is no later than the last known one changes
+    nothing.
     """
     now = seams.clock.now()
     if at is not None and at > now + MAX_CLOCK_SKEW:

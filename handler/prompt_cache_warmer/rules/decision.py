@@ -22,6 +22,7 @@ from prompt_cache_warmer.values.windows import Occurrence, next_opening, occurre
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from prompt_cache_warmer.values.document import Keep
     from prompt_cache_warmer.values.pricing import PrefixCosts
     from prompt_cache_warmer.values.state import EntryState, Habit, Toucher
 
@@ -132,7 +133,7 @@ class _Look:
         self._state = state
         self._tick = tick
         self._occurrence = occurrence
-        self.lapses_at = None if _is_hearsay(rule, state) else state.lapses_at(ttl_seconds=rule.ttl_seconds)
+        self.lapses_at = proven_lapse(state, keep=rule.keep, ttl_seconds=rule.ttl_seconds)
         latency_seconds = 0.0 if state.warmth is None else state.warmth.latency_seconds
         self._reach = timedelta(seconds=tick.interval_seconds + tick.jitter_seconds + latency_seconds)
         self.habit: Habit | None = None
@@ -235,7 +236,18 @@ class _Look:
         return self._occurrence is not None and lapses_at <= self._occurrence.opens_at
 
 
-def _is_hearsay(rule: Rule, state: EntryState) -> bool:
+def proven_lapse(state: EntryState, *, keep: Keep, ttl_seconds: int) -> datetime | None:
+    """Say when an entry lapses or lapsed; None where nothing proves that its present prefix was ever alive.
+
+    Args:
+        state: what is remembered of the entry in its present life, as it can be believed now.
+        keep: the keeping rule.
+        ttl_seconds: the shortest time to live the prefix's markers ask for.
+    """
+    return None if _is_hearsay(state, keep) else state.lapses_at(ttl_seconds=ttl_seconds)
+
+
+def _is_hearsay(state: EntryState, keep: Keep) -> bool:
     """Tell whether all that speaks for an entry is traffic that may have carried an older prefix."""
     is_named = state.traffic is not None and state.traffic.fingerprint is not None
-    return rule.keep != "while-used" and state.warmth is None and not is_named  # while-used has nothing else
+    return keep != "while-used" and state.warmth is None and not is_named  # while-used has nothing else

@@ -49,6 +49,11 @@ class Cause(StrEnum):
         """The cause in words."""
         return _MEANINGS[self]
 
+    @property
+    def needs_mending(self) -> bool:
+        """Whether it stays until somebody corrects something; after an eviction the next call holds the entry again."""
+        return self is not Cause.EVICTED_EARLY
+
 
 _MEANINGS = {
     Cause.PREFIX_DRIFT: "the request carried another prefix than its target, by the fingerprints of its tiers",

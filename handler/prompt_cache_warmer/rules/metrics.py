@@ -87,6 +87,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("EntriesSkipped", Unit.COUNT, Scope.RUN, "entries a run decided not to warm, for whatever reason"),
     Metric("EntriesCapped", Unit.COUNT, Scope.RUN, "due entries a cap kept from being warmed"),
     Metric("EntriesMissed", Unit.COUNT, Scope.RUN, "entries whose traffic missed though warm calls should hold them"),
+    Metric("EntriesToMend", Unit.COUNT, Scope.RUN, "of them, those whose cause somebody has to correct: no evictions"),
     Metric("BreakersOpen", Unit.COUNT, Scope.RUN, "breakers of due entries and of credentials that keep calls back"),
     Metric("Paused", Unit.COUNT, Scope.RUN, "1 while all warming is paused, else 0"),
     Metric(
@@ -207,10 +208,10 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
     properties = {"execution_id": report.order.execution_id or ""}
     asked_usd = requests_usd(report.verifications)
     whole = _entry_values(report.results, asked_usd)
-    if report.order.names is None:  # a selection is no picture of the whole, and alarms read these
+    if not report.order.is_selection:  # a selection is no picture of the whole, and alarms read these
         whole = {**_run_values(report), **whole}
     sets = _bounded(run, whole, report.started_at, properties)
-    for cause, count in report.causes.items() if report.order.names is None else ():
+    for cause, count in () if report.order.is_selection else report.causes.items():
         dimensions = {**run, Dimension.CAUSE.value: cause.value}
         sets.append(MetricSet(dimensions, {"EntriesMissed": (count,)}, report.started_at, properties))
     chosen = resolve_detail(detail, targets=report.targets_loaded)
@@ -244,6 +245,7 @@ def _run_values(report: RunReport) -> dict[str, list[float]]:
         "EntriesSkipped": [report.count(Outcome.SKIPPED)],
         "EntriesCapped": [report.entries_capped],
         "EntriesMissed": [report.entries_missed],
+        "EntriesToMend": [report.entries_to_mend],
         "BreakersOpen": [report.breakers_open],
         "Paused": [int(standing.pause is not None)],
         **{name: [percent] for name, percent in used.items() if percent is not None},

@@ -70,12 +70,14 @@ _SENTENCES = {
     Reason.COLD: "nothing proves that it is alive: it is new, it was changed, or its last call left nothing cached",
     Reason.LAPSED: "it lapsed since it was last used, and is written again",
     Reason.WINDOW_OPENED: "its window has opened",
-    Reason.REQUESTED: "it was asked for by name",
+    Reason.REQUESTED: "it was asked for by name, or uploaded",
     Reason.INTERVAL: "it is called at every interval, because no traffic was reported that could decide instead",
     Reason.DISABLED: "the target says enabled: false",
     Reason.PAUSED: "all warming is paused",
     Reason.OUTSIDE_WINDOW: "it is outside the target's windows",
-    Reason.CALLED_THIS_TICK: "it was called since this tick was due: it came twice, or another run came first",
+    Reason.CALLED_THIS_TICK: (
+        "it was called since this tick was due, or since its upload: it came twice, or another run came first"
+    ),
     Reason.CLAIMED: "another run is calling it",
     Reason.OUTLIVES_TICK: "it is alive and outlives the next tick",
     Reason.OUTLIVES_WINDOW: "it is alive and outlives the target's window",

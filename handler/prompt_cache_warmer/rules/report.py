@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.rules.credentials import CredentialUse, credential_notices
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, money_json, time_json, usage_json
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.rules.uploads import Ignored, Upload, failures_json
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.rules.verification import Verification, verifications_json
 from prompt_cache_warmer.values.caps import NO_CAPS
@@ -21,6 +23,7 @@ from prompt_cache_warmer.values.problems import Problem, Severity
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from prompt_cache_warmer.rules.diagnosis import Cause
@@ -81,6 +84,8 @@ class RunReport:
         problems: errors and warnings of documents.
         standing: what held for the whole run.
         verifications: what was proven of every entry, where the order asked for it.
+        ignored: uploads and messages that were not acted on.
+        credentials: where each credential's calls arrive, as far as it is known.
     """
 
     order: Order
@@ -92,6 +97,8 @@ class RunReport:
     problems: tuple[Problem, ...] = ()
     standing: RunStanding = RunStanding()
     verifications: tuple[Verification, ...] = ()
+    ignored: tuple[Ignored, ...] = ()
+    credentials: tuple[CredentialUse, ...] = ()
 
     @property
     def usage(self) -> Usage:
@@ -136,6 +143,11 @@ class RunReport:
         return sum(result.diagnosis is not None for result in self.results)
 
     @property
+    def entries_to_mend(self) -> int:
+        """How many of them will miss again until somebody corrects the cause."""
+        return sum(result.diagnosis is not None and result.diagnosis.cause.needs_mending for result in self.results)
+
+    @property
     def causes(self) -> dict[Cause, int]:
         """For how many entries it is which cause."""
         return dict(Counter(result.diagnosis.cause for result in self.results if result.diagnosis is not None))
@@ -172,7 +184,9 @@ class RunReport:
                 "5-minute entries lapsed between two ticks: the schedule may come a minute late; "
                 "use 1-hour markers or a shorter tick"
             )
-        return tuple(found)
+        notices = list(credential_notices(self.credentials, (result.entry for result in self.results)))
+        more = [f"and {len(notices) - MAX_LISTED} more like these"] if len(notices) > MAX_LISTED else []
+        return (*found, *notices[:MAX_LISTED], *more)
 
     def count(self, outcome: Outcome) -> int:
         """Count the entries with an outcome."""
@@ -202,12 +216,14 @@ class RunReport:
         ordered = sorted(self.results, key=_rank)
         problems = sorted(self.problems, key=lambda problem: problem.severity is not Severity.ERROR)
         return {
+            "trigger": self.order.trigger.value,
             "execution_id": self.order.execution_id,
             "scheduled_time": self.order.scheduled_time,
             "started_at": self.started_at.isoformat(timespec="milliseconds"),
             "duration_ms": self.duration_ms,
             "dry_run": self.order.dry_run,
             **self.standing.as_json(),
+            "credentials": {use.name: use.as_json() for use in self.credentials},
             "notices": list(self.notices),
             "totals": self.totals(),
             "skipped": self.skipped,
@@ -216,6 +232,18 @@ class RunReport:
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],
             "truncated": max(0, len(ordered) - MAX_LISTED),
             **({} if self.order.verify is None else verifications_json(self.verifications, asked=self.order.verify)),
+            **({} if self.order.uploads is None else self._uploads_json(self.order.uploads)),
+        }
+
+    def _uploads_json(self, uploads: Sequence[Upload]) -> dict[str, Any]:
+        """Write what was uploaded, what of it was not acted on and, for a queue, what goes back to it."""
+        keys = list(dict.fromkeys(upload.key for upload in uploads))
+        return {
+            "uploads": keys[:MAX_LISTED],
+            "uploads_truncated": max(0, len(keys) - MAX_LISTED),
+            "ignored": [one.as_json() for one in self.ignored[:MAX_LISTED]],
+            "ignored_truncated": max(0, len(self.ignored) - MAX_LISTED),
+            **({"batchItemFailures": failures_json(self.ignored)} if self.order.is_batch else {}),
         }
 
 

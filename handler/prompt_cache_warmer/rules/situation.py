@@ -48,8 +48,9 @@ class Tick:
         now: the time.
         interval_seconds: how long until the next tick; 0 where the caller comes back at the exact time.
         jitter_seconds: how much later than that the next tick may come.
-        scheduled_at: when this tick was due, which is its identity; None for an invocation by hand.
-        is_requested: whether the entry was asked for by name.
+        scheduled_at: when this tick was due, or the entry's target was uploaded, which is its identity; None for an
+            invocation by hand.
+        is_requested: whether the entry was asked for by name, or uploaded.
         is_plain: whether an entry is called at every tick as long as no traffic of it was reported.
         overrides_breakers: whether whoever asks wants a call made whatever the entry's last ones came to.
         overrides_credentials: the same of what the credential's last ones came to.

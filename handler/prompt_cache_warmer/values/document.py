@@ -39,26 +39,26 @@ class _Open(BaseModel):
 class Marker(_Strict):
     """A cache breakpoint: the prefix is cached up to and including the block that carries it."""
 
-    type: Literal["ephemeral"]
+    type: Literal["ephemeral"] = Field(description="the one kind of marker there is")
     ttl: Literal["5m", "1h"] = Field("5m", description="how long the entry lives after its last use")
 
 
 class ContentBlock(_Open):
     """One block of a system prompt or of a message, as the Messages API takes it."""
 
-    type: str = Field(min_length=1)
+    type: str = Field(min_length=1, description="the kind of block; a system prompt has text blocks only")
     text: str | None = Field(None, description="the text of a text block")
     text_from: str | None = Field(
         None, description="instead of text: the key of an object under PROMPTS_PREFIX of the same bucket"
     )
-    cache_control: Marker | None = None
+    cache_control: Marker | None = Field(None, description="a marker: the prefix is cached up to and with this block")
 
 
 class Tool(_Open):
     """One tool definition, as the Messages API takes it."""
 
-    name: str | None = None
-    cache_control: Marker | None = None
+    name: str | None = Field(None, description="the tool's name")
+    cache_control: Marker | None = Field(None, description="a marker: the tools are cached up to and with this one")
 
 
 def _text_or_blocks(value: object) -> str:
@@ -101,15 +101,17 @@ class ToolChoice(_Open):
 class Request(_Open):
     """The application's own Messages API body; paste what it sends."""
 
-    tools: list[Tool] | None = None
-    system: Content | None = None
-    messages: list[Message] | None = None
+    tools: list[Tool] | None = Field(None, description="the tools, in the application's order; a prefix begins here")
+    system: Content | None = Field(None, description="the system prompt; it comes after the tools")
+    messages: list[Message] | None = Field(
+        None, description="messages up to the last marked one are part of the prefix, the others are cut"
+    )
     model: str | None = Field(None, description="ignored: `models` says which models are kept warm")
     betas: list[Beta] | None = Field(None, description="as pasted from an SDK call; same as the target's betas")
     cache_control: Marker | None = Field(None, description="automatic caching; becomes an explicit marker")
-    thinking: Thinking | None = None
-    output_config: OutputConfig | None = None
-    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = Field(None, description="as the application has it; it is part of the key")
+    output_config: OutputConfig | None = Field(None, description="as the application has it; effort is part of the key")
+    tool_choice: ToolChoice | None = Field(None, description="as the application has it; it keys messages only")
 
 
 class TargetDocument(_Strict):
@@ -137,7 +139,11 @@ class TargetDocument(_Strict):
     models: list[Annotated[str, Field(pattern=MODEL_PATTERN)]] = Field(
         min_length=1, max_length=MAX_MODELS, description="each model has its own cache entry"
     )
-    keep: Keep = Field(description="how long to keep it warm; required, because it is what costs money")
+    keep: Keep = Field(
+        description="how long to keep it warm; required, because it is what costs money. always: around the clock, or "
+        "inside its windows; while-used: as long as its users come often enough to pay for it; once: on upload, on "
+        "demand and when a window opens"
+    )
     windows: list[WindowDocument] | None = Field(
         None, min_length=1, max_length=MAX_WINDOWS, description="when to keep it warm; around the clock without any"
     )
@@ -152,7 +158,9 @@ class TargetDocument(_Strict):
     max_tokens_per_call: int | None = Field(
         None, ge=0, le=MAX_TOKENS, description="no warm call that may use more tokens is made"
     )
-    request: Request | None = None
+    request: Request | None = Field(
+        None, description="the application's own Messages API body, markers and key order included; paste what it sends"
+    )
     system_prompt: Content | None = Field(None, description="short form of request.system")
     tools: list[Tool] | None = Field(None, description="short form of request.tools")
     seed_messages: list[Message] | None = Field(

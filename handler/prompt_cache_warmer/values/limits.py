@@ -1,12 +1,14 @@
 """What the API documents as limits of its prompt cache, per model; used for warnings, never to refuse.
 
 Sources disagree on some minimums and they change, so ``usage`` is the only proof. Source: the prompt
-caching documentation's table of minimum cacheable lengths, November 2026, for the Claude API.
+caching documentation's table of minimum cacheable lengths, November 2026; Amazon Bedrock has some of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from prompt_cache_warmer.values.model_ids import claude_id, is_bedrock_id
 
 # A prefix shorter than this saves so little per hit that warming it is rarely worth its calls.
 WORTH_WARMING_TOKENS = 5_000
@@ -47,9 +49,16 @@ _MINIMUMS: dict[str, Minimum] = {
     "claude-opus-4-5": Minimum(4_096),
     "claude-haiku-4-5": Minimum(4_096),
 }
+# Where Amazon Bedrock's table has another figure.
+_BEDROCK_MINIMUMS: dict[str, Minimum] = {
+    "claude-opus-4-7": Minimum(4_096),
+    "claude-mythos-preview": Minimum(4_096),
+}
 
 
 def minimum_prefix(model: str) -> Minimum | None:
-    """Look up the shortest prefix a model caches; None for a model the table does not know."""
-    matching = [family for family in _MINIMUMS if model == family or model.startswith(f"{family}-")]
-    return _MINIMUMS[max(matching, key=len)] if matching else None
+    """Look up the shortest prefix a model caches, by any provider's id; None for a model the table does not know."""
+    name = claude_id(model)
+    known = {**_MINIMUMS, **_BEDROCK_MINIMUMS} if is_bedrock_id(model) else _MINIMUMS
+    matching = [family for family in known if name == family or name.startswith(f"{family}-")]
+    return known[max(matching, key=len)] if matching else None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price, data_snapshot
 
+from prompt_cache_warmer.values.model_ids import claude_id, is_bedrock_id
 from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.usage import Usage
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.model_prices import PriceList
 
 PROVIDER = "anthropic"
+BEDROCK_PROVIDER = "aws"  # who is paid for Amazon Bedrock's models; the Claude Platform on AWS has Anthropic's prices
 # Prices of a run's entries stay at hand: an entry is looked at every tick and its prices hardly ever change.
 _KNOWN_COSTS = 16_384
 # What may follow a model's name in an id of it, on the API (a dash) and on Vertex AI (an at sign).
@@ -67,7 +69,7 @@ def _prefix_costs(model: str, tokens: int, ttl: Ttl, at: datetime, prices: Price
 
 
 def cost_usd(
-    model: str, usage: Usage, *, at: datetime, prices: PriceList | None = None, provider: str = PROVIDER
+    model: str, usage: Usage, *, at: datetime, prices: PriceList | None = None, provider: str | None = None
 ) -> Decimal | None:
     """Price one call in USD, or None for a model without a known price.
 
@@ -76,10 +78,15 @@ def cost_usd(
         usage: the call's tokens; a tiered price looks at all of its input.
         at: when the call was made, because prices change.
         prices: prices of one's own in place of the known ones.
-        provider: who is paid, as ``genai-prices`` calls it.
+        provider: who is paid, as ``genai-prices`` calls it; when absent, Amazon for an id of Bedrock's (and where it
+            has no price for that, what Anthropic asks for the same model), else Anthropic.
     """
     if prices is not None:
         return prices.cost_usd(model, usage)
+    if provider is None and is_bedrock_id(model):
+        found = cost_usd(model, usage, at=at, provider=BEDROCK_PROVIDER)
+        return cost_usd(claude_id(model), usage, at=at, provider=PROVIDER) if found is None else found
+    provider = provider or PROVIDER
     priced = PricedUsage(
         input_tokens=usage.input_tokens,
         cache_read_tokens=usage.read_tokens,

@@ -19,6 +19,7 @@ from prompt_cache_warmer.values.prefix import (
 )
 from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, json_path, listed, shown
 from prompt_cache_warmer.values.references import (
+    find_references,
     missing_references,
     reference_problems,
     repeated_bytes,
@@ -195,6 +196,7 @@ def _read_body(document: TargetDocument, raw: Json, origin: Origin, texts: Mappi
             tokens_per_day=document.max_tokens_per_day,
             tokens_per_call=document.max_tokens_per_call,
         ),
+        references=find_references(raw),
     )
     return Reading(Target(summary, marked, betas, seeds=short_form), kept)
 

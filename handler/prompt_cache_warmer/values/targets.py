@@ -48,6 +48,7 @@ class TargetSummary:
         cold_start_value_usd: what one avoided cold start is worth, beside the tokens it saves.
         caps: the most its warm calls may cost.
         prices: prices of one's own in place of the known ones.
+        references: the keys of the objects it refers to.
     """
 
     name: str
@@ -69,6 +70,7 @@ class TargetSummary:
     cold_start_value_usd: Decimal = Decimal(0)
     caps: Caps = NO_CAPS
     prices: PriceList | None = None
+    references: tuple[str, ...] = ()
 
     @property
     def prefix_digest(self) -> str:

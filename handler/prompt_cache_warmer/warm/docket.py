@@ -18,7 +18,7 @@ from prompt_cache_warmer.values.snapshot import CredentialState, Snapshot
 from prompt_cache_warmer.values.state import UNKNOWN, EntryState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from prompt_cache_warmer.values.body import Ttl
@@ -55,7 +55,14 @@ class Case:
         return _worst(self.entry, tokens=tokens, at=self.decision.tick.now)
 
 
-def docket(entries: Iterable[Entry], snapshot: Snapshot, tick: Tick, *, caps: Caps) -> list[Case]:
+def docket(
+    entries: Iterable[Entry],
+    snapshot: Snapshot,
+    tick: Tick,
+    *,
+    caps: Caps,
+    uploaded_at: Mapping[str, datetime] | None = None,
+) -> list[Case]:
     """Decide every entry.
 
     Args:
@@ -63,10 +70,16 @@ def docket(entries: Iterable[Entry], snapshot: Snapshot, tick: Tick, *, caps: Ca
         snapshot: what is remembered.
         tick: the moment.
         caps: the stack's caps.
+        uploaded_at: when targets were uploaded, by name: that is when a run for them was due, so that an upload
+            which is told twice, or which another run came before, makes no second call.
     """
+    due = {name: replace(tick, scheduled_at=at) for name, at in (uploaded_at or {}).items()}
     lives = [(entry, _life(entry, snapshot)) for entry in entries]
     last = _last_calls(lives)
-    cases = [_case(entry, _warmed(state, last.get(entry.call_key)), snapshot, tick, caps) for entry, state in lives]
+    cases = [
+        _case(entry, _warmed(state, last.get(entry.call_key)), snapshot, due.get(entry.target.name, tick), caps)
+        for entry, state in lives
+    ]
     return _one_trial_per_credential(cases)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.rules.credentials import credential_uses
 from prompt_cache_warmer.rules.dry_run import planned
 from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.metrics import Detail, measure
@@ -14,20 +15,21 @@ from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
 from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS, Tick
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
-from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity, nearest, shown
-from prompt_cache_warmer.values.targets import TargetSummary, entries
+from prompt_cache_warmer.values.problems import ProblemCode, Severity
+from prompt_cache_warmer.values.targets import entries
 from prompt_cache_warmer.warm.batch import TRACED, WARMING, Errand
 from prompt_cache_warmer.warm.claims import RunLimits, Tools, twins_of
 from prompt_cache_warmer.warm.diagnoses import Diagnoses
 from prompt_cache_warmer.warm.docket import Case, docket
 from prompt_cache_warmer.warm.results import skipped
 from prompt_cache_warmer.warm.round import Round, call_all
+from prompt_cache_warmer.warm.selection import select
 from prompt_cache_warmer.warm.verifier import Verified, Verifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from prompt_cache_warmer.ports import BodySource, Clock, Index, MetricSink, RunLog, StateStore, TargetIndex
+    from prompt_cache_warmer.ports import BodySource, Clock, MetricSink, RunLog, StateStore, TargetIndex
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.snapshot import Snapshot
@@ -132,8 +134,11 @@ class Warmer:
         for problem in index.problems:
             if problem.severity is Severity.ERROR or problem.code is ProblemCode.NOT_READ_YET:
                 self._recorders.log.document(problem)
-        selected, unknown = _select(index, order)
-        found = entries(selected)
+        chosen = select(index, order)
+        ignored = (*order.ignored, *chosen.ignored)
+        for one in ignored:
+            self._recorders.log.ignored(one)
+        found = entries(chosen.targets)
         now = self._clock.now()
         snapshot = await self._store.load([entry.key for entry in found], day=now.date())
         tick = Tick(
@@ -144,9 +149,9 @@ class Warmer:
             overrides_breakers=self._policy.overrides_breakers,
             overrides_credentials=self._policy.overrides_credentials,
             scheduled_at=order.scheduled_at,
-            is_requested=order.names is not None,
+            is_requested=order.is_selection,
         )
-        cases = docket(found, snapshot, tick, caps=self._policy.caps)
+        cases = docket(found, snapshot, tick, caps=self._policy.caps, uploaded_at=chosen.uploaded_at)
         due = [case for case in cases if case.decision.is_due]
         results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
         self._log_changes(cases)
@@ -154,7 +159,10 @@ class Warmer:
         if order.dry_run:
             results += [planned(case.entry, case.decision) for case in due]
         elif due:
+            waiting = self._deferred if order.is_selection else []  # a whole run knows of all who still wait
             round_ = await self._warm_all(due, now, remaining_seconds, WARMING if order.verify is None else TRACED)
+            taken = {case.entry.key for case in due}
+            self._deferred = [key for key in waiting if key not in taken] + self._deferred
             results += round_.results
             spent, troubles = round_.spent, [*troubles, *round_.troubles]
         verified = Verified()
@@ -168,9 +176,11 @@ class Warmer:
             targets_loaded=len(index.targets),
             targets_invalid=len(index.invalid_sources),
             results=tuple(self._diagnoses.attach(results, cases)),
-            problems=(*unknown, *index.problems),
+            problems=(*chosen.unknown, *index.problems),
             standing=self._standing(snapshot, now, spent=spent, troubles=troubles),
             verifications=verified.verifications,
+            ignored=ignored,
+            credentials=credential_uses(results, snapshot.entries),
         )
         if not order.dry_run:
             self._recorders.metrics.emit(
@@ -230,21 +240,3 @@ def _urgency(case: Case, now: datetime) -> datetime:
     """Say when an entry lapses; one that is cold comes after all that are alive."""
     lapses_at = case.decision.lapses_at
     return lapses_at if lapses_at is not None and lapses_at > now else _NEVER
-
-
-def _select(index: Index, order: Order) -> tuple[tuple[TargetSummary, ...], list[Problem]]:
-    """Pick the targets an order names; a name nobody has is a problem of the report."""
-    if order.names is None:
-        return index.targets, []
-    by_name = {target.name: target for target in index.targets}
-    unknown = [
-        Problem(
-            ProblemCode.NO_SUCH_TARGET,
-            "event",
-            "$.targets" if order.verify is None else "$.verify",
-            f"there is no valid target {shown(name)}{nearest(name, by_name)}",
-        )
-        for name in order.names
-        if name not in by_name
-    ]
-    return tuple(by_name[name] for name in order.names if name in by_name), unknown

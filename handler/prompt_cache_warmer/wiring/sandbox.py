@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL, AnthropicMessages
-from prompt_cache_warmer.adapters.api_keys import ApiKeys, SecretApiKeys, StaticApiKeys
+from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
@@ -18,11 +17,13 @@ from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.rules.uploads import Watched
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 from prompt_cache_warmer.wiring.aws import aws_config, state_store
+from prompt_cache_warmer.wiring.credentials import credential_clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +45,9 @@ class Sandbox:
     """
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        self._messages = AnthropicMessages(
-            _api_keys(settings), base_url=settings.anthropic_base_url or DEFAULT_BASE_URL
-        )
+        self._messages = AnthropicMessages(credential_clients(settings))
         clock = clock or SystemClock()
+        self._watched = Watched(settings.targets_bucket, settings.targets_prefix, settings.prompts_prefix)
         targets = S3Targets(
             Bucket(boto3.client("s3", config=aws_config()), settings.targets_bucket),
             targets_prefix=settings.targets_prefix,
@@ -91,7 +91,7 @@ class Sandbox:
         Raises:
             RunError: when the run as a whole could not happen.
         """
-        order = Order.from_event(event)
+        order = Order.from_event(event, watched=self._watched)
         return asyncio.run(self._run(order, remaining_seconds)).as_json()
 
     async def _run(self, order: Order, remaining_seconds: Callable[[], float]) -> RunReport:
@@ -103,10 +103,3 @@ class Sandbox:
 def sandbox(settings: Settings) -> Sandbox:
     """Return this process's sandbox, so that a warm one keeps its index and bodies."""
     return Sandbox(settings)
-
-
-def _api_keys(settings: Settings) -> ApiKeys:
-    if settings.anthropic_api_key is not None:
-        return StaticApiKeys(settings.anthropic_api_key.get_secret_value())
-    client = boto3.client("secretsmanager", config=aws_config())
-    return SecretApiKeys(client, settings.anthropic_secret_id or "")

@@ -26,21 +26,27 @@ SDK's types and published measurements. Hence:
 - **Eviction** happens only when told to (`forget_entries`); in reality a cache is best effort, and a
   second call right after the first may miss.
 - **Rate limits** are fixed one-minute windows, not token buckets, and `count_tokens` shares them.
+- **Signatures** are verified where AWS callers are given (`signatures`), but not their age; **identity tokens** are
+  exchanged by the rules that are given (`federation`), which know the key of one local issuer.
 - Answers never use tools, never think and never refuse; there are no batches, files or models routes.
 """
 
 from infra.local.messages_api.cache import CacheEntry
 from infra.local.messages_api.clock import EmulatorClock
 from infra.local.messages_api.faults import Fault
+from infra.local.messages_api.federation import FederationRule
 from infra.local.messages_api.limits import RateLimits
 from infra.local.messages_api.local_api import LocalMessagesApi
 from infra.local.messages_api.records import ReceivedRequest
+from infra.local.messages_api.signatures import AwsCaller
 from infra.local.messages_api.usage import Usage
 
 __all__ = [
+    "AwsCaller",
     "CacheEntry",
     "EmulatorClock",
     "Fault",
+    "FederationRule",
     "LocalMessagesApi",
     "RateLimits",
     "ReceivedRequest",

@@ -10,6 +10,9 @@ from infra.local.messages_api.limits import RateLimits
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from infra.local.messages_api.federation import FederationRule
+    from infra.local.messages_api.signatures import AwsCaller
+
 EVENT_PAUSE_SECONDS = 0.02  # between two events of a stream: room for a client to hang up in
 
 
@@ -19,9 +22,12 @@ class Behaviour:
 
     Attributes:
         api_keys: key -> workspace id; None accepts every key, each with a stable workspace of its own.
+        aws_callers: access key id -> AWS identity, whose signatures are verified; None verifies none.
+        federation_rules: id -> rule by which identity tokens are exchanged.
         models: the models that exist; None for any.
         minimum_cacheable_tokens: model -> smallest prefix it caches, over the built-in table.
         refuses_zero: imitate a provider that refuses `max_tokens: 0`.
+        bedrock_refuses_zero: let InvokeModel alone refuse it.
         downgrades_hour: imitate a provider that silently grants 5m where 1h was asked, as Bedrock has.
         prefill_seconds: simulated latency before an answer begins, in real time.
         event_pause_seconds: real time between two events of a stream.
@@ -32,9 +38,12 @@ class Behaviour:
     """
 
     api_keys: Mapping[str, str] | None = field(default=None, repr=False)  # keys are not for tracebacks
+    aws_callers: Mapping[str, AwsCaller] | None = field(default=None, repr=False)  # as above
+    federation_rules: Mapping[str, FederationRule] = field(default_factory=dict, repr=False)
     models: frozenset[str] | None = None
     minimum_cacheable_tokens: Mapping[str, int] = field(default_factory=dict)
     refuses_zero: bool = False
+    bedrock_refuses_zero: bool = False
     downgrades_hour: bool = False
     prefill_seconds: float = 0.0
     event_pause_seconds: float = EVENT_PAUSE_SECONDS

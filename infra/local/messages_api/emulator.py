@@ -18,9 +18,11 @@ from infra.local.messages_api.credentials import resolve_workspace
 from infra.local.messages_api.diagnostics import DiagnosticsBook, take_fingerprint
 from infra.local.messages_api.errors import ApiError, invalid_request
 from infra.local.messages_api.faults import FaultBoard
+from infra.local.messages_api.federation import TokenExchange
 from infra.local.messages_api.limits import RateLimiter
 from infra.local.messages_api.minimums import minimum_tokens
 from infra.local.messages_api.records import ConnectionGauge, RequestLog
+from infra.local.messages_api.signatures import SignedRequest, is_signed, verified_account
 from infra.local.messages_api.usage import usage_of
 from infra.local.messages_api.validation import check_count_request, check_message_request, parse_body
 
@@ -48,6 +50,7 @@ class Call:
     raw_body: bytes
     is_too_large: bool
     started_at_seconds: float
+    is_invoke_model: bool = False
 
     @property
     def betas(self) -> frozenset[str]:
@@ -77,6 +80,7 @@ class Emulator:
         self.limiter = RateLimiter(behaviour)
         self.log = RequestLog(keep_requests)
         self.connections = ConnectionGauge()
+        self.tokens = TokenExchange(clock)
         self._diagnostics = DiagnosticsBook()
         self._numbers = itertools.count(1)
 
@@ -85,12 +89,27 @@ class Emulator:
         return f"{prefix}_local_{next(self._numbers):06d}"
 
     def workspace_of(self, headers: Mapping[str, str]) -> str:
-        """Authenticate a request.
+        """Authenticate a request that names its caller by a key or a token.
 
         Raises:
             ApiError: 401.
         """
-        return resolve_workspace(headers, self.behaviour.api_keys)
+        return self.tokens.workspace_of(headers) or resolve_workspace(headers, self.behaviour.api_keys)
+
+    def caller_of(self, request: SignedRequest, headers: Mapping[str, str]) -> str:
+        """Authenticate any request: by its signature where signatures are verified, else by its key or token.
+
+        Args:
+            request: the request as it was received.
+            headers: its headers, with the caller named in `x-api-key`.
+
+        Raises:
+            ApiError: 401 or 403.
+        """
+        callers = self.behaviour.aws_callers
+        if callers is not None and is_signed(request.headers):
+            return verified_account(request, callers)
+        return self.workspace_of(headers)
 
     def admit(self, call: Call) -> None:
         """Check what does not need the body to be understood.
@@ -113,7 +132,8 @@ class Emulator:
             ApiError: 400, 404 or 429.
         """
         body = parse_body(call.raw_body)
-        check_message_request(body, refuses_zero=self.behaviour.refuses_zero)
+        refuses_zero = self.behaviour.refuses_zero or (call.is_invoke_model and self.behaviour.bedrock_refuses_zero)
+        check_message_request(body, refuses_zero=refuses_zero)
         prompt = rendering.render(body, betas=call.betas)
         self._check_model(body)
         plan = self.cache.plan(

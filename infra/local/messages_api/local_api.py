@@ -98,6 +98,10 @@ class LocalMessagesApi(Behaviour):
         """List the cache entries that are alive now, oldest write first."""
         return self._emulator.cache.entries(self.clock.now_seconds())
 
+    def forget_tokens(self) -> None:
+        """Revoke every token that was granted for an identity token."""
+        self._emulator.tokens.forget()
+
     def forget_entries(self) -> None:
         """Evict every cache entry: an entry can vanish before its lifetime ends."""
         self._emulator.cache.forget()

@@ -14,12 +14,13 @@ Vertex streams from `:streamRawPredict` and counts with the model `count-tokens`
 `invoke-with-response-stream` in AWS's binary event stream, takes betas in the body and cannot count.
 
 **Credentials**: whatever names the caller is one key of the emulator: `x-api-key`, else `api-key`, else the
-Bearer token, else the access key id of a SigV4 signature. Signatures are not checked, and a workspace, project or
-location that a header or path names is not looked at: the key alone decides on the workspace. **Regions**: a
-signature for Bedrock names one, and each has a cache of its own; every other request has none.
+Bearer token, else the access key id of a SigV4 signature. Unless `aws_callers` are given, signatures are not checked,
+and a workspace, project or location that a header or path names is not looked at: the key alone decides on the
+workspace. **Regions**: a signature for Bedrock names one, and each has a cache of its own; other requests have none.
 
-What it does not imitate: refusals in the provider's own shape (they are the API's), the provider's other
-minimums, and models whose names the tables do not know (minimum 1,024 tokens).
+**InvokeModel** refuses in AWS's shape, says no workspace, and refuses the API version of the SDK for the ids of models
+before Claude 4.7, as Anthropic's page on them says. What is not imitated: the other providers' shapes of refusals,
+their other minimums, and models whose names the tables do not know (minimum 1,024 tokens).
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from infra.local.messages_api.emulator import COUNT_TOKENS_PATH, MESSAGES_PATH
-from infra.local.messages_api.errors import invalid_request
+from infra.local.messages_api.errors import ERROR_TYPES, OVERLOADED_STATUS, ApiError, invalid_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +53,23 @@ _SIGNED_BY = re.compile(r"AWS4-HMAC-SHA256 Credential=(?P<key_id>[^/]+)/")
 _SIGNED_FOR = re.compile(r"Credential=[^/]+/\d+/(?P<region>[^/]+)/(?:bedrock|bedrock-mantle)/aws4_request")
 _HEADER_OF_FIELD = {"anthropic_version": "anthropic-version", "anthropic_beta": "anthropic-beta"}
 _UNREAD = "unread"  # a version for a body that cannot be read, so that the body is what is refused
+_LATE_VERSION = "2026-10-21"
+# The ids of models that do not take it: Claude 3, and Claude 4 up to 4.6.
+_EARLY_MODEL = re.compile(r"(?:.*[./])?anthropic\.claude-(?:3|[a-z]+-4(?:-[0-6])?(?!\d|-[7-9]))(?:-.*)?")
+_AWS_TYPES: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "ValidationException",
+    HTTPStatus.UNAUTHORIZED: "UnrecognizedClientException",
+    HTTPStatus.FORBIDDEN: "AccessDeniedException",
+    HTTPStatus.NOT_FOUND: "ResourceNotFoundException",
+    HTTPStatus.REQUEST_TIMEOUT: "ModelTimeoutException",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "ValidationException",
+    HTTPStatus.TOO_MANY_REQUESTS: "ThrottlingException",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "InternalServerException",
+    HTTPStatus.SERVICE_UNAVAILABLE: "ServiceUnavailableException",
+    OVERLOADED_STATUS: "ServiceUnavailableException",
+}
+"""What InvokeModel calls a refusal, by its status; from botocore's model of it."""
+
 _STRING_HEADER = 7  # the type of a header's value in an AWS event stream
 
 
@@ -88,6 +107,22 @@ def bedrock_region(headers: Mapping[str, str]) -> str | None:
     return signed["region"] if signed else None
 
 
+def is_invoke_model(path: str) -> bool:
+    """Tell whether a path is one of Bedrock's InvokeModel."""
+    return _BEDROCK.fullmatch(path) is not None
+
+
+def refusal(path: str, error: ApiError, *, request_id: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Render a refusal as the provider would: its status, body and headers."""
+    if not is_invoke_model(path):
+        return error.status, error.as_json(request_id=request_id), error.headers
+    status = HTTPStatus.FORBIDDEN if error.status == HTTPStatus.UNAUTHORIZED else error.status
+    own = error.error_type if error.error_type not in ERROR_TYPES.values() else None
+    kind = own or _AWS_TYPES.get(error.status, "InternalServerException")
+    address = "http://internal.amazon.com/coral/com.amazon.bedrock/"
+    return int(status), {"message": error.message}, {**error.headers, "x-amzn-errortype": f"{kind}:{address}"}
+
+
 def first_party(path: str, headers: Mapping[str, str], raw_body: bytes) -> Asked:
     """Turn a provider's request into the Messages API's own; any other stays as it is.
 
@@ -100,7 +135,10 @@ def first_party(path: str, headers: Mapping[str, str], raw_body: bytes) -> Asked
         return _unwrapped(MESSAGES_PATH, headers, raw_body, {"model": vertex["model"]})
     if bedrock := _BEDROCK.fullmatch(path):
         named = {"model": bedrock["model"], "stream": bedrock["verb"] != "invoke"}
-        return _unwrapped(MESSAGES_PATH, headers, raw_body, named, stream_type=AWS_EVENT_STREAM)
+        asked = _unwrapped(MESSAGES_PATH, headers, raw_body, named, stream_type=AWS_EVENT_STREAM)
+        if asked.headers.get("anthropic-version") == _LATE_VERSION and _EARLY_MODEL.fullmatch(bedrock["model"]):
+            raise invalid_request("anthropic_version: Input should be 'bedrock-2023-05-31'")
+        return asked
     in_front = _IN_FRONT.match(path)
     return Asked(path=path[in_front.end() :] if in_front else path, headers=headers, raw_body=raw_body)
 

@@ -24,7 +24,9 @@ from infra.local.messages_api.emulator import (
     Emulator,
 )
 from infra.local.messages_api.errors import ApiError
+from infra.local.messages_api.federation import TOKEN_PATH
 from infra.local.messages_api.records import ReceivedRequest
+from infra.local.messages_api.signatures import SignedRequest
 from infra.local.messages_api.usage_report import USAGE_REPORT_PATH, UsageReport
 
 if TYPE_CHECKING:
@@ -49,6 +51,11 @@ class _Exchange:
     request_id: str
     is_too_large: bool
     workspace_id: str | None = None
+
+    @property
+    def received_url(self) -> str:
+        """The URL as it was sent, nothing of its path decoded: that is what a signature is over."""
+        return f"http://{self.request.host}{self.request.raw_path}"
 
     @property
     def is_abandoned(self) -> bool:
@@ -95,15 +102,25 @@ class MessagesServer:
             try:
                 return await self._answer(exchange)
             except ApiError as error:
-                body = error.as_json(request_id=exchange.request_id)
-                return self._respond(exchange, status=error.status, body=body, headers=error.headers)
+                status, body, headers = providers.refusal(request.path, error, request_id=exchange.request_id)
+                return self._respond(exchange, status=status, body=body, headers=headers)
 
     async def _answer(self, exchange: _Exchange) -> web.StreamResponse:
         received = exchange.received
         headers = providers.with_key(received.headers)
         if exchange.request.method == "GET" and received.path == USAGE_REPORT_PATH:
             return self._respond(exchange, status=HTTPStatus.OK, body=self._report_usage(exchange))
-        exchange.workspace_id = self._emulator.workspace_of(headers)
+        if exchange.request.method == "POST" and received.path == TOKEN_PATH:
+            rules = self._emulator.behaviour.federation_rules
+            granted = self._emulator.tokens.grant(rules, received.headers, received.raw_body)
+            return self._respond(exchange, status=HTTPStatus.OK, body=granted)
+        sent = SignedRequest(
+            method=exchange.request.method,
+            url=exchange.received_url,
+            headers=received.headers,
+            raw_body=received.raw_body,
+        )
+        exchange.workspace_id = self._emulator.caller_of(sent, headers)
         asked = providers.first_party(received.path, headers, received.raw_body)
         if exchange.request.method != "POST" or asked.path not in (MESSAGES_PATH, COUNT_TOKENS_PATH):
             raise ApiError(status=HTTPStatus.NOT_FOUND, message=f"Not found: {exchange.request.method} {received.path}")
@@ -114,6 +131,7 @@ class MessagesServer:
             raw_body=asked.raw_body,
             is_too_large=exchange.is_too_large,
             started_at_seconds=received.started_at_seconds,
+            is_invoke_model=providers.is_invoke_model(received.path),
         )
         self._emulator.admit(call)
         fault = self._emulator.faults.take(path=asked.path, model=_model_of(_parse_leniently(asked.raw_body)))
@@ -207,8 +225,11 @@ class MessagesServer:
         return response
 
     def _headers(self, exchange: _Exchange) -> dict[str, str]:
+        received = exchange.received
+        if providers.is_invoke_model(received.path):
+            return {"x-amzn-requestid": exchange.request_id}
         headers = {"request-id": exchange.request_id}
-        if exchange.workspace_id is not None:
+        if exchange.workspace_id is not None and providers.bedrock_region(received.headers) is None:
             headers["anthropic-workspace-id"] = exchange.workspace_id
             now_seconds = self._emulator.clock.now_seconds()
             headers |= self._emulator.limiter.headers(exchange.workspace_id, now_seconds)

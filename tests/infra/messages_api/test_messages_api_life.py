@@ -169,8 +169,10 @@ def _call_and_expect_no_answer(url: str) -> None:
 
 
 def test_the_public_face_is_what_it_says() -> None:
-    """`__all__` lists the seven names, and each exists."""
+    """`__all__` lists the nine names, and each exists."""
     expected = {
+        "AwsCaller",
+        "FederationRule",
         "CacheEntry",
         "EmulatorClock",
         "Fault",

@@ -37,6 +37,12 @@ PLAIN_TOKENS = 7  # {"type":"text","text":"."}: 26 bytes
 VERSIONED = {"anthropic_version": "2026-10-21"}
 
 
+def refused(answer: Any) -> str:
+    """Read the message of a refusal, in whichever shape the provider has."""
+    body: dict[str, Any] = answer.json()
+    return str(body["message"] if "message" in body else body["error"]["message"])
+
+
 @SYNC
 def test_a_client_of_each_provider(api: LocalMessagesApi, factory: ClientFactory) -> None:
     """A client of each provider gets an answer it can read, and the same request again reads the cache."""
@@ -134,7 +140,7 @@ def test_paths_as_the_sdk_builds_them(api: LocalMessagesApi) -> None:
 def test_a_bedrock_model_id(api: LocalMessagesApi) -> None:
     """Bedrock's own ids and the ARNs of its profiles name the model, with all their punctuation."""
     for model in (
-        "us.anthropic.claude-sonnet-4-6-v1:0",
+        "us.anthropic.claude-opus-4-8-v1:0",
         "arn:aws:bedrock:eu-central-1:123456789012:application-inference-profile/abc",
     ):
         with closing(dict(SYNC_CLIENTS)["bedrock"](api.base_url)) as client:
@@ -166,7 +172,10 @@ def test_who_is_not_known(authorization: str) -> None:
     """A provider's caller without a credential, or with one that is unknown, is refused like any other."""
     with LocalMessagesApi(api_keys={"key-one": "wrkspc_one"}) as guarded:
         answer = send_raw(guarded, "{}", path="/model/m/invoke", **{"x-api-key": "", "authorization": authorization})
-    assert answer.status_code == 401
+    assert (answer.status_code, answer.headers["x-amzn-errortype"].partition(":")[0]) == (
+        403,
+        "UnrecognizedClientException",
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,13 +199,46 @@ def test_what_a_provider_refuses(api: LocalMessagesApi, path: str, content: obje
     """What a provider does not take is refused: fields that its path has, a version left out, other paths."""
     answer = send_raw(api, json.dumps(content), path=path)
     assert answer.status_code == status
-    assert answer.json()["error"]["message"].startswith(message)
+    assert refused(answer).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("model", "is_refused"),
+    [
+        ("anthropic.claude-sonnet-4-6", True),
+        ("eu.anthropic.claude-sonnet-4-20250514-v1:0", True),
+        ("us.anthropic.claude-opus-4-6-v1", True),
+        ("anthropic.claude-3-5-haiku-20241022-v1:0", True),
+        (
+            "arn:aws:bedrock:eu-central-1:123456789012:inference-profile/eu.anthropic.claude-haiku-4-5-20251001-v1:0",
+            True,
+        ),
+        ("anthropic.claude-opus-4-7", False),
+        ("global.anthropic.claude-opus-4-8-v1:0", False),
+        ("anthropic.claude-sonnet-5", False),
+        ("anthropic.claude-fable-5-1", False),
+    ],
+)
+def test_bedrocks_early_models_refuse_the_late_version(api: LocalMessagesApi, model: str, *, is_refused: bool) -> None:
+    """What the SDK sends by itself is for Claude 4.7 and later; the version of 2023 is for all."""
+    with closing(dict(SYNC_CLIENTS)["bedrock"](api.base_url)) as client:
+        early = client.messages.create(
+            **{**QUESTION, "model": model}, extra_body={"anthropic_version": "bedrock-2023-05-31"}
+        )
+        assert early.model == model
+        if not is_refused:
+            client.messages.create(**{**QUESTION, "model": model})
+            return
+        with pytest.raises(anthropic.BadRequestError) as refusal:
+            client.messages.create(**{**QUESTION, "model": model})
+    assert refusal.value.response.headers["x-amzn-errortype"].startswith("ValidationException:")
+    assert refused(refusal.value.response) == "anthropic_version: Input should be 'bedrock-2023-05-31'"
 
 
 def test_a_body_that_is_not_json(api: LocalMessagesApi) -> None:
     """A provider's body that cannot be read is refused for that, not for what it should have said."""
     answer = send_raw(api, "{", path="/model/m/invoke", **{"anthropic-version": ""})
-    assert answer.json()["error"]["message"] == "The request body is not valid JSON."
+    assert refused(answer) == "The request body is not valid JSON."
 
 
 def test_a_body_beyond_the_limit(api: LocalMessagesApi) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from infra.local.transform import Template
 
 CONSTRAINTS = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue"}
-WITHOUT_DEFAULT = {"AnthropicSecretArn"}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-AbCdEf"
 
 GIVEN = {"TARGETS_BUCKET": "bucket", "ANTHROPIC_SECRET_ID": SECRET_ARN}
@@ -51,9 +50,44 @@ def test_every_parameter_is_described_and_constrained(source: Template) -> None:
         assert ("AllowedPattern" in parameter) <= ("ConstraintDescription" in parameter or "Prefix" in name), name
 
 
-def test_only_the_secret_has_no_default(source: Template) -> None:
-    """Everything but the secret's ARN can be left as it is."""
-    assert {name for name, one in source["Parameters"].items() if "Default" not in one} == WITHOUT_DEFAULT
+def test_every_parameter_has_a_default(source: Template) -> None:
+    """Everything can be left as it is, but for one way to reach Claude, which the rules ask for."""
+    assert [name for name, one in source["Parameters"].items() if "Default" not in one] == []
+
+
+WAYS = (
+    *("AnthropicSecretArn", "AnthropicParameterName", "FederationRuleId", "ClaudePlatformWorkspaceId"),
+    *("BedrockRegions", "BedrockMantleRegions"),
+)
+
+
+def test_one_way_to_reach_claude_is_asked_for(source: Template) -> None:
+    """A stack with none of them would only fail; the refusal names them all."""
+    (assertion,) = source["Rules"]["OneWayToReachClaude"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Or": [{"Fn::Not": [{"Fn::Equals": [{"Ref": way}, ""]}]} for way in WAYS]}
+    assert [way for way in WAYS if way not in assertion["AssertDescription"]] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "given", "needed"),
+    [
+        ("FederationNamesItsOrganization", {"FederationRuleId"}, "FederationOrganizationId"),
+        (
+            "FederationNamesItsRule",
+            {"FederationOrganizationId", "FederationServiceAccountId", "FederationWorkspaceId"},
+            "FederationRuleId",
+        ),
+        ("PlatformNamesItsWorkspace", {"ClaudePlatformRegion"}, "ClaudePlatformWorkspaceId"),
+    ],
+)
+def test_what_belongs_together_is_asked_for_together(rule: str, given: set[str], needed: str, source: Template) -> None:
+    """What the handler's settings would refuse on every tick is refused before the stack is made."""
+    found = source["Rules"][rule]
+    condition = found["RuleCondition"]
+    assert {one["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for one in condition.get("Fn::Or", [condition])} == given
+    (assertion,) = found["Assertions"]
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": needed}, ""]}]}
+    assert needed in assertion["AssertDescription"]
 
 
 def test_every_parameter_is_in_one_group(source: Template) -> None:
@@ -127,7 +161,18 @@ def test_settings_accept_whatever_a_pattern_lets_through(data: st.DataObject, va
         ("ExistingBucketName", ["UPPER", "a", "s3://bucket", "bucket/"]),
         ("TargetsPrefix", ["", "/targets/", "targets", "a/../b/", "targets*/", "targets?/"]),
         ("PromptsPrefix", ["", "/prompts/", "prompts", "../", "prompts/*/"]),
-        ("AnthropicSecretArn", ["", "sk-ant-key", "anthropic", SECRET_ARN.removesuffix("-AbCdEf"), f"{SECRET_ARN}*"]),
+        ("AnthropicSecretArn", ["sk-ant-key", "anthropic", SECRET_ARN.removesuffix("-AbCdEf"), f"{SECRET_ARN}*"]),
+        ("AnthropicParameterName", ["sk-ant-key", "anthropic/key", "/", "/a//b", "/a/*", "/a b"]),
+        ("FederationRuleId", ["rule", "fdrl_", "fdrl_a b", "sk-ant-key"]),
+        ("FederationOrganizationId", ["org", "12345678-1234-4234-8234-12345678901G"]),
+        ("FederationServiceAccountId", ["svac_", "fdrl_1"]),
+        ("FederationWorkspaceId", ["wrkspc_", "Default"]),
+        ("FederationAudience", ["", "a b"]),
+        ("ClaudePlatformWorkspaceId", ["default", "wrkspc_*"]),
+        ("ClaudePlatformRegion", ["Frankfurt", "eu-central", "*"]),
+        ("BedrockRegions", ["*", "eu-central-1, us-east-1", "eu-central-1,", ",", "eu-*-1"]),
+        ("BedrockMantleRegions", ["*", "eu-central-1;us-east-1", "eu-central-1,"]),
+        ("DefaultCredential", ["Default", "a b", "-a"]),
         ("AnthropicBaseUrl", ["http://example.com", "example.com", "https://", "https://a b"]),
         ("DecryptKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
         ("ReservedConcurrency", ["0", "-1", "1.5", "1000"]),
@@ -150,8 +195,19 @@ def test_a_pattern_refuses(name: str, refused: list[str], source: Template) -> N
         ("TargetsPrefix", ["targets/", "team=a/v1.2/targets/"]),
         (
             "AnthropicSecretArn",
-            [SECRET_ARN, "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a/b-123456"],
+            ["", SECRET_ARN, "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:a/b-123456"],
         ),
+        ("AnthropicParameterName", ["", "/anthropic/key", "/key"]),
+        ("FederationRuleId", ["", "fdrl_01N1X4hshN918sM4c612aiys"]),
+        ("FederationOrganizationId", ["", "dadbadf4-d114-46f7-aeda-7df9ffe82a40"]),
+        ("FederationServiceAccountId", ["", "svac_01CZuaCMKodSs6C83o8R5MUX"]),
+        ("FederationWorkspaceId", ["", "default", "wrkspc_01BWWNZfUikYXfLwu3uCec43"]),
+        ("FederationAudience", ["https://api.anthropic.com"]),
+        ("ClaudePlatformWorkspaceId", ["", "wrkspc_01AbCdEf23GhIj"]),
+        ("ClaudePlatformRegion", ["", "us-west-2", "us-gov-west-1"]),
+        ("BedrockRegions", ["", "eu-central-1", "eu-central-1,us-east-1,ap-southeast-4"]),
+        ("BedrockMantleRegions", ["", "us-east-1", "us-east-1,us-west-2"]),
+        ("DefaultCredential", ["", "bedrock-eu-central-1"]),
         ("AnthropicBaseUrl", ["", "https://gateway.example.com:8443/anthropic"]),
         ("DecryptKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]),
         ("ReservedConcurrency", ["", "1", "25"]),

@@ -15,6 +15,7 @@ from botocore import xform_name
 
 from infra.local.cloud import STATE_TABLE, create_state_table
 from prompt_cache_warmer.adapters import state_items
+from prompt_cache_warmer.adapters.keyless_clients import IDENTITY_TOKEN_SECONDS, SIGNING_ALGORITHM
 from prompt_cache_warmer.values.observation import Sightings
 from prompt_cache_warmer.values.state import EntryKey
 from prompt_cache_warmer.wiring.aws import state_store
@@ -37,17 +38,29 @@ ACTION_OF_CALL = {
     "put_object": "s3:PutObject",
     "get_bucket_versioning": "s3:GetBucketVersioning",
     "get_secret_value": "secretsmanager:GetSecretValue",
+    "get_parameter": "ssm:GetParameter",
+    "get_web_identity_token": "sts:GetWebIdentityToken",
     "batch_get_item": "dynamodb:BatchGetItem",
     "update_item": "dynamodb:UpdateItem",
     "put_metric_data": "cloudwatch:PutMetricData",
 }
 """The IAM action of each boto3 call the code makes. A new call is added here and to the template."""
 
+ACTIONS_OF_CLIENT = {
+    "AsyncAnthropicAWS": {"aws-external-anthropic:CreateInference", "aws-external-anthropic:CountTokens"},
+    "AsyncAnthropicBedrock": {"bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"},
+    "AsyncAnthropicBedrockMantle": {"bedrock-mantle:CreateInference", "bedrock-mantle:CountTokens"},
+}
+"""The IAM actions of messages, streams and counts of each client of the SDK that signs its requests."""
+
 DONE_BY_AWS = {
     "sqs:SendMessage": "Lambda sends a failed run to the queue",
+    **dict.fromkeys(
+        ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda reads the queue of uploads"
+    ),
     "logs:CreateLogStream": "Lambda writes the log",
     "logs:PutLogEvents": "Lambda writes the log",
-    "kms:Decrypt": "S3 and Secrets Manager decrypt with the deployer's own key",
+    "kms:Decrypt": "S3, Secrets Manager and SSM decrypt with the deployer's own key",
 }
 """Granted to the function or the application, used by AWS in its name."""
 
@@ -103,6 +116,12 @@ def boto3_calls(parsed: list[ast.Module]) -> set[str]:
     return {name for name in named & known_methods() if "_" in name}  # "scan" and "publish" are anybody's words
 
 
+def signing_clients(parsed: list[ast.Module]) -> set[str]:
+    """Return the SDK's clients that modules make whose requests are signed."""
+    calls = [node.func for module in parsed for node in ast.walk(module) if isinstance(node, ast.Call)]
+    return {func.attr for func in calls if isinstance(func, ast.Attribute)} & set(ACTIONS_OF_CLIENT)
+
+
 def known_methods() -> set[str]:
     """Return the method names of every recognised service's client."""
     session = botocore.session.get_session()
@@ -154,7 +173,9 @@ def test_every_call_is_granted_and_every_grant_is_called(statements: dict[str, T
     """The code makes no call it may not make, and may make none that it does not."""
     calls = boto3_calls(modules(*FUNCTION))
     assert calls <= set(ACTION_OF_CALL), "a boto3 call without an IAM action"
-    assert {ACTION_OF_CALL[call] for call in calls} == actions(statements) - set(DONE_BY_AWS)
+    signed = signing_clients(modules(*FUNCTION))
+    called = {ACTION_OF_CALL[call] for call in calls}.union(*(ACTIONS_OF_CLIENT[name] for name in signed))
+    assert called == actions(statements) - set(DONE_BY_AWS)
 
 
 def test_the_application_may_do_what_an_observer_calls(application: dict[str, Template]) -> None:
@@ -173,7 +194,9 @@ def test_every_client_is_of_a_recognised_service(entry: str) -> None:
     """A client of a service this test does not know would make calls it does not see."""
     used = services_used(modules(entry))
     assert used <= set(SERVICES)
-    assert used >= ({"s3", "secretsmanager", "dynamodb"} if entry in FUNCTION else {"s3", "dynamodb", "cloudwatch"})
+    assert used >= (
+        {"s3", "secretsmanager", "ssm", "sts", "dynamodb"} if entry in FUNCTION else {"s3", "dynamodb", "cloudwatch"}
+    )
 
 
 def test_calls_are_found_in_code(tmp_path: Path) -> None:
@@ -201,11 +224,11 @@ def test_calls_are_found_in_code(tmp_path: Path) -> None:
 
 
 def test_no_statement_reaches_everything(statements: dict[str, Template]) -> None:
-    """Every statement allows named actions on named resources."""
+    """Every statement allows named actions on named resources; an identity token has none, but an audience."""
     for sid, statement in statements.items():
         assert statement["Effect"] == "Allow", sid
         assert "*" not in str(statement["Action"]), sid
-        assert statement["Resource"] != "*", sid
+        assert (statement["Resource"] == "*") is (sid == "ProveIdentity"), sid
 
 
 def test_only_the_two_prefixes_are_listed_and_read(statements: dict[str, Template]) -> None:
@@ -221,8 +244,85 @@ def test_only_the_two_prefixes_are_listed_and_read(statements: dict[str, Templat
 
 
 def test_only_the_one_secret_is_read(statements: dict[str, Template]) -> None:
-    """The function reads the secret it was given and no other."""
+    """The function reads the secret or the parameter it was given and no other."""
     assert statements["ReadAnthropicKey"]["Resource"] == {"Ref": "AnthropicSecretArn"}
+    parameter = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${AnthropicParameterName}"
+    assert statements["ReadAnthropicParameter"]["Resource"] == {"Fn::Sub": parameter}
+
+
+CONDITIONS_OF_CREDENTIALS = {
+    "ReadAnthropicKey": "ReadsSecret",
+    "ReadAnthropicParameter": "ReadsParameter",
+    "ProveIdentity": "Federates",
+    "CallClaudePlatform": "CallsPlatform",
+    "InvokeBedrock": "InvokesBedrock",
+    "InvokeBedrockThroughProfiles": "InvokesBedrock",
+    "CallBedrockMessages": "CallsMantle",
+}
+"""Which statement appears only where which condition holds."""
+
+
+def test_a_way_to_claude_that_is_not_asked_for_is_not_granted(
+    resources: Template, source: Template, statements: dict[str, Template]
+) -> None:
+    """Every statement for a credential hangs on the one parameter that asks for it, and nothing else does."""
+    [policy] = resources["WarmerRole"]["Properties"]["Policies"]
+    written = [one["Fn::If"] for one in policy["PolicyDocument"]["Statement"] if "Fn::If" in one]
+    hanging = {one[1]["Sid"]: one[0] for one in written if one[2] == {"Ref": "AWS::NoValue"}}
+    assert CONDITIONS_OF_CREDENTIALS.items() <= hanging.items()
+    parameters = {name: source["Conditions"][name] for name in set(CONDITIONS_OF_CREDENTIALS.values())}
+    assert {name: one["Fn::Not"][0]["Fn::Equals"][0]["Ref"] for name, one in parameters.items()} == {
+        "ReadsSecret": "AnthropicSecretArn",
+        "ReadsParameter": "AnthropicParameterName",
+        "Federates": "FederationRuleId",
+        "CallsPlatform": "ClaudePlatformWorkspaceId",
+        "InvokesBedrock": "BedrockRegions",
+        "CallsMantle": "BedrockMantleRegions",
+    }
+    prefixes = ("secretsmanager:", "ssm:", "sts:", "aws-external-anthropic:", "bedrock:", "bedrock-mantle:")
+    reaching = {sid for sid, one in statements.items() if str(one["Action"]).lstrip("['").startswith(prefixes)}
+    assert reaching == set(CONDITIONS_OF_CREDENTIALS)
+
+
+def test_an_identity_is_proved_to_one_audience_only(statements: dict[str, Template]) -> None:
+    """No other audience, no other algorithm and no longer life than the code asks STS for; and never without one."""
+    assert statements["ProveIdentity"]["Condition"] == {
+        "ForAllValues:StringEquals": {"sts:IdentityTokenAudience": {"Ref": "FederationAudience"}},
+        "Null": {"sts:IdentityTokenAudience": "false"},
+        "StringEquals": {"sts:SigningAlgorithm": SIGNING_ALGORITHM},
+        "NumericLessThanEquals": {"sts:DurationSeconds": IDENTITY_TOKEN_SECONDS},
+    }
+
+
+def test_bedrock_is_called_in_the_named_regions_only(statements: dict[str, Template]) -> None:
+    """Anthropic's models and the profiles that hold them; elsewhere only by way of a profile that was called here."""
+    model = {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*::foundation-model/anthropic.*"}
+    profile = {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*anthropic.*"}
+    named, mantle = ({"Fn::Split": [",", {"Ref": name}]} for name in ("BedrockRegions", "BedrockMantleRegions"))
+    direct, through = statements["InvokeBedrock"], statements["InvokeBedrockThroughProfiles"]
+    assert (direct["Resource"], direct["Condition"]) == (
+        [model, profile],
+        {"StringEquals": {"aws:RequestedRegion": named}},
+    )
+    assert (through["Resource"], through["Condition"]) == (
+        model,
+        {"StringLike": {"bedrock:InferenceProfileArn": profile}},
+    )
+    messages = statements["CallBedrockMessages"]
+    assert messages["Resource"] == {
+        "Fn::Sub": "arn:${AWS::Partition}:bedrock-mantle:*:${AWS::AccountId}:project/default"
+    }
+    assert messages["Condition"] == {"StringEquals": {"aws:RequestedRegion": mantle}}
+
+
+def test_the_platform_is_called_in_one_workspace(statements: dict[str, Template]) -> None:
+    """The one that was named, in its own region or else in the stack's."""
+    text, names = statements["CallClaudePlatform"]["Resource"]["Fn::Sub"]
+    assert text == (
+        "arn:${AWS::Partition}:aws-external-anthropic:${Home}:${AWS::AccountId}:workspace/${ClaudePlatformWorkspaceId}"
+    )
+    home = ["NamesPlatformRegion", {"Ref": "ClaudePlatformRegion"}, {"Ref": "AWS::Region"}]
+    assert names == {"Home": {"Fn::If": home}}
 
 
 def test_only_the_one_table_is_remembered_in(statements: dict[str, Template]) -> None:
@@ -237,16 +337,23 @@ def test_the_log_may_be_written_and_nothing_else(statements: dict[str, Template]
     assert "ManagedPolicyArns" not in resources["WarmerRole"]["Properties"]
 
 
-def test_a_key_is_used_only_through_the_two_services(statements: dict[str, Template], resources: Template) -> None:
-    """Decryption is granted only for a key that was named, and only by way of S3 and Secrets Manager."""
+def test_a_key_is_used_only_through_the_services_that_need_it(
+    statements: dict[str, Template], resources: Template
+) -> None:
+    """Decryption is granted only for a key that was named, and only by way of S3 and of where the keys stand."""
     [policy] = resources["WarmerRole"]["Properties"]["Policies"]
     conditions = [one["Fn::If"] for one in policy["PolicyDocument"]["Statement"] if "Fn::If" in one]
-    assert [(one[0], one[1]["Sid"], one[2]) for one in conditions] == [
-        ("HasDecryptKey", "DecryptWithYourKey", {"Ref": "AWS::NoValue"})
+    assert [(one[1]["Sid"], one[2]) for one in conditions if one[0] == "HasDecryptKey"] == [
+        ("DecryptWithYourKey", {"Ref": "AWS::NoValue"})
     ]
     assert statements["DecryptWithYourKey"]["Resource"] == {"Ref": "DecryptKeyArn"}
     services = statements["DecryptWithYourKey"]["Condition"]["StringEquals"]["kms:ViaService"]
-    assert [service["Fn::Sub"].split(".")[0] for service in services] == ["s3", "secretsmanager"]
+    asked = [("", one, "") if "Fn::Sub" in one else one["Fn::If"] for one in services]
+    assert [(condition, one["Fn::Sub"].split(".")[0]) for condition, one, _ in asked] == [
+        ("", "s3"),
+        ("ReadsSecret", "secretsmanager"),
+        ("ReadsParameter", "ssm"),
+    ]
 
 
 def test_the_application_is_limited_by_resource_or_condition(application: dict[str, Template]) -> None:

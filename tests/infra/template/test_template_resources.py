@@ -145,7 +145,7 @@ def test_everything_that_can_be_is_tagged(resources: Template) -> None:
     """What costs money can be found by the tag service=prompt-cache-warmer."""
     tag = {"Key": "service", "Value": "prompt-cache-warmer"}
     cannot = {
-        *("ApplicationPolicy", "TargetsBucketPolicy"),
+        *("ApplicationPolicy", "TargetsBucketPolicy", "UploadsQueuePolicy"),
         *("WarmerAsyncRuns", "WarmerFunctionTick", "WarmerFunctionTickRole"),
     }
     untagged = {name for name, one in resources.items() if tag not in one["Properties"].get("Tags", [])}

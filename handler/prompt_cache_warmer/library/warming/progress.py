@@ -12,6 +12,7 @@ from prompt_cache_warmer.rules.reasons import Reason
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.entry_result import EntryResult
     from prompt_cache_warmer.rules.report import RunReport
+    from prompt_cache_warmer.rules.uploads import Ignored
     from prompt_cache_warmer.rules.verification import Verification
     from prompt_cache_warmer.values.problems import Problem
 
@@ -28,6 +29,9 @@ class ProgressLog:
 
     def document(self, problem: Problem) -> None:
         """Tell nobody: what is wrong with a target was raised when it was added."""
+
+    def ignored(self, ignored: Ignored) -> None:
+        """Tell nobody: nothing is uploaded here."""
 
     def entry(self, result: EntryResult) -> None:
         """Tell the callback."""

@@ -1,4 +1,4 @@
-"""A verification on this machine: the engine over the SDK's own client, with what its environment says."""
+"""A run on this machine: the engine over the SDK's own client, with what its environment says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import anthropic
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.errors import SecretUnreadableError
-from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy
@@ -19,19 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from prompt_cache_warmer.ports import Clock, RunLog
+    from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.targets import Target
 
 _NO_NEXT_TICK_SECONDS = 0.0
+_NO_KEY = "none"  # for a dry run, which calls nothing
 
 
-async def verify_here(names: tuple[str, ...], targets: Mapping[str, Target], *, clock: Clock, log: RunLog) -> RunReport:
-    """Verify targets with the key and the address that the SDK finds in its environment.
+async def run_here(order: Order, targets: Mapping[str, Target], *, clock: Clock, log: RunLog) -> RunReport:
+    """Carry out an order with the key and the address that the SDK finds in its environment.
 
-    The targets' own caps hold; spending is remembered as long as this lasts.
+    What is asked for by name is called whatever its keeping rule: nothing is remembered here that it could go by.
+    The targets' own windows and caps hold; spending is remembered as long as this lasts.
 
     Args:
-        names: which of them.
+        order: what is asked for.
         targets: the targets by name.
         clock: the time.
         log: told of every entry as it is done.
@@ -40,7 +42,7 @@ async def verify_here(names: tuple[str, ...], targets: Mapping[str, Target], *, 
         RunError: when nothing could be asked, such as without a key.
     """
     default = Settings.model_fields
-    async with anthropic.AsyncAnthropic() as client:
+    async with anthropic.AsyncAnthropic(api_key=_NO_KEY if order.dry_run else None) as client:
         if (client.api_key, client.auth_token, client.credentials) == (None, None, None):
             raise SecretUnreadableError("there is no ANTHROPIC_API_KEY in the environment")
         engine = Engine(
@@ -57,6 +59,6 @@ async def verify_here(names: tuple[str, ...], targets: Mapping[str, Target], *, 
                 request_timeout_seconds=default["request_timeout_seconds"].default,
             ),
             tick_seconds=_NO_NEXT_TICK_SECONDS,
+            is_plain=True,
         )
-        order = Order(verify=names)
         return await engine.run(order, targets, policy=policy, log=log, remaining_seconds=lambda: math.inf)

@@ -1,0 +1,68 @@
+"""A deployment by one name: its stack's outputs, and the settings its function runs with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from prompt_cache_warmer.adapters.body_cache import BodyCache
+from prompt_cache_warmer.adapters.deployed_stack import function_environment, read_stack
+from prompt_cache_warmer.adapters.s3_bucket import Bucket
+from prompt_cache_warmer.adapters.s3_targets import S3Targets
+from prompt_cache_warmer.adapters.watched_bucket import WatchedBucket
+from prompt_cache_warmer.errors import RunError, SettingsError
+from prompt_cache_warmer.settings import Settings
+from prompt_cache_warmer.wiring.aws import aws_config
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.adapters.deployed_stack import ConfigurationClient, DeployedStack, StackClient
+    from prompt_cache_warmer.adapters.watched_bucket import Told
+
+_NO_BODIES = 0  # bytes: whoever only looks needs no prompt twice
+
+
+def deployed_stack(name: str) -> DeployedStack:
+    """Read what a stack made, with boto3's own region and credentials.
+
+    Raises:
+        RunError: when it cannot be told; one sentence.
+        BotoCoreError: when nothing says which region is meant.
+    """
+    client: StackClient = boto3.client("cloudformation", config=aws_config())
+    return read_stack(client, name)
+
+
+def deployed_settings(function: str) -> Settings:
+    """Read the settings a deployed function runs with.
+
+    Raises:
+        RunError: when they cannot be read, or are none of this version's; one sentence.
+        BotoCoreError: when nothing says which region is meant.
+    """
+    client: ConfigurationClient = boto3.client("lambda", config=aws_config())
+    try:
+        return Settings.from_environment(function_environment(client, function))
+    except SettingsError as error:
+        said = "; ".join(error.problems)
+        raise RunError(f"the environment of function {function!r} is not valid: {said}") from error
+
+
+def deployed_targets(settings: Settings, *, told: Told | None = None) -> S3Targets:
+    """Return the targets of a deployment, to be looked at.
+
+    Args:
+        settings: its bucket and prefixes.
+        told: told of every document that is read; None where nobody waits for it.
+
+    Raises:
+        BotoCoreError: when nothing says which region is meant.
+    """
+    client, name, prefix = boto3.client("s3", config=aws_config()), settings.targets_bucket, settings.targets_prefix
+    return S3Targets(
+        Bucket(client, name) if told is None else WatchedBucket(client, name, prefix=prefix, told=told),
+        targets_prefix=settings.targets_prefix,
+        prompts_prefix=settings.prompts_prefix,
+        bodies=BodyCache(_NO_BODIES),
+        max_inflight_bytes=settings.max_inflight_bytes,
+    )
