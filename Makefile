@@ -58,8 +58,8 @@ layers: setup
 	$(BIN)/lint-imports
 
 template-lint: setup .tools/checkov/.synced
-	$(BIN)/python -m infra.local.lint_template template.yaml
-	$(CHECKOV) --config-file .checkov.yaml --file template.yaml
+	$(BIN)/python -m infra.local.lint_template template.yaml infra/monitoring.yaml
+	$(CHECKOV) --config-file .checkov.yaml --file template.yaml infra/monitoring.yaml
 
 bench: setup ## Measure, as ratios within one run, and write tests/bench/*.md
 	PYTHONPATH=handler $(BIN)/python -m tests.bench

@@ -1,4 +1,4 @@
-"""The console script on a real terminal: standard error is one, standard output is a pipe."""
+"""The command line on a real terminal: standard error is one, standard output is a pipe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import prompt_cache_warmer
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PROGRAM = Path(sys.executable).with_name("prompt-cache-warmer")
+_PROGRAM = (sys.executable, "-c", "from prompt_cache_warmer.cli import main; main()")
+_HOME = Path(prompt_cache_warmer.__file__).parents[1]  # the package that is tested, wherever one is installed
 _CHUNK_BYTES = 65_536
 
 
@@ -25,9 +28,9 @@ def typed(*arguments: str, folder: Path, environment: Mapping[str, str] | None =
     reader.start()
     try:
         done = subprocess.run(  # noqa: S603 - our own program
-            [str(PROGRAM), *arguments],
+            [*_PROGRAM, *arguments],
             cwd=folder,
-            env={"PATH": os.defpath, "HOME": str(folder), "TERM": "xterm", **(environment or {})},
+            env={"PYTHONPATH": str(_HOME), "HOME": str(folder), "TERM": "xterm", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=its_end,

@@ -92,8 +92,7 @@ class TargetIndex(Protocol):
         """Return what there is to keep warm now, reading for a part of the time that is left.
 
         Raises:
-            TargetsUnreadableError: when the whole listing is not possible; a bad document is a
-                problem of the index instead.
+            TargetsUnreadableError: when the whole listing is not possible; a bad document is a problem of the index.
         """
 
 

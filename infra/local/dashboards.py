@@ -144,8 +144,8 @@ def widgets(body: str) -> list[Widget]:
         parsed = json.loads(body)
     except json.JSONDecodeError as error:
         raise DashboardError(f"no JSON: {error}") from error
-    for error in _validator().iter_errors(parsed):
-        raise DashboardError(f"{error.json_path}: {error.message}")
+    for problem in _validator().iter_errors(parsed):
+        raise DashboardError(f"{problem.json_path}: {problem.message}")
     return [
         Widget(
             kind=one["type"],

@@ -13,6 +13,7 @@ from infra.local.generate_commands import command_parts
 from infra.local.generate_deploying import deploying_parts
 from infra.local.generate_economics import economics_parts
 from infra.local.generate_library import figures_table, names_table
+from infra.local.generate_monitoring import monitoring_parts
 from infra.local.generate_security import security_parts
 from infra.local.generate_service import decisions_parts, effectiveness_parts, metrics_parts, settings_parts
 from infra.local.generate_targets import target_parts
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[], dict[str, str]]] = {
     "decisions.md": decisions_parts,
     "effectiveness.md": effectiveness_parts,
     "metrics.md": metrics_parts,
+    "monitoring.md": monitoring_parts,
     "settings.md": settings_parts,
     "security.md": security_parts,
     "commands.md": command_parts,

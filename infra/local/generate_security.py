@@ -197,7 +197,8 @@ def _written(node: Any) -> str:  # noqa: ANN401 - any node of a template
         _, *both = argument
         return " or ".join(_written(each) for each in both if each != _NO_VALUE)
     if function != "Fn::Sub":
-        return f"{function.removeprefix('Fn::')}({', '.join(_written(each) for each in _listed(argument))})"
+        whole = f"{function.removeprefix('Fn::')}({', '.join(_written(each) for each in _listed(argument))})"
+        return f"each of {_written(argument[1])}" if function == "Fn::Split" else whole
     text = argument if isinstance(argument, str) else argument[0]
     name, written = _PARTITION
     return _PLACEHOLDER.sub(lambda found: written if found[1] == name else f"<{found[1]}>", text)

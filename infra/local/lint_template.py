@@ -1,4 +1,4 @@
-"""Lint ``template.yaml``: ``python -m infra.local.lint_template template.yaml``.
+"""Lint templates: ``python -m infra.local.lint_template template.yaml infra/monitoring.yaml``.
 
 Three passes, because each is blind where the next one sees: cfn-lint on the source (SAM's own
 properties, some of which SAM drops without a word), cfn-lint on the transformed template (what the
@@ -106,17 +106,20 @@ def _shortened(message: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the problems of the template named on the command line; the exit code says whether there were any."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_file():
-        print("usage: python -m infra.local.lint_template template.yaml", file=sys.stderr)
+    """Print the problems of the templates named on the command line; the exit code says whether there were any."""
+    paths = [Path(argument) for argument in arguments]
+    if not paths or not all(path.is_file() for path in paths):
+        print("usage: python -m infra.local.lint_template template.yaml ...", file=sys.stderr)
         return EXIT_USAGE
-    path = Path(arguments[0])
-    problems = lint(path)
-    for problem in problems:
-        place = f"{problem.place}: " if problem.place else ""
-        print(f"{path}:{problem.line}: {place}{problem.message} [{problem.rule}]")
-    print(f"{path}: {len(problems)} problem(s)" if problems else f"{path}: no problems")
-    return EXIT_PROBLEMS if problems else EXIT_CLEAN
+    exit_code = EXIT_CLEAN
+    for path in paths:
+        problems = lint(path)
+        for problem in problems:
+            place = f"{problem.place}: " if problem.place else ""
+            print(f"{path}:{problem.line}: {place}{problem.message} [{problem.rule}]")
+        print(f"{path}: {len(problems)} problem(s)" if problems else f"{path}: no problems")
+        exit_code = EXIT_PROBLEMS if problems else exit_code
+    return exit_code
 
 
 if __name__ == "__main__":

@@ -204,4 +204,6 @@ def test_a_report_takes_the_stacks_name_for_its_metrics(deployed: LocalStack) ->
     deployed.aws.cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=[point | {"Timestamp": EPOCH}])
     result = deployed.run("report", WARMER_STACK=STACK)
     assert result.stdout == ""
-    assert result.stderr.startswith("Error: no metrics of service 'shop' in namespace 'PromptCacheWarmer'; there are: another")
+    assert result.stderr.startswith(
+        "Error: no metrics of service 'shop' in namespace 'PromptCacheWarmer'; there are: another"
+    )

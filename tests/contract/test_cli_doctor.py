@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from infra.local.cloud import API_KEY, SECRET, WORKSPACE
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.checkup import CheckState, Finding, green, not_asked
 from prompt_cache_warmer.wiring.checkup import account
 from prompt_cache_warmer.wiring.checkup.asking import all_found, answered
+from prompt_cache_warmer.wiring.checkup.keys import check_secret
 from prompt_cache_warmer.wiring.checkup.parts import check_bucket, check_function, check_table, refuses_plain_http
-from tests.fakes import document
+from tests.fakes import FakeClock, document
 from tests.local_stack import BUCKET, FUNCTION, STACK, STATE_TABLE, LocalStack
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ CHECKS = [
     *("identity", "clock", "versions", "function", "schedule", "bucket", "object-versions", "bucket-tls"),
     *("table", "table-ttl", "targets", "minimums", "caps", "ticks", "secret", "api-clock", "credential default"),
 ]
+NOWHERE = "there is no stack 'nowhere' in us-east-1 of this account: aws cloudformation list-stacks"
 NOT_TLS = "no statement of the bucket's policy refuses plain HTTP"  # moto would deny everything: see LocalStack
 
 
@@ -76,8 +80,7 @@ def test_a_person_reads_a_line_for_each_and_the_fix_below(stack: LocalStack) -> 
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert lines[3:5] == [
-        "red       deployment: there is no stack 'nowhere' in us-east-1 of this account: "
-        "aws cloudformation list-stacks",
+        f"red       deployment: {NOWHERE}",
         "  -> aws cloudformation describe-stacks --query 'Stacks[].StackName'",
     ]
     assert lines[5].startswith("not asked bucket, table, function, schedule, secret, api-clock, targets, ")
@@ -272,6 +275,49 @@ def test_an_api_nobody_can_reach_from_here_is_no_fault_of_the_deployment() -> No
     )
 
 
+class Dated(BaseHTTPRequestHandler):
+    """An API that answers anybody, with or without a date."""
+
+    date: str | None = "Sun, 22 Nov 2026 12:00:00 GMT"
+
+    def do_HEAD(self) -> None:
+        """Answer."""
+        self.send_response_only(200)
+        if self.date is not None:
+            self.send_header("Date", self.date)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("date", "state", "said"),
+    [
+        ("Sun, 22 Nov 2026 12:00:59 GMT", CheckState.GREEN, "this machine's clock is within 60 s of that of the Mess"),
+        (
+            "Sun, 22 Nov 2026 12:01:01 GMT",
+            CheckState.RED,
+            "this machine's clock is 61 s behind that of the Messages API",
+        ),
+        (
+            "Sun, 22 Nov 2026 11:58:59 GMT",
+            CheckState.RED,
+            "this machine's clock is 61 s ahead of that of the Messages API",
+        ),
+        (None, CheckState.NOT_ASKED, "the Messages API sent no date"),
+    ],
+    ids=["near", "behind", "ahead", "no date"],
+)
+def test_the_apis_clock_is_its_own_date(date: str | None, state: CheckState, said: str) -> None:
+    """Up to a minute is no matter."""
+    handler = type("Handler", (Dated,), {"date": date})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        (found,) = account.check_api_clock(f"http://127.0.0.1:{server.server_port}/", FakeClock())
+    assert (found.state, found.sentence[: len(said)]) == (state, said)
+
+
 def test_versions_that_are_too_old_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """As pyproject.toml asks for them."""
     (well,) = account.check_versions()
@@ -290,6 +336,49 @@ def test_what_the_operator_may_not_read_is_not_asked(word: str) -> None:
 
     found = answered("bucket-tls", "s3:GetBucketPolicy", refused)
     assert found == not_asked("bucket-tls", f"your own AWS identity may not s3:GetBucketPolicy ({word})")
+
+
+def test_what_got_no_answer_is_not_asked() -> None:
+    """Whose fault that is, nobody knows."""
+
+    def unanswered() -> Finding:
+        raise ReadTimeoutError(endpoint_url="http://127.0.0.1:9")
+
+    found = answered("table", "dynamodb:DescribeTable", unanswered)
+    assert found == not_asked("table", "AWS gave no answer to dynamodb:DescribeTable: ReadTimeoutError")
+
+
+class Denied:
+    """A client that may nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        def refused(**_: object) -> None:
+            raise ClientError({"Error": {"Code": "AccessDenied"}}, name)
+
+        return refused
+
+
+def test_a_bucket_and_a_table_nobody_may_look_at_are_not_asked() -> None:
+    """Each check by itself: what one may read is told all the same."""
+    found = [*check_bucket(BUCKET, "targets/", client=Denied()), *check_table("t-t", client=Denied())]
+    assert [(one.check, one.state) for one in found] == [
+        (check, CheckState.NOT_ASKED) for check in ("bucket", "object-versions", "bucket-tls", "table", "table-ttl")
+    ]
+
+
+def test_a_function_without_a_secret_has_none_to_check() -> None:
+    """It has its keys from elsewhere, and each credential is proven all the same."""
+    assert check_secret(None) == [not_asked("secret", "the function has no secret of Secrets Manager")]
+
+
+def test_a_policy_that_refuses_plain_http_is_green(stack: LocalStack) -> None:
+    """Read from S3; moto denies everything once it stands."""
+    condition = {"Bool": {"aws:SecureTransport": "false"}}
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": condition}
+    stack.aws.s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Statement": [statement]}))
+    _, found = checked(stack)
+    stack.aws.s3.delete_bucket_policy(Bucket=BUCKET)
+    assert found["bucket-tls"]["state"] == "green"
 
 
 def test_another_refusal_is_red() -> None:

@@ -179,6 +179,7 @@ def test_what_should_be_warm_is_what_its_rule_says(
 
 
 REFUSED = Breaker(failures=1, failed_at=EPOCH, reason="rejected", opened_at=EPOCH, open_until=EPOCH + HOUR)
+TRIED = Breaker(failures=1, failed_at=EPOCH + MINUTE)
 NEVER_CACHED = Breaker(unheld=3, reason="never-cached", opened_at=EPOCH, open_until=EPOCH + HOUR)
 
 
@@ -187,9 +188,10 @@ NEVER_CACHED = Breaker(unheld=3, reason="never-cached", opened_at=EPOCH, open_un
     [
         ("refreshed", 300, REFUSED, "aws logs tail /aws/lambda/shop --since 2h --filter-pattern '\"support\"'"),
         ("uncached", None, NEVER_CACHED, f"make its prefix longer, or set enabled: false in s3://{BUCKET}/targets/"),
+        ("refreshed", 300, TRIED, "prompt-cache-warmer warm support --stack shop"),
         ("uncached", None, CLOSED, f"make its prefix longer, or set enabled: false in s3://{BUCKET}/targets/"),
     ],
-    ids=["refused", "never cached", "uncached once"],
+    ids=["refused", "never cached", "failed once", "uncached once"],
 )
 def test_what_keeps_it_back_says_what_to_type(
     stack: LocalStack, verdict: str, ttl_seconds: int | None, breaker: Breaker, to_type: str
@@ -197,10 +199,50 @@ def test_what_keeps_it_back_says_what_to_type(
     """Also where it is still warm: it lapses if nobody does anything."""
     put(stack)
     called(stack, verdict=verdict, ttl_seconds=ttl_seconds, breaker=breaker)
+    if breaker is TRIED:
+        stack.clock.seconds = 360.0
+        assert " failed 5m " in stack.run("status", "--stack", STACK).stdout
     found = entry(stack)
     assert found["is_wrong"]
     assert found["to_type"].startswith(to_type)
     assert found["breaker"] == breaker.reason
+
+
+def test_the_stacks_own_cap_is_named_with_its_parameters(stack: LocalStack) -> None:
+    """With nothing left of the day."""
+    put(stack)
+    stack.reconfigure(MAX_USD_PER_DAY="0")
+    found = entry(stack)
+    assert (found["decision"], found["is_wrong"]) == ("stack-day-cap", True)
+    assert found["to_type"].startswith("raise MaxUsdPerDay or MaxTokensPerDay of the stack: sam deploy")
+    stack.reconfigure(MAX_USD_PER_DAY="", MAX_USD_PER_MONTH="0")
+    assert entry(stack)["to_type"].startswith("raise MaxUsdPerMonth or MaxTokensPerMonth of the stack: ")
+
+
+def test_a_long_name_stands_on_a_line_of_its_own(stack: LocalStack) -> None:
+    """So that columns stay where they are; another credential than the usual one is part of it."""
+    name = "a" * 64
+    put(stack, name, credential="other")
+    _, lines = status(stack)
+    assert lines[1:3] == [
+        f"{name} claude-sonnet-4-6 (other)",
+        " " * 32 + "never   -     5m  -               -       now",
+    ]
+
+
+def test_what_could_not_be_read_is_said_below(stack: LocalStack) -> None:
+    """As the run report does."""
+    put(stack)
+    called(stack)
+    stack.aws.dynamodb.update_item(
+        TableName=STATE_TABLE,
+        Key={PARTITION_KEY: {"S": target_key("support")}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "schema"},
+        ExpressionAttributeValues={":s": {"N": "99"}},
+    )
+    _, lines = status(stack)
+    assert any("target/support" in line for line in lines[-3:])
 
 
 def test_a_stopped_credential_is_named_with_the_command_that_lets_it_go(stack: LocalStack) -> None:
@@ -223,6 +265,7 @@ def test_a_pause_stands_first_and_is_no_excuse(stack: LocalStack) -> None:
     put(stack, "warm")
     called(stack, "warm")
     asyncio.run(stack.store.pause(Pause("load test", since=EPOCH, until=EPOCH + HOUR)))
+    assert entry(stack, "cold")["to_type"] == "prompt-cache-warmer resume --stack shop"
     code, lines = status(stack)
     assert code == 1
     assert lines[:2] == [

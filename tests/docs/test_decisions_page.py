@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED
 from tests.docs.pages import fenced, page, rows
 from tests.stacks import TABLE, Stack
+
+if TYPE_CHECKING:
+    from prompt_cache_warmer.values.body import Ttl
 
 PAGE = page("decisions.md")
 FLAT = " ".join(PAGE.split())
@@ -33,9 +37,9 @@ def test_the_commands_on_a_stack_print_what_the_page_shows() -> None:
 
 
 @pytest.mark.parametrize(("ttl", "minutes"), [("1h", 56), ("5m", 4)])
-def test_an_idle_entry_is_called_as_often_as_the_page_says(ttl: str, minutes: int) -> None:
+def test_an_idle_entry_is_called_as_often_as_the_page_says(ttl: Ttl, minutes: int) -> None:
     """Counted by the rule itself, around the clock at four-minute ticks."""
-    calls = idle_calls("always", ttl, (), tick_seconds=240.0, monday=MONDAY)  # type: ignore[arg-type] # one of two words
+    calls = idle_calls("always", ttl, (), tick_seconds=240.0, monday=MONDAY)
     assert 24 * 60 / calls.refreshes == pytest.approx(minutes)
     assert "at the first tick after 55 minutes, which is every 56" in FLAT
     assert "a 5-minute entry is due at every tick" in FLAT

@@ -43,7 +43,7 @@ print(json.dumps(found))
 """
 
 HIGH_LEVEL = {"cp", "rm", "sync"}  # the AWS CLI's own commands, which no service's model has
-GLOBAL = {"output", "query", "no-paginate"}  # its options that are no input of an operation
+GLOBAL = {"output", "query", "no-paginate", "region"}  # its options that are no input of an operation
 
 CREATES = {
     "AWS::CloudFormation::Stack": "cloudformation:CreateStack",
@@ -108,7 +108,8 @@ def check_aws(arguments: list[str]) -> None:
         return
     model = session().get_service_model({"s3api": "s3"}.get(service, service))
     (name,) = [one for one in model.operation_names if xform_name(one, "-") == operation]
-    known = {xform_name(member, "-") for member in model.operation_model(name).input_shape.members}
+    shape = model.operation_model(name).input_shape
+    known = {xform_name(member, "-") for member in (shape.members if shape is not None else ())}
     assert {one.removeprefix("--") for one in options(rest)} <= known | GLOBAL, arguments
 
 
@@ -247,6 +248,12 @@ def test_a_deployer_may_make_everything_there_is(templates: dict[str, Template])
     granted = {action for one in DEPLOYER["Statement"] for action in one["Action"]}
     assert types <= set(CREATES), "a type of resource the deployer's policy was not looked at for"
     assert {CREATES[kind] for kind in types} <= granted
+
+
+def test_the_deployers_policy_is_small_enough_to_be_one() -> None:
+    """IAM takes 6,144 characters, white space not counted; also with an account's number and a long region's name."""
+    written = json.dumps(DEPLOYER, separators=(",", ":"))
+    assert len(written.replace("ACCOUNT", "123456789012").replace("REGION", "ap-southeast-1")) <= 6_144
 
 
 def test_a_deployer_is_bounded_to_stacks_of_the_name() -> None:

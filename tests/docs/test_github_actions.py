@@ -159,7 +159,7 @@ def test_a_broken_target_fails_it_and_is_shown_beside_its_file(repository: Path)
 
 
 def test_only_what_changed_is_uploaded_and_prompts_come_first(repository: Path, cloud: LocalCloud) -> None:
-    """A second merge uploads what it changed, and names whoever refers to a prompt of it."""
+    """A second merge uploads what it changed, and names all who refer to a prompt of it."""
     (repository / "targets/README.md").write_text("No target.")
     runner = Runner(repository, **cloud.aws.environment())
     values = {"vars.BUCKET": BUCKET, "vars.FUNCTION": FUNCTION}
@@ -182,7 +182,7 @@ def test_only_what_changed_is_uploaded_and_prompts_come_first(repository: Path, 
         handbook.write("One more rule.\n")
     third = runner.run("upload", "Upload", **values)
     assert third.stdout == "uploaded prompts/support-handbook.md\n"
-    assert runner.outputs() == {"names": "support-agent"}
+    assert runner.outputs() == {"names": "support-agent ticket-router"}
 
 
 def test_without_a_bucket_the_upload_fails(repository: Path, cloud: LocalCloud) -> None:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from infra.local import demo, demo_day
 from infra.local.cloud import LocalCloud
 from infra.local.function import InProcessFunction, LocalClock
 from infra.local.lambda_emulator import ROOT
+from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.rules.metrics import custom_metric_count
 from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS
 from prompt_cache_warmer.values.pricing import cost_usd
 from prompt_cache_warmer.values.usage import Usage
+from tests.docs.pages import fenced, page
 from tests.fakes import EPOCH, reading
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+FLAT = " ".join(README.split())
 FIRST_SCREEN = README.partition("\n## ")[0]
 
 
@@ -71,11 +81,34 @@ def test_the_example_target_is_valid() -> None:
     assert found.target is not None
 
 
+def test_the_five_commands_are_those_of_the_page_on_deploying() -> None:
+    """Word for word; that page's tests say of each that it works."""
+    typed = fenced(README, "deploy commands")
+    assert [line[:2] for line in typed.splitlines()] == ["$ "] * 5
+    assert f"```console\n{typed}\n```" in page("deploying.md")
+
+
+def test_a_newcomers_first_target_is_one_that_check_accepts(tmp_path: Path) -> None:
+    """What the third command writes lies where the fourth uploads it from; only its length is complained of."""
+    run = CliRunner(catch_exceptions=False)
+    init = shlex.split(fenced(README, "deploy commands").splitlines()[2])[2:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert run.invoke(commands, init).exit_code == 0
+        assert (tmp_path / "prompts/support-agent.md").is_file()
+        checked = run.invoke(commands, ["check", "targets/"])
+        assert (checked.exit_code, re.findall(r"\[([a-z-]+)\]", checked.output)) == (0, ["below-minimum"])
+        (tmp_path / "prompts/support-agent.md").write_text("You answer questions. " * 2_000, encoding="utf-8")
+        planned = run.invoke(commands, ["plan", "targets/"])
+        assert planned.exit_code == 0
+        assert "support-agent on claude-sonnet-4-6" in planned.output
+
+
 def test_the_prices_named_in_the_readme_are_the_models_own() -> None:
     """50,000 tokens read, once, at each of the day's 360 ticks, and at every fourteenth of them."""
     refresh = cost_usd("claude-sonnet-4-6", Usage(read_tokens=50_000), at=EPOCH)
     assert refresh == Decimal("0.015")
-    assert "are 0.015 USD, so 5.40 a day with 5-minute markers (a refresh at every tick) and 0.39 with 1-hour" in README
+    assert "are 0.015 USD, so 5.40 a day with 5-minute markers (a refresh at every tick) and 0.39 with 1-hour" in FLAT
     assert refresh * 360 == Decimal("5.40")
     assert round(refresh * 360 / 14, 2) == Decimal("0.39")
 
@@ -85,7 +118,7 @@ def test_the_metrics_prices_named_in_the_readme_are_cloudwatchs() -> None:
     run = custom_metric_count("run", targets=1, entries=1)
     assert run * Decimal("0.30") == Decimal("8.10")
     assert (custom_metric_count("target", targets=1, entries=1) - run) * Decimal("0.30") == Decimal("3.60")
-    assert "about 8 USD a month, and 3.60 more per target" in README
+    assert "and 3.60 more\nper target for its metrics" in README  # the rest is of tests/docs/test_monitoring_page.py
 
 
 def test_the_margin_named_in_messages_is_the_codes() -> None:

@@ -80,7 +80,7 @@ def test_a_new_statement_under_a_condition_appears_by_itself() -> None:
     assert found.reason == "To do what is new: for a test."
     assert found.only_if == "`WarmOnUpload` is `ENABLED` and `ExistingBucketName` is set"
     assert found.resources == ("arn:aws:iam::<AWS::AccountId>:role/<MetricsNamespace>",)
-    assert found.conditions == "ForAnyValue:StringEquals `sts:IdentityTokenAudience`: `Split(,, <LogLevel>)`"
+    assert found.conditions == "ForAnyValue:StringEquals `sts:IdentityTokenAudience`: `each of <LogLevel>`"
 
 
 PROOFS = re.findall(r"^\| .+ \| `(tests/.+)` \|$", PAGE, re.MULTILINE)

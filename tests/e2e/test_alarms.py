@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:This metric doesn't meet the requirements")
 
 HOUR = 60
+QUIET_MINUTES, MENDED_MINUTES = 24, 36
 EXPENSIVE_TARGETS = 20
 OTHER_KEY, OTHER_WORKSPACE = "sk-ant-local-other-key", "wrkspc_other"
 OVERLOADED = Fault(kind="status", status=529, times=None, path="/v1/messages", headers={"retry-after": "0"})
@@ -57,21 +58,21 @@ class Case:
 
 
 def quiet(warmer: Monitored) -> None:
-    """Let nothing happen for 40 minutes but ticks and requests that hit."""
+    """Let nothing happen for a while but ticks and requests that hit."""
     warmer.put()
-    for _ in warmer.ticks(40):
+    for _ in warmer.ticks(QUIET_MINUTES):
         warmer.ask()
 
 
-def serve(warmer: Monitored, minutes: int = HOUR) -> None:
+def serve(warmer: Monitored) -> None:
     """Let the application ask and hit while the warmer ticks."""
-    for _ in warmer.ticks(minutes):
+    for _ in warmer.ticks(MENDED_MINUTES):
         warmer.ask(times=10)
 
 
 def tick(warmer: Monitored) -> None:
-    """Let the warmer tick for an hour."""
-    warmer.tick(HOUR)
+    """Let the warmer tick until whatever was mended has been seen to be."""
+    warmer.tick(MENDED_MINUTES)
 
 
 def stop(warmer: Monitored) -> None:
@@ -126,7 +127,7 @@ def correct(warmer: Monitored) -> None:
 def break_a_document(warmer: Monitored) -> None:
     """Upload a document that is no target."""
     warmer.put("broken", keep="allways")
-    tick(warmer)
+    warmer.tick(HOUR)
 
 
 def mend_the_document(warmer: Monitored) -> None:
@@ -139,7 +140,7 @@ def spend(warmer: Monitored) -> None:
     """Keep 20 more targets warm until midnight, for about 0.015 USD each to begin with."""
     for number in range(EXPENSIVE_TARGETS):
         warmer.put(f"bot-{number}", request=prompt("5m", f"You are bot number {number}. "))
-    warmer.tick(80)
+    warmer.tick(96)
     assert (warmer.now().hour, warmer.now().minute) == (0, 0)
 
 
@@ -153,7 +154,7 @@ def spend_less(warmer: Monitored) -> None:
 def crawl(warmer: Monitored) -> None:
     """Let every run take 100 of its 110 seconds, as Lambda reports it."""
     warmer.run_ms = 100_000.0
-    tick(warmer)
+    warmer.tick(HOUR)
 
 
 def run_again(warmer: Monitored) -> None:
@@ -181,7 +182,7 @@ def restore_the_bucket(warmer: Monitored) -> None:
 def give_up(warmer: Monitored) -> None:
     """Let one tick end in the queue of failures, where it stays."""
     warmer.dead_letters = 1
-    tick(warmer)
+    warmer.tick(HOUR)
 
 
 def purge(warmer: Monitored) -> None:
@@ -199,9 +200,8 @@ def change_the_prompt(warmer: Monitored) -> None:
 def capture_anew(warmer: Monitored) -> None:
     """Give the target the application's prompt, and let the observer read its targets again."""
     warmer.put(request=ANOTHER_PROMPT)
-    for number, _ in enumerate(warmer.ticks(2 * HOUR)):
-        if number > 15:  # an observer reads its targets again every few minutes
-            warmer.ask(ANOTHER_PROMPT)
+    for _ in warmer.ticks(MENDED_MINUTES):
+        warmer.ask(ANOTHER_PROMPT)  # the observer reads its targets again after a few minutes
 
 
 def evict(warmer: Monitored) -> None:
@@ -283,7 +283,7 @@ def test_an_alarm_fires_and_recovers_by_its_cause(cloud: LocalCloud, name: str) 
     assert warmer.firing() == set()
     caused_at = warmer.now()
     case.cause(warmer)
-    assert watch.state is State.ALARM
+    assert warmer.state(name) is State.ALARM
     (fired_at,) = watch.times(State.ALARM)
     assert fired_at - caused_at <= timedelta(minutes=case.fires_within)
     set_off = {other for other, one in warmer.watches.items() if one.times(State.ALARM)}
@@ -291,7 +291,7 @@ def test_an_alarm_fires_and_recovers_by_its_cause(cloud: LocalCloud, name: str) 
     mended_at = warmer.now()
     case.mend(warmer)
     assert watch.times(State.ALARM) == [fired_at]
-    assert watch.state is State.OK
+    assert warmer.state(name) is State.OK
     recovered_at = watch.times(State.OK)[-1]
     assert recovered_at > fired_at
     assert recovered_at - mended_at <= timedelta(minutes=case.recovers_within)

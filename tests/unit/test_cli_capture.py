@@ -373,7 +373,7 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
         (["--upload", "--bucket=b-1", "-o", "t.json"], "say --output or --upload"),
         (["--json"], "--json goes with --upload: without it the answer is the document itself"),
         (["--upload", "--bucket=s3://b-1"], "TARGETS_BUCKET='s3://b-1': must be the name of an S3 bucket: "),
-        (["--upload", "--bucket=b-1", "--targets-prefix=t"], "TARGETS_PREFIX='t': must be a key prefix such as 'targets/': "),
+        (["--upload", "--bucket=b-1", "--targets-prefix=t"], "TARGETS_PREFIX='t': must be a key prefix such as "),
         (
             ["--upload", "--bucket=b-1", "--prompts-prefix=targets/p/"],
             "TARGETS_PREFIX='targets/' and PROMPTS_PREFIX='targets/p/' overlap: neither may begin with the other",

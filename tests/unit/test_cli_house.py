@@ -92,7 +92,7 @@ def test_every_command_has_an_example_that_it_understands(name: str) -> None:
         program, first, *arguments = shlex.split(line.partition(" > ")[0])
         assert (program, first) == (PROGRAM, name)
         command = commands.commands[name]
-        context = click.Context(command, info_name=name)
+        context = click.Context(command, info_name=name, parent=click.Context(commands, **commands.context_settings))
         values, rest, _ = command.make_parser(context).parse_args(list(arguments))
         assert rest == []
         missing = [

@@ -275,3 +275,12 @@ def test_a_missing_file_is_a_wrong_call() -> None:
 def test_an_amount_has_six_places(amount: str | None, said: str) -> None:
     """A refresh costs fractions of a cent, and an unknown price is not 0."""
     assert usd(amount) == said
+
+
+def test_as_json_a_report_is_printed_again() -> None:
+    """Indented, every field as it was; what is no report is still none."""
+    runner = CliRunner(catch_exceptions=False)
+    result = runner.invoke(commands, ["show", "--json"], input=json.dumps(REPORT))
+    assert (result.exit_code, json.loads(result.stdout)) == (0, REPORT)
+    assert result.stdout.startswith('{\n  "entries": [\n')
+    assert runner.invoke(commands, ["show", "--json"], input="{}").exit_code == 2

@@ -146,12 +146,28 @@ def test_an_unknown_profile_is_one_line(aws: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("missing", "module", "command"),
+    [
+        ("boto3", "aws", ["resume", "--table", "warmer-state"]),
+        ("boto3", "deployment", ["resume", "--stack", "shop"]),
+        ("botocore", "deployment", ["status", "--stack", "shop"]),
+        ("boto3", "deployment", ["doctor", "--stack", "shop"]),
+    ],
+    ids=["table", "stack", "status", "doctor"],
+)
+def test_a_missing_extra_is_explained(
+    monkeypatch: pytest.MonkeyPatch, missing: str, module: str, command: list[str]
+) -> None:
     """Installed for checking documents only, the command says what to install."""
-    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.aws", raising=False)
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    assert failed("resume") == (
-        "Error: boto3 is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
+    for name in list(sys.modules):
+        if name.startswith((f"prompt_cache_warmer.wiring.{module}", "prompt_cache_warmer.wiring.checkup")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    result = CliRunner(catch_exceptions=False).invoke(commands, command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"Error: {missing} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'\n"
     )
 
 

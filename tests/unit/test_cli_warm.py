@@ -6,6 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from prompt_cache_warmer.cli.warm import is_warm
@@ -137,6 +138,18 @@ def test_without_what_speaks_to_aws_the_extra_is_named(stack: Stack, monkeypatch
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
     assert said(stack.run("warm", "support", "--function", "warmer")).endswith(
         "is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
+    )
+
+
+def test_without_a_region_the_function_cannot_be_asked(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sentence that says what to set."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    nothing = {"AWS_CONFIG_FILE": "/nowhere", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    assert said(stack.run("warm", "support", "--function", "warmer", **nothing)) == (
+        "Error: function 'warmer' cannot be asked: You must specify a region. Set AWS_DEFAULT_REGION, or AWS_PROFILE "
+        "to a profile that has one."
     )
 
 

@@ -88,7 +88,7 @@ def test_fast_speed_has_its_own_price() -> None:
     assert prices == [Decimal("0.010"), Decimal("0.010"), Decimal("0.020")]
 
 
-@pytest.mark.parametrize("model", ["", "claude-opus-9", "gpt-5", "us.anthropic.claude-sonnet-4-5-v1:0", "sonnet"])
+@pytest.mark.parametrize("model", ["", "claude-opus-9", "gpt-5", "us.anthropic.claude-zeta-9", "sonnet"])
 def test_an_unknown_model_has_no_price(model: str) -> None:
     """None, never 0: not for a call, not for the savings."""
     usage = Usage(write_5m_tokens=1_000)

@@ -16,8 +16,9 @@ SMALLEST = {"TARGETS_BUCKET": "my-bucket", "ANTHROPIC_SECRET_ID": "warmer/key"}
 SECRET = "sk-ant-api03-planted"
 PREFIX_RULE = "must be a key prefix such as 'targets/': no leading slash, a trailing slash, no '..' or '//'"
 KEY_RULE = (
-    "set exactly one of ANTHROPIC_SECRET_ID (a Secrets Manager name or ARN) and ANTHROPIC_API_KEY "
-    "(on your own machine only)"
+    "nothing says how to reach Claude; set one of ANTHROPIC_SECRET_ID, ANTHROPIC_PARAMETER, "
+    "ANTHROPIC_FEDERATION_RULE_ID, CLAUDE_PLATFORM_WORKSPACE_ID, BEDROCK_REGIONS, BEDROCK_MANTLE_REGIONS, "
+    "ANTHROPIC_API_KEY (the last on your own machine only)"
 )
 HOST_RULE = "must have a plain host name or address, and a port in digits or none"
 TABLE_RULE = "must be the name of a DynamoDB table: 3 to 255 of a-z, A-Z, 0-9, '_', '.' and '-', no ARN"
@@ -41,6 +42,17 @@ def test_defaults_are_the_documented_ones() -> None:
         "prompts_prefix": "prompts/",
         "anthropic_secret_id": "warmer/key",
         "anthropic_api_key": None,
+        "anthropic_parameter": None,
+        "federation_rule_id": None,
+        "organization_id": None,
+        "service_account_id": None,
+        "workspace_id": None,
+        "identity_audience": "https://api.anthropic.com",
+        "platform_workspace_id": None,
+        "platform_region": None,
+        "bedrock_regions": None,
+        "bedrock_mantle_regions": None,
+        "default_credential": None,
         "anthropic_base_url": None,
         "state_table": None,
         "max_usd_per_day": None,
@@ -68,6 +80,15 @@ def test_every_variable_is_read() -> None:
             "TARGETS_PREFIX": "t/",
             "PROMPTS_PREFIX": "p/q/",
             "ANTHROPIC_API_KEY": SECRET,
+            "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_1",
+            "ANTHROPIC_ORGANIZATION_ID": "12345678-1234-4234-8234-123456789012",
+            "ANTHROPIC_SERVICE_ACCOUNT_ID": "svac_1",
+            "ANTHROPIC_WORKSPACE_ID": "wrkspc_1",
+            "ANTHROPIC_IDENTITY_AUDIENCE": "https://example.com",
+            "CLAUDE_PLATFORM_WORKSPACE_ID": "wrkspc_2",
+            "CLAUDE_PLATFORM_REGION": "us-gov-west-1",
+            "BEDROCK_REGIONS": "eu-central-1, us-east-1",
+            "BEDROCK_MANTLE_REGIONS": "ap-southeast-4",
             "ANTHROPIC_BASE_URL": "http://127.0.0.1:4010/v2",
             "STATE_TABLE": "My_table.1-state",
             "MAX_USD_PER_DAY": "2.50",
@@ -94,6 +115,17 @@ def test_every_variable_is_read() -> None:
         "targets_prefix": "t/",
         "prompts_prefix": "p/q/",
         "anthropic_secret_id": None,
+        "anthropic_parameter": None,
+        "federation_rule_id": "fdrl_1",
+        "organization_id": "12345678-1234-4234-8234-123456789012",
+        "service_account_id": "svac_1",
+        "workspace_id": "wrkspc_1",
+        "identity_audience": "https://example.com",
+        "platform_workspace_id": "wrkspc_2",
+        "platform_region": "us-gov-west-1",
+        "bedrock_regions": "eu-central-1,us-east-1",
+        "bedrock_mantle_regions": "ap-southeast-4",
+        "default_credential": None,
         "anthropic_base_url": "http://127.0.0.1:4010/v2",
         "state_table": "My_table.1-state",
         "max_usd_per_day": Decimal("2.50"),
@@ -236,7 +268,10 @@ def test_the_two_prefixes_may_not_overlap(targets: str, prompts: str) -> None:
 
 def test_just_one_source_of_the_key() -> None:
     """A secret and a key together are as wrong as neither."""
-    assert problems({**SMALLEST, "ANTHROPIC_API_KEY": SECRET}) == (KEY_RULE,)
+    assert problems({**SMALLEST, "ANTHROPIC_API_KEY": SECRET}) == (
+        "ANTHROPIC_API_KEY and ANTHROPIC_SECRET_ID are both set: a key comes from one of them",
+    )
+    assert problems({"TARGETS_BUCKET": "my-bucket"}) == (KEY_RULE,)
 
 
 @pytest.mark.parametrize(

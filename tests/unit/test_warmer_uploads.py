@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from prompt_cache_warmer.ports import Index
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.uploads import Ignored, Upload
 from prompt_cache_warmer.values.caps import Caps
+from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.warm.selection import select
 from tests.fakes import EPOCH, FakeMessages, document, etag
 from tests.house import House, numbered
 
@@ -235,3 +238,12 @@ async def test_an_upload_while_a_tick_runs_makes_one_call() -> None:
     reports = await asyncio.gather(house.run(order), house.run())
     assert len(house.messages.calls) == 1
     assert sorted(said(report)["t000"] for report in reports) == ["claimed", "written"]
+
+
+def test_an_upload_that_was_not_read_yet_is_left_to_the_next_tick() -> None:
+    """There was no time for it: that is another thing than a document that is not valid."""
+    unread = Problem(ProblemCode.NOT_READ_YET, "targets/a.json", "$", "no time")
+    index = Index((), (unread,), {"targets/a.json": "x"})
+    chosen = select(index, Order(uploads=(Upload("targets/a.json", "x", EPOCH),)))
+    assert chosen.targets == ()
+    assert chosen.ignored == (Ignored("targets/a.json", "there was no time left to read it; the next tick goes on"),)

@@ -21,8 +21,8 @@ from prompt_cache_warmer.rules.request import Form, WarmCall
 if TYPE_CHECKING:
     from prompt_cache_warmer.adapters.credential_clients import CredentialClients
 
-_COUNTED = "counted one word's tokens, which is free"
-_REFUSED = "sent a request without a message; it was refused for that alone, which is free"
+_COUNTED = "a count of one word's tokens, which is free"
+_REFUSED = "a request without a message, refused for that alone, which is free"
 _VALIDATION = "ValidationException"  # what Bedrock calls a body it does not take, once it has accepted who sends it
 _WORD = "Hello"
 
@@ -32,7 +32,7 @@ class Proven:
     """What a credential's call proved.
 
     Attributes:
-        words: the call and what it costs.
+        words: the call and what it costs, as a noun.
         workspace_id: the workspace it resolved to, None where the API does not say.
         region: the AWS region that was asked, None where it was not Bedrock.
     """

@@ -70,12 +70,10 @@ def read_stack(client: StackClient, name: str) -> DeployedStack:
     region = client.meta.region_name
     try:
         (found,) = client.describe_stacks(StackName=name)["Stacks"]
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         if error_word(error) == _NO_SUCH_STACK:
             message = f"there is no stack {name!r} in {region} of this account: aws cloudformation list-stacks"
             raise RunError(message) from error
-        raise _unasked(f"stack {name!r}", error, "cloudformation:DescribeStacks") from error
-    except BotoCoreError as error:
         raise _unasked(f"stack {name!r}", error, "cloudformation:DescribeStacks") from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
     missing = [output for output in _OURS if output not in outputs]
@@ -104,11 +102,9 @@ def function_environment(client: ConfigurationClient, function: str) -> Mapping[
     """
     try:
         answer = client.get_function_configuration(FunctionName=function)
-    except ClientError as error:
+    except (BotoCoreError, ClientError) as error:
         if error_word(error) == _NO_SUCH_FUNCTION:
             raise RunError(f"there is no function {function!r} in this region of this account") from error
-        raise _unasked(f"function {function!r}", error, "lambda:GetFunctionConfiguration") from error
-    except BotoCoreError as error:
         raise _unasked(f"function {function!r}", error, "lambda:GetFunctionConfiguration") from error
     return dict(answer.get("Environment", {}).get("Variables", {}))
 

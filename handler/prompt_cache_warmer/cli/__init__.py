@@ -12,6 +12,7 @@ import sys
 from typing import NoReturn
 
 _NOT_DONE = 2
+_ABORTED = 1
 _CLOSED_PIPE = 1  # click's own: who closed it wants to hear no more, and nothing is said
 
 # What writing to standard output or standard error fails with; other errors of the system are no matter of theirs.
@@ -25,6 +26,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         needs = "the command line needs: pip install 'prompt-cache-warmer[cli]'"
         _leave(f"prompt-cache-warmer: {error.name} is not installed; {needs}")
+    except KeyboardInterrupt:  # as click does it from here on
+        sys.exit(_ABORTED)
     try:
         try:
             commands(prog_name="prompt-cache-warmer")

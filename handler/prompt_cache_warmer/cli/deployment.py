@@ -5,6 +5,7 @@ What is typed beats what stands in a variable, and the name of the thing itself 
 
 from __future__ import annotations
 
+import shlex
 from functools import wraps
 from typing import TYPE_CHECKING
 
@@ -84,15 +85,18 @@ def own_name(
     return (own or None) if found is None else of(found)
 
 
+def state_option(table: str) -> str:
+    """Return the option that names the same state to another command, as the present one was told."""
+    context = click.get_current_context()
+    stack = context.params.get("stack")
+    if stack and is_typed(context, "stack") and not is_typed(context, "table"):
+        return f"--stack {shlex.quote(stack)}"
+    return f"--table {shlex.quote(table)}"
+
+
 def takes_table(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that name a stack or its table, as its one argument ``table``."""
     return _taking(command, table_option, "table", "StateTableName", TABLE_VARIABLE, lambda stack: stack.table)
-
-
-def takes_function(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that name a stack or its function, as its one argument ``function``."""
-    of: Callable[[DeployedStack], str] = lambda stack: stack.function  # noqa: E731 - typed, and too short for a def
-    return _taking(command, function_option, "function", "FunctionName", FUNCTION_VARIABLE, of)
 
 
 def _taking(

@@ -83,21 +83,28 @@ def takes_doer(command: Callable[..., None]) -> Callable[..., None]:
         prompts_prefix: str,
         **others: object,
     ) -> None:
-        context = click.get_current_context()
-        if not paths:
-            named = own_name(context, "function", own=function, stack=stack, of=lambda stack: stack.function)
-            if named is None:
-                advice = f"Or say --file TARGET.json to {context.info_name} from here."
-                raise click.UsageError(f"{which('function', 'FunctionName', FUNCTION_VARIABLE)}. {advice}")
-            command(*given, doer=Doer(named), **others)
-            return
-        for way in ("stack", "function"):
-            if is_typed(context, way):
-                message = f"--{way} and --file are two ways to {context.info_name}: say one of them"
-                raise click.UsageError(message)
-        command(*given, doer=Doer(files=TargetFiles(paths, root, prompts_prefix)), **others)
+        files = TargetFiles(paths, root, prompts_prefix)
+        command(*given, doer=_from_here(files) if paths else _deployed(function, stack), **others)
 
     return with_doer
+
+
+def _deployed(function: str | None, stack: str | None) -> Doer:
+    context = click.get_current_context()
+    named = own_name(context, "function", own=function, stack=stack, of=lambda stack: stack.function)
+    if named is None:
+        advice = f"Or say --file TARGET.json to {context.info_name} from here."
+        raise click.UsageError(f"{which('function', 'FunctionName', FUNCTION_VARIABLE)}. {advice}")
+    return Doer(named)
+
+
+def _from_here(files: TargetFiles) -> Doer:
+    context = click.get_current_context()
+    for way in ("stack", "function"):
+        if is_typed(context, way):
+            message = f"--{way} and --file are two ways to {context.info_name}: say one of them"
+            raise click.UsageError(message)
+    return Doer(files=files)
 
 
 def _event(order: Order) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 
 from prompt_cache_warmer.cli import arguments
 from prompt_cache_warmer.cli.arguments import utc_text
-from prompt_cache_warmer.cli.deployment import takes_table
+from prompt_cache_warmer.cli.deployment import state_option, takes_table
 from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
 from prompt_cache_warmer.rules.report import pause_json
@@ -62,7 +61,7 @@ def pause(
     )
     if replaced is not None:
         click.echo(f"It takes the place of the pause until {utc_text(replaced.until)}: {replaced.reason!r}.")
-    click.echo(f"To end it sooner: prompt-cache-warmer resume --table {shlex.quote(table)}")
+    click.echo(f"To end it sooner: prompt-cache-warmer resume {state_option(table)}")
 
 
 def _end(now: datetime, until: datetime | None, duration: timedelta | None) -> datetime:

@@ -65,7 +65,7 @@ def plan(
 ) -> None:
     """Say what keeping targets warm costs, and from when on it pays.
 
-    Nothing is called: prefixes are estimated from their bytes, prices are those of today. Each entry
+    No model is called: prefixes are estimated from their bytes, prices are those of today. Each entry
     (a target on a model) has its prices, its costs a day under every keeping rule and time to live inside
     its windows, the requests a day from which warming pays, and a recommendation. Requests are taken to
     come at random while a window is open; real ones come in bursts and are cheaper to keep.

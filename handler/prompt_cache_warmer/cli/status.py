@@ -68,8 +68,8 @@ def status(
     """
     ask = _asking(seams, place, frozenset(names))
     found = ask()
-    _show(found, place, lists_all=lists_all, as_json=as_json, watch=watch)
     with suppress(KeyboardInterrupt):
+        _show(found, place, lists_all=lists_all, as_json=as_json, watch=watch)
         while watch is not None:
             asyncio.run(seams.clock.sleep(watch))
             try:

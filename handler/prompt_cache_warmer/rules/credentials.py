@@ -121,7 +121,7 @@ class CredentialCheck:
     Attributes:
         name: the credential's name.
         kind: what proves who calls, in words: ``API key in secret 'anthropic'``.
-        proof: the call that proved it and what it costs, in words; None where none was answered.
+        proof: the call that proved it and what it costs, as a noun; None where none was answered.
         workspace_id: the workspace it resolves to, None where the API does not say (Amazon Bedrock has none).
         region: the AWS region it calls, None where it does not call AWS.
         problem: what is wrong, in one sentence; None where nothing is.

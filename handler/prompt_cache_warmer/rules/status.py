@@ -23,25 +23,17 @@ if TYPE_CHECKING:
 
 
 class Warm(StrEnum):
-    """Whether an entry is warm now, by what is remembered of it."""
+    """Whether an entry is warm now, by what is remembered of it.
+
+    ``warm``: it is alive by what its last call or its traffic proved. ``lapsed``: its time to live is over. ``never``:
+    nothing proves that this prefix was ever cached. ``unknown``: what is remembered cannot be read, or is hearsay.
+    """
 
     WARM = "warm"
     LAPSED = "lapsed"
     NEVER = "never"
     UNKNOWN = "unknown"
 
-    @property
-    def sentence(self) -> str:
-        """The word in words."""
-        return _SENTENCES[self]
-
-
-_SENTENCES = {
-    Warm.WARM: "it is alive by what its last call or its traffic proved",
-    Warm.LAPSED: "its time to live is over",
-    Warm.NEVER: "nothing proves that this prefix was ever cached: no call of it left anything there",
-    Warm.UNKNOWN: "what is remembered of it cannot be read, or is only that somebody asked something",
-}
 
 # What keeps a due entry from being called: it lapses if nobody does anything.
 HELD_BACK = frozenset(

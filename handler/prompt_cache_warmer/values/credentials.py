@@ -243,10 +243,9 @@ def default_disagreement(settings: CredentialSettings) -> str | None:
         return None
     if chosen == DEFAULT_NAME:
         return "DEFAULT_CREDENTIAL='default' names itself; name the credential that 'default' stands for"
-    has_stored = any((settings.anthropic_secret_id, settings.anthropic_parameter))
-    names = list(settings.keyless)
-    if chosen in names or has_stored:
-        return None
     if settings.anthropic_api_key is not None:
         return f"DEFAULT_CREDENTIAL={shown(chosen)}: ANTHROPIC_API_KEY is the credential 'default' already"
+    names = list(settings.keyless)
+    if chosen in names or settings.anthropic_secret_id or settings.anthropic_parameter:
+        return None
     return f"DEFAULT_CREDENTIAL={shown(chosen)} is no credential{nearest(chosen, names)}; there is: {', '.join(names)}"

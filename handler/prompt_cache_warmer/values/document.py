@@ -171,7 +171,7 @@ class TargetDocument(_Strict):
     )
     credential: Annotated[str, Field(pattern=NAME_PATTERN)] = Field(
         DEFAULT_CREDENTIAL,
-        description="which key of the secret makes the calls; a workspace has its own cache",
+        description="which of the stack's credentials makes the calls; a workspace has its own cache",
     )
     expected_requests: int = Field(
         DEFAULT_EXPECTED_REQUESTS,

@@ -74,7 +74,7 @@ def test_every_case_of_awss_tables(
 
 
 @pytest.mark.parametrize(("points", "fires"), [("- - - - X", False), ("- - - X -", False), ("- - X - X", True)])
-def test_no_premature_alarm_on_young_breaches(points: str, fires: bool) -> None:
+def test_no_premature_alarm_on_young_breaches(points: str, *, fires: bool) -> None:
     """AWS's own examples with 3 of 3: a breach that is younger than three periods waits for the next value."""
     newest_first = [POINTS[point] for point in reversed(points.split())]
     found = judged(newest_first, periods=3, breaches=3, missing=Missing.MISSING, before=State.OK)
@@ -189,7 +189,11 @@ def test_metric_math_that_is_not_known_is_an_error(expression: str) -> None:
 def query(name: str, **stat: Any) -> dict[str, Any]:
     """Return one metric of an alarm on several."""
     metric = {"Namespace": "N", "MetricName": name, "Dimensions": [{"Name": "service", "Value": "warmer"}]}
-    return {"Id": name.lower(), "ReturnData": False, "MetricStat": {"Metric": metric, "Stat": "Sum", "Period": 60} | stat}
+    return {
+        "Id": name.lower(),
+        "ReturnData": False,
+        "MetricStat": {"Metric": metric, "Stat": "Sum", "Period": 60} | stat,
+    }
 
 
 RATIO = {"Id": "ratio", "Expression": "100 * hits / requests", "ReturnData": True}
@@ -199,7 +203,10 @@ ON_SEVERAL = {"Namespace": None, "MetricName": None, "Dimensions": None, "Statis
 def test_an_alarm_on_several_metrics() -> None:
     """The expression is what is compared, over the same minutes of each."""
     alarm = defined(
-        **ON_SEVERAL, Metrics=[query("Hits"), query("Requests"), RATIO], ComparisonOperator="LessThanThreshold", Threshold=90
+        **ON_SEVERAL,
+        Metrics=[query("Hits"), query("Requests"), RATIO],
+        ComparisonOperator="LessThanThreshold",
+        Threshold=90,
     )
     data = filled(8, key=alarm.series["hits"].key)
     data.put(alarm.series["requests"].key, 10, at=NOON)

@@ -74,13 +74,6 @@ PLANTED = [
     ("ForAllValues:StringLike", "ForAllValue:StringLike", "'ForAllValue:StringLike'"),
     ("cloudwatch:PutMetricData", "cloudwatch:PutMetricsData", "'putmetricsdata' is not one of"),
     ("Sid: TlsOnly", "Sid: Tls Only", "'Tls Only' may hold letters and digits only"),
-    ("Namespace: AWS/SQS", "Namespace: AWS/SSQ", "AWS/SSQ ApproximateNumberOfMessagesVisible is not one of"),
-    ("MessagesVisible", "MessagesVisble", "ApproximateNumberOfMessagesVisble is not one of"),
-    (
-        "Name: QueueName",
-        "Name: Queue",
-        "['Queue']: ApproximateNumberOfMessagesVisible is published under ['QueueName']",
-    ),
 ]
 
 

@@ -1,8 +1,8 @@
-"""The resources: a private bucket, a log that ends, and an alarm that can fire."""
+"""The resources: a private bucket and a log that ends."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -116,28 +116,6 @@ def test_an_existing_bucket_is_used_and_not_changed(resources: Template, functio
     }
     assert function["Environment"]["Variables"]["TARGETS_BUCKET"] == {
         "Fn::If": ["CreatesBucket", {"Ref": "TargetsBucket"}, {"Ref": "ExistingBucketName"}]
-    }
-
-
-def test_the_alarm_watches_the_queue_and_mails(resources: Template) -> None:
-    """With an address, one alarm fires on any waiting failure and says what to type."""
-    alarm: dict[str, Any] = resources["FailuresAlarm"]["Properties"]
-    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["FailuresQueue", "QueueName"]}}]
-    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
-    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("Maximum", "GreaterThanOrEqualToThreshold")
-    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1)
-    assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopic"}]
-    assert "aws sqs receive-message" in alarm["AlarmDescription"]["Fn::Sub"]
-    topic = resources["AlarmTopic"]["Properties"]
-    assert topic["Subscription"] == [{"Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}]
-    assert "KmsMasterKeyId" not in topic  # CloudWatch could not publish to it
-
-
-def test_without_an_address_there_is_no_alarm(resources: Template) -> None:
-    """Nobody pays for an alarm that nobody reads."""
-    assert {name for name, one in resources.items() if one.get("Condition") == "HasAlarmEmail"} == {
-        "AlarmTopic",
-        "FailuresAlarm",
     }
 
 

@@ -28,7 +28,9 @@ def schedule(resources: Template) -> Template:
 def permitted(template: Template, *, tick: int, timeout: int) -> bool:
     """Evaluate the template's Rules for one pair of parameters."""
     chosen = {"TickMinutes": str(tick), "Timeout": str(timeout)}
-    for rule in template["Rules"].values():
+    for name, rule in template["Rules"].items():
+        if not name.startswith("Timeout"):
+            continue
         parameter, value = rule["RuleCondition"]["Fn::Equals"]
         if chosen[parameter["Ref"]] != value:
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import sys
 import urllib.request
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -29,7 +28,6 @@ _API_TIMEOUT_SECONDS = 5.0
 _LOG_IN = "log in (aws sso login, or aws configure) or set AWS_PROFILE; then: aws sts get-caller-identity"
 _UNREACHED = "check the network path to AWS, the region and AWS_ENDPOINT_URL; then: aws sts get-caller-identity"
 _SET_CLOCK = "set this machine's clock by the network: timedatectl set-ntp true"
-_OLDEST_PYTHON = (3, 11)
 _PACKAGES = {"anthropic": (2, 12), "boto3": (1, 40)}  # as pyproject.toml asks for them
 
 
@@ -74,8 +72,6 @@ def check_versions() -> list[Finding]:
     found = {name: metadata.version(name) for name in ("prompt-cache-warmer", *_PACKAGES)}
     said = ", ".join((f"Python {platform.python_version()}", *(f"{name} {version}" for name, version in found.items())))
     old = [name for name, oldest in _PACKAGES.items() if _numbers(found[name]) < oldest]
-    if sys.version_info < _OLDEST_PYTHON:
-        old.append("Python")
     if old:
         return [
             red(
