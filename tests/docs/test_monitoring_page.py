@@ -95,7 +95,7 @@ def test_the_readme_says_what_the_page_says() -> None:
     assert METRIC * 12 == Decimal("3.60")
     assert Decimal("3.60") < one - alone < Decimal("3.75")
     assert rows(PAGE, "costs")[2][1] == "1.50"
-    said = "about 12 USD a month, 3 of them the dashboard, 1.50 more with every alarm, and 3.60 more per target"
+    said = "about 12 USD a month, 3 of them the dashboard, 1.50 more with all its alarms, and 3.60 more per target"
     assert said in " ".join(README.split())
 
 

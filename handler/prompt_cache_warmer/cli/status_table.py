@@ -66,7 +66,7 @@ def _lines(look: Look, place: Place, *, lists_all: bool) -> Iterator[Text]:
     well = 0
     for status in look.statuses:
         well += not status.is_wrong
-        if lists_all or status.is_wrong or well <= WELL_LISTED:
+        if lists_all or well <= WELL_LISTED:  # what is wrong comes before all that is well
             yield from _entry(status, place, look.now)
     if not lists_all and well > WELL_LISTED:
         yield Text(f"and {well - WELL_LISTED:,} more that are well (--all lists them)", "dim")
