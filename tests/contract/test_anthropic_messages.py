@@ -11,7 +11,6 @@ import anthropic
 import pytest
 
 from infra.local.messages_api import Fault, LocalMessagesApi
-from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.api_keys import SecretApiKeys, StaticApiKeys
 from prompt_cache_warmer.errors import (
     CallTimeoutError,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from infra.local.aws import LocalAws
+    from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
     from prompt_cache_warmer.ports import Answer
 
 KEY = "sk-ant-planted-key"

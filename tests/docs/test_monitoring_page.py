@@ -92,7 +92,7 @@ def test_the_readme_says_what_the_page_says() -> None:
     """About 12 USD without targets, 3 of them the dashboard; 12 metrics a target; 1.50 for all alarms."""
     alone, one = (sum(monthly_usd(Deployment(targets)).values()) for targets in (0, 1))
     assert round(alone) == 12
-    assert METRIC * 12 == Decimal("3.60")
+    assert Decimal("3.60") == METRIC * 12
     assert Decimal("3.60") < one - alone < Decimal("3.75")
     assert rows(PAGE, "costs")[2][1] == "1.50"
     said = "about 12 USD a month, 3 of them the dashboard, 1.50 more with all its alarms, and 3.60 more per target"

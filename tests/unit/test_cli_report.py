@@ -162,9 +162,7 @@ def test_without_a_service_it_is_said_which() -> None:
     """Exit code 2."""
     result = run(FakeHistory(), POWERTOOLS_SERVICE_NAME="")
     assert result.exit_code == 2
-    assert (
-        "Error: whose metrics? Say --stack NAME or set WARMER_STACK; or say --service NAME" in result.stderr
-    )
+    assert "Error: whose metrics? Say --stack NAME or set WARMER_STACK; or say --service NAME" in result.stderr
 
 
 def test_what_cannot_be_read_is_one_line() -> None:

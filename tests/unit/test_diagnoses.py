@@ -13,7 +13,7 @@ from prompt_cache_warmer.adapters.json_log import JsonRunLog
 from prompt_cache_warmer.cli.show import show
 from prompt_cache_warmer.rules.diagnosis import Cause, Diagnosis
 from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
-from prompt_cache_warmer.rules.metrics import measure
+from prompt_cache_warmer.rules.measurement import measure
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.report import RunReport
 from prompt_cache_warmer.values.observation import Miss, Sightings

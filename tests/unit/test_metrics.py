@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from prompt_cache_warmer.rules.entry_result import CallFacts, EntryResult, Outcome
-from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope, custom_metric_count, measure, resolve_detail
+from prompt_cache_warmer.rules.measurement import measure
+from prompt_cache_warmer.rules.metrics import CATALOGUE, Scope, custom_metric_count, resolve_detail
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.report import RunReport, RunStanding
 from prompt_cache_warmer.rules.verdict import Verdict

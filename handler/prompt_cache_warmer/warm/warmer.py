@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.rules.credentials import credential_uses
 from prompt_cache_warmer.rules.dry_run import planned
 from prompt_cache_warmer.rules.entry_result import Outcome
-from prompt_cache_warmer.rules.metrics import Detail, measure
+from prompt_cache_warmer.rules.measurement import measure
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
 from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS, Tick
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from prompt_cache_warmer.ports import BodySource, Clock, MetricSink, RunLog, StateStore, TargetIndex
+    from prompt_cache_warmer.rules.metrics import Detail
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.snapshot import Snapshot
