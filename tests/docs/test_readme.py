@@ -118,7 +118,7 @@ def test_the_metrics_prices_named_in_the_readme_are_cloudwatchs() -> None:
     run = custom_metric_count("run", targets=1, entries=1)
     assert run * Decimal("0.30") == Decimal("8.10")
     assert (custom_metric_count("target", targets=1, entries=1) - run) * Decimal("0.30") == Decimal("3.60")
-    assert "and 3.60 more\nper target for its metrics" in README  # the rest is of tests/docs/test_monitoring_page.py
+    assert "and 3.60 more per target for its metrics" in FLAT  # the rest is of tests/docs/test_monitoring_page.py
 
 
 def test_the_margin_named_in_messages_is_the_codes() -> None:
