@@ -1,8 +1,8 @@
 """What a deployment costs on AWS in a month: pure arithmetic over list prices, an upper bound without free tiers.
 
 Prices are AWS's list prices of us-east-1 in November 2026, in USD, from the pricing page of each service; other
-regions differ by some percent. What a run does (its lists, reads, writes and seconds) was read off the code; the bytes it
-logs are measured on the real handler. Anthropic's bill is another matter: see ``prompt-cache-warmer plan``.
+regions differ by some percent. What a run does (its lists, reads, writes and seconds) was read off the code; the bytes
+it logs are measured on the real handler. Anthropic's bill is another matter: see ``prompt-cache-warmer plan``.
 """
 
 from __future__ import annotations
