@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TARGETS = (1, 10, 50, 200)
 _DETAILS: tuple[Detail, ...] = ("run", "target")
+_BY_PARAMETER = {"hit-ratio": "`MinHitRatioPercent`"}  # thresholds without a default
 # Everything that can be watched is.
 _WATCHED = {
     "AnthropicSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-AbCdEf",
@@ -57,10 +58,11 @@ def _row(alarm: Alarm) -> tuple[str, ...]:
     section = alarm.name.removeprefix("STACK-")
     names = " / ".join(f"`{one.key.name}`" for one in alarm.series.values())
     sign = "<" if alarm.comparison.startswith("LessThan") else "at least"
+    threshold = _BY_PARAMETER.get(section, f"{alarm.threshold:,g}")
     minutes = alarm.period.seconds // 60
     of = "in" if alarm.periods == 1 else f"in {alarm.breaches} of {alarm.periods} times"
     silence = {"breaching": "fires", "notBreaching": "recovers", "ignore": "stays as it is"}[alarm.missing.value]
-    return f"[{section}](#{section})", names, f"{sign} {alarm.threshold:,g} {of} {minutes} min", silence
+    return f"[{section}](#{section})", names, f"{sign} {threshold} {of} {minutes} min", silence
 
 
 def _costs_table(alarms: Iterable[Alarm]) -> str:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from prompt_cache_warmer.rules.breaker import FAILURES_COOL_DOWN, MAX_FAILURES, MAX_UNHELD, REFUSED_COOL_DOWN
+from prompt_cache_warmer.rules.breaker import (
+    CANNOT_BE_HELD,
+    FAILURES_COOL_DOWN,
+    MAX_FAILURES,
+    MAX_UNHELD,
+    NEVER_CACHED,
+    REFUSED_COOL_DOWN,
+)
 from prompt_cache_warmer.rules.idle_week import idle_calls
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED
@@ -46,10 +53,11 @@ def test_an_idle_entry_is_called_as_often_as_the_page_says(ttl: Ttl, minutes: in
 
 
 def test_the_breakers_are_those_the_page_names() -> None:
-    """An hour after a refusal, ten minutes after five failures, an hour after three writes."""
+    """An hour after a refusal, ten minutes after five failures, an hour after three calls that held nothing."""
     assert "after five other failures in a row (ten minutes)" in FLAT
     assert (5, timedelta(minutes=10)) == (MAX_FAILURES, FAILURES_COOL_DOWN)
-    assert "after three writes where a refresh was due (an hour:" in FLAT
+    assert f"after three writes where a refresh was due (`{CANNOT_BE_HELD}`: an hour)" in FLAT
+    assert f"after three calls that left nothing cached (`{NEVER_CACHED}`: an hour)" in FLAT
     assert (3, timedelta(hours=1)) == (MAX_UNHELD, REFUSED_COOL_DOWN)
 
 

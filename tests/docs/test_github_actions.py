@@ -135,7 +135,7 @@ def test_what_is_installed_is_this_package_with_what_the_steps_need() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (requirement.name, requirement.extras) == (project["name"], {"aws", "cli"})
     assert requirement.extras <= set(project["optional-dependencies"])
-    assert f"@v{project['version']}" in str(requirement.url)
+    assert str(requirement.url).endswith("/prompt-cache-warmer@COMMIT")
     for job in ("check", "upload"):
         assert step(job, "Install")["run"] == 'python -m pip install --quiet "$WARMER"'
 
