@@ -95,6 +95,7 @@ class MemoryTargets:
     def __init__(self, documents: dict[str, object] | None = None) -> None:
         self.documents = documents or {}
         self.prompts: dict[str, str] = {}
+        self.modified_at: dict[str, datetime] = {}
         self.before_fetch: Callable[[], None] | None = None
 
     async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
@@ -104,6 +105,7 @@ class MemoryTargets:
         return index_of(
             ((found.target.summary if found.target else None, found.problems) for found in readings),
             etags={key: etag(value) for key, value in (*self.documents.items(), *self.prompts.items())},
+            modified_at=self.modified_at,
         )
 
     async def fetch(self, target: TargetSummary) -> Target:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from click.testing import CliRunner, Result
+from moto.s3.models import s3_backends
 
 from infra.local.cloud import BUCKET, NAMESPACE, STATE_TABLE, LocalCloud, create_state_table
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
@@ -24,6 +25,8 @@ from prompt_cache_warmer.cli.stack import Seams
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.local.messages_api import LocalMessagesApi
 
 STACK = "shop"
@@ -91,6 +94,12 @@ class LocalStack(LocalCloud):
             dynamodb.delete_table(TableName=STATE_TABLE)
         create_state_table(self.aws)
         self.reconfigure()
+
+    def put(self, key: str, content: str | bytes | Mapping[str, Any]) -> None:
+        """Upload one object, at the time that the stack's clock shows."""
+        super().put(key, content)
+        stored = s3_backends[ACCOUNT]["aws"].buckets[BUCKET].keys[key]
+        stored.last_modified = self.clock.now().replace(tzinfo=None)  # moto's times are UTC's without saying so
 
     def create_stack(self, name: str, outputs: dict[str, str]) -> None:
         """Create another stack, with these outputs."""

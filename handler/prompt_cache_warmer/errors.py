@@ -89,8 +89,7 @@ class CostCapError(OverBudgetError):
 
     def __init__(self, *, estimate_usd: Decimal, cap_usd: Decimal, model: str) -> None:
         super().__init__(f"a call on {model} may cost {estimate_usd:f} USD; the cap is {cap_usd:f} USD")
-        self.estimate_usd = estimate_usd
-        self.cap_usd = cap_usd
+        self.estimate_usd, self.cap_usd = estimate_usd, cap_usd
         self.model = model
 
 
@@ -199,10 +198,8 @@ class WarmCallError(CacheWarmerError):
         retry_after_seconds: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.http_status = http_status
-        self.request_id = request_id
-        self.workspace_id = workspace_id
-        self.retry_after_seconds = retry_after_seconds
+        self.http_status, self.request_id = http_status, request_id
+        self.workspace_id, self.retry_after_seconds = workspace_id, retry_after_seconds
 
     @property
     def may_be_billed(self) -> bool:
@@ -215,6 +212,10 @@ class CredentialError(WarmCallError):
 
     code = "credential"
     advice = "Check the credential: its key, rule or role, and the workspace it is for; it is not retried within a run."
+
+
+class ExchangeRefusedError(CredentialError):
+    """The identity token was refused in exchange for one of the API's, whatever the status: no call can be made."""
 
 
 class SpendLimitError(WarmCallError):

@@ -1,7 +1,6 @@
 """The ports: what the warm use case needs from the outside, as Protocols.
 
-Adapters implement them with S3, DynamoDB, the Anthropic SDK, EMF and JSON logs; the tests' fakes implement
-them in memory and pass the same contract tests.
+Adapters implement them on AWS and the SDK; the tests' fakes do so in memory and pass the same contract tests.
 """
 
 from __future__ import annotations
@@ -41,18 +40,19 @@ class Index:
         targets: every valid target, in the order of their sources; no two have the same name.
         problems: every error and warning of every document.
         etags: the entity tag, without quotes, of every object that was listed: documents and what they may refer to.
+        modified_at: when each of them was put.
     """
 
     targets: tuple[TargetSummary, ...]
     problems: tuple[Problem, ...]
     etags: Mapping[str, str] = field(default_factory=dict)
+    modified_at: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def invalid_sources(self) -> frozenset[str]:
         """The documents that are not a valid target."""
-        valid = {target.source for target in self.targets}
         errors = {problem.source for problem in self.problems if problem.severity is Severity.ERROR}
-        return frozenset(errors - valid)
+        return frozenset(errors.difference(target.source for target in self.targets))
 
 
 def unlimited() -> float:

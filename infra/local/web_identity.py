@@ -24,6 +24,7 @@ ISSUER = "https://00000000-0000-4000-8000-000000000000.tokens.sts.global.api.aws
 _ACTION = b"Action=GetWebIdentityToken&"
 _DEFAULT_SECONDS = 300
 _KEY_BITS = 2048
+_HEADERS = [("Content-Type", "text/xml"), ("x-amzn-RequestId", "local")]
 _ANSWER = """<GetWebIdentityTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <GetWebIdentityTokenResult><WebIdentityToken>{token}</WebIdentityToken><Expiration>{until}</Expiration>
 </GetWebIdentityTokenResult><ResponseMetadata><RequestId>local</RequestId></ResponseMetadata>
@@ -53,13 +54,13 @@ def answer(body: bytes, start_response: Callable[..., Any], *, refusal: str | No
         refusal: the code of the error to answer with; None grants it.
     """
     if refusal is not None:
-        start_response("403 Forbidden", [("Content-Type", "text/xml")])
+        start_response("403 Forbidden", _HEADERS)
         return [_REFUSAL.format(code=escape(refusal)).encode()]
     form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
     now = int(time.time())
     until = now + int(form.get("DurationSeconds", _DEFAULT_SECONDS))
     claims = {"iss": ISSUER, "sub": SUBJECT, "aud": form["Audience.member.1"], "iat": now, "exp": until}
     token = jwt.encode({"alg": form["SigningAlgorithm"]}, claims, signing_key())
-    start_response("200 OK", [("Content-Type", "text/xml")])
+    start_response("200 OK", _HEADERS)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(until))
     return [_ANSWER.format(token=token, until=stamp).encode()]

@@ -479,7 +479,8 @@ def test_a_bucket_that_is_not_there_is_one_line(shelf: Shelf) -> None:
     said = shelf.refused(REQUEST, bucket="nobodys-bucket", exit_code=2)
     assert said.replace("prompts/", "targets/") == (  # whichever is listed first
         "Error: bucket 'nobodys-bucket' could not be listed under 'targets/': NoSuchBucket; "
-        "check the bucket's name, and your own AWS identity and region: they ask here, not the function's"
+        "there is none of that name: check the name, and your own AWS identity and region: they ask here, not the "
+        "function's"
     )
 
 
@@ -586,7 +587,7 @@ def test_a_profile_that_does_not_exist_is_one_line(shelf: Shelf, monkeypatch: py
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert shelf.refused(REQUEST, exit_code=2) == (
-        "Error: bucket 'b-1' cannot be opened: The config profile (nobody) could not be found"
+        "Error: bucket 'b-1' cannot be opened: there is no profile 'nobody': aws configure list-profiles"
     )
 
 
@@ -597,7 +598,7 @@ def test_without_credentials_it_is_one_line(shelf: Shelf, monkeypatch: pytest.Mo
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     said = shelf.refused(REQUEST, exit_code=2)
-    assert "': NoCredentialsError; check the bucket's name, and your own AWS identity" in said
+    assert said.endswith("': NoCredentialsError; log in to AWS (aws sso login, or aws configure), or set AWS_PROFILE")
 
 
 def test_without_a_region_it_works_or_is_one_line(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -610,7 +611,8 @@ def test_without_a_region_it_works_or_is_one_line(shelf: Shelf, monkeypatch: pyt
 
 def test_a_missing_extra_is_explained(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """Installed for documents in files only, the command says what to install."""
-    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.capture", raising=False)
+    for module in ("aws", "capture"):
+        monkeypatch.delitem(sys.modules, f"prompt_cache_warmer.wiring.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
     assert shelf.refused(REQUEST, exit_code=2) == (
         "Error: boto3 is not installed; --upload needs: pip install 'prompt-cache-warmer[aws,cli]'"

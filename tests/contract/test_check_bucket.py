@@ -126,6 +126,28 @@ def test_where_there_is_nothing_to_check_the_exit_code_is_2(bucket: LocalAws) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "options", "said"),
+    [
+        ("s3://", (), "BUCKET is missing"),
+        ("s3:///team/", (), "BUCKET is missing"),
+        ("s3://My_Bucket/", (), "BUCKET 'My_Bucket': must be the name of an S3 bucket: 3 to 63 of a-z, 0-9, '.' and "),
+        ("s3://of-mine/a//b/", (), "PREFIX 'a//b/': must be a key prefix such as 'targets/': no leading slash, a "),
+        ("s3://of-mine/prompts/", (), "PREFIX 'prompts/' and --prompts-prefix 'prompts/' overlap: neither may begin "),
+        ("s3://of-mine/team/", ("--prompts-prefix", "x"), "--prompts-prefix 'x': must be a key prefix such as "),
+    ],
+    ids=["nothing", "no bucket", "bucket", "prefix", "overlap", "prompts"],
+)
+def test_a_wrong_address_is_named_as_it_was_typed(
+    bucket: LocalAws, address: str, options: tuple[str, ...], said: str
+) -> None:
+    """And not by the variables of the function's settings, which nobody typed."""
+    result = run(bucket, address, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1].startswith(f"Error: '{address}' is read as s3://BUCKET/PREFIX/: {said}")
+    assert "_PREFIX" not in result.stderr
+
+
 def test_without_a_region_nothing_is_asked(bucket: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """S3 has no region of its own, so boto3 asks us-east-1: without a way there it is one sentence."""
     for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):

@@ -165,7 +165,8 @@ def test_aws_that_cannot_be_asked(deployed: LocalStack, name: str, condition: st
         assert said(result, codes=(1, 2)).endswith(" not asked")
         assert result.stderr == ""
         return
-    assert said(result).startswith("Error: ")
+    is_read = name == "report" and condition == "another region"  # there is nothing to report there
+    assert said(result, codes=(1,) if is_read else (2,)).startswith("Error: ")
     assert len(result.stderr.splitlines()) == 1
     assert result.stdout == ""
 
@@ -176,7 +177,7 @@ def test_a_stack_that_does_not_exist(deployed: LocalStack, name: str) -> None:
     arguments = ["nowhere" if argument == STACK else argument for argument in ROWS[name].stack]
     if name == "check":
         arguments = ["check", "s3://no-such-bucket/targets/"]
-    line = said(deployed.run(*arguments), codes=(1,) if name == "doctor" else (2,))
+    line = said(deployed.run(*arguments))
     expected = {"report": "nowhere", "check": "no-such-bucket", "doctor": " not asked"}
     assert expected.get(name, "Error: there is no stack 'nowhere' in us-east-1") in line
 
@@ -191,7 +192,7 @@ def test_a_bucket_table_or_function_that_does_not_exist(
     """It is named in the sentence."""
     own = [argument for argument in ROWS[name].stack if argument not in SHOP]
     result = deployed.run(*own, *missing)
-    said(result, codes=(1,) if name == "doctor" else (2,))
+    said(result, codes=(1, 2) if name == "doctor" else (2,))
     assert missing[-1] in result.output
 
 

@@ -155,12 +155,12 @@ def test_without_the_permission_it_is_named(deployed: LocalStack, monkeypatch: p
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "could not be asked: EndpointConnectionError; log in to AWS or"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "could not be asked: EndpointConnectionError; check the n"),
         (
             {"AWS_DEFAULT_REGION": None, "AWS_REGION": None},
-            "cannot be asked: You must specify a region. Set AWS_DEFAULT",
+            "cannot be asked: nothing says which region is meant: set AWS_DEFAULT_REGION",
         ),
-        ({"AWS_PROFILE": "nobody"}, "cannot be asked: The config profile (nobody) could not be found"),
+        ({"AWS_PROFILE": "nobody"}, "cannot be asked: there is no profile 'nobody': aws conf"),
     ],
     ids=["no network", "no region", "no profile"],
 )

@@ -78,11 +78,11 @@ def test_a_stopped_credential_is_let_go(run: Run, dynamodb_state: DynamoDbState)
     assert asyncio.run(dynamodb_state.save_credential("default", CredentialState(1, stop)))
     result = run("resume", "--credential", "default", "--credential", "other")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert [line.split(" (")[0] for line in result.stdout.splitlines()] == [
+    assert [line.partition(" (")[0].partition(";")[0] for line in result.stdout.splitlines()] == [
         "credential 'default' was stopped since 2026-11-22T11:30:00Z until 2026-11-22T12:30:00Z",
         "credential 'other' was not stopped",
     ]
-    assert load(dynamodb_state).credentials == {"default": CredentialState(2, CLOSED)}
+    assert load(dynamodb_state).credentials == {"default": CredentialState(2, CLOSED, resumed_at=EPOCH)}
     assert asyncio.run(dynamodb_state.save_credential("default", CredentialState(3, stop)))
 
 
@@ -97,4 +97,8 @@ def test_a_table_that_does_not_exist_is_one_line(run: Run, command: list[str]) -
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: state table 'nowhere' refused ")
     assert "ResourceNotFoundException" in line
-    assert line.endswith(". Here your own AWS identity and region ask, not the function's.")
+    assert "STATE_TABLE" not in line  # nobody set it: the name was typed
+    assert line.endswith(
+        "there is none of that name: check the name, and your own AWS identity and region: they ask "
+        "here, not the function's"
+    )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MINUTE = timedelta(minutes=1)
 HOUR = 60 * MINUTE
 RAISE_CALL_CAP = "raise max_usd_per_call or max_tokens_per_call (or MaxUsdPerCall, MaxTokensPerCall of the stack)"
+STATUS_JSON = ("status", "--stack", STACK, "--json")
 HEAD = "entry                           state   left  ttl last verdict    traffic next"
 
 
@@ -101,7 +102,7 @@ def test_a_real_tick_makes_everything_well(stack: LocalStack) -> None:
     assert (cold_code, cold[0]) == (1, HEAD)
     assert cold[1] == "support claude-sonnet-4-6       never   -     5m  -               -       now"
     assert cold[4] == "  -> prompt-cache-warmer warm support --stack shop"
-    assert "  -> prompt-cache-warmer doctor --stack shop" in cold
+    assert cold[-1] == "no warm call is remembered"  # it was put a moment ago: nothing is overdue
     stack.api.clock.advance(EPOCH.timestamp() - stack.api.clock.now_seconds())
     function = InProcessFunction(stack.environment(MAX_USD_PER_DAY="2.50"), clock=LocalClock(stack.api.clock))
     assert stack.tick(function, "one")["totals"]["written"] == 1
@@ -180,6 +181,7 @@ def test_what_should_be_warm_is_what_its_rule_says(
 
 REFUSED = Breaker(failures=1, failed_at=EPOCH, reason="rejected", opened_at=EPOCH, open_until=EPOCH + HOUR)
 TRIED = Breaker(failures=1, failed_at=EPOCH + MINUTE)
+FORBIDDEN = Breaker(failures=1, failed_at=EPOCH, reason="credential", opened_at=EPOCH, open_until=EPOCH + HOUR)
 NEVER_CACHED = Breaker(unheld=3, reason="never-cached", opened_at=EPOCH, open_until=EPOCH + HOUR)
 
 
@@ -187,11 +189,17 @@ NEVER_CACHED = Breaker(unheld=3, reason="never-cached", opened_at=EPOCH, open_un
     ("verdict", "ttl_seconds", "breaker", "to_type"),
     [
         ("refreshed", 300, REFUSED, "aws logs tail /aws/lambda/shop --since 2h --filter-pattern '\"support\"'"),
+        (
+            "refreshed",
+            300,
+            FORBIDDEN,
+            "let the credential do this, then: prompt-cache-warmer resume --credential default --stack shop",
+        ),
         ("uncached", None, NEVER_CACHED, f"make its prefix longer, or set enabled: false in s3://{BUCKET}/targets/"),
         ("refreshed", 300, TRIED, "prompt-cache-warmer warm support --stack shop"),
         ("uncached", None, CLOSED, f"make its prefix longer, or set enabled: false in s3://{BUCKET}/targets/"),
     ],
-    ids=["refused", "never cached", "failed once", "uncached once"],
+    ids=["refused", "forbidden", "never cached", "failed once", "uncached once"],
 )
 def test_what_keeps_it_back_says_what_to_type(
     stack: LocalStack, verdict: str, ttl_seconds: int | None, breaker: Breaker, to_type: str
@@ -294,8 +302,51 @@ def test_wrong_comes_first_and_a_document_that_is_none_is_named(stack: LocalStac
     assert "  -> prompt-cache-warmer check --explain not-allowed" in lines
     assert "1 document is no valid target" in lines
     assert max(map(len, lines)) <= 100
-    only_code, only = status(stack, "--target", "a-warm")
-    assert (only_code, only[1].split()[0]) == (1, "a-warm")  # the invalid document may be another a-warm
+
+
+def test_only_what_is_named_counts(stack: LocalStack) -> None:
+    """Another document that is no target is told in a line, and no reason to fail; nor is another cold entry."""
+    put(stack, "a-warm")
+    called(stack, "a-warm")
+    put(stack, "c-cold")
+    stack.put("targets/d.json", {"name": "d", "keep": "allways"})
+    code, lines = status(stack, "--target", "a-warm")
+    assert (code, lines[1].split()[0]) == (0, "a-warm")
+    assert lines[2:4] == [
+        "1 entry, nothing to do: 1 warm, 0 lapsed, 0 never, 0 unknown",
+        "1 other document is no valid target",
+    ]
+    answer = json.loads(stack.run("status", "--stack", STACK, "--target", "a-warm", "--json").stdout)
+    assert (answer["is_well"], answer["problems"], answer["totals"]["targets_invalid"]) == (True, [], 1)
+    assert [found["target"] for found in answer["entries"]] == ["a-warm"]
+    assert status(stack, "--target", "c-cold")[0] == 1
+
+
+def test_a_copy_of_what_is_warm_is_warm_however_it_is_asked_for(stack: LocalStack) -> None:
+    """A tick finds both warm, because their warm call is the same bytes; so it is said of one by itself."""
+    put(stack)
+    called(stack)
+    stack.put("targets/copy.json", document("copy", request=document("support")["request"]))
+    everything = {line["target"]: line for line in json.loads(stack.run(*STATUS_JSON).stdout)["entries"]}
+    (copy,) = json.loads(stack.run(*STATUS_JSON, "--target", "copy").stdout)["entries"]
+    assert copy == everything["copy"]
+    assert (copy["state"], copy["remaining_seconds"]) == ("warm", 300)
+    assert status(stack, "--target", "copy")[1][-1] == "last warm call 0s ago"
+
+
+def test_what_is_overdue_is_said_whoever_is_asked_for(stack: LocalStack) -> None:
+    """Three ticks after something lapsed, not before: the age of the last call says nothing."""
+    put(stack, "idle", keep="while-used")
+    put(stack)
+    called(stack)
+    stack.clock.seconds = 300.0 + 3 * 240
+    assert status(stack)[1][-1] == "last warm call 17m ago"
+    stack.clock.seconds += 1
+    said = "Something has been due for 12m and was not called: does the schedule run?"
+    for options in ((), ("--target", "idle")):
+        lines = status(stack, *options)[1]
+        assert lines[-2:] == [said, "  -> prompt-cache-warmer doctor --stack shop"]
+    assert json.loads(stack.run(*STATUS_JSON).stdout)["overdue_since"] == "2026-11-22T12:05:00+00:00"
 
 
 def test_traffic_that_may_have_carried_an_older_prompt_proves_nothing(stack: LocalStack) -> None:
@@ -379,7 +430,7 @@ def test_variables_name_it_too_and_what_is_typed_comes_first(stack: LocalStack) 
             "Error: which stack? Say --stack NAME or set WARMER_STACK; or say --function NAME or set WARMER_FUNCTION; ",
         ),
         (["--bucket", BUCKET], "Error: which stack? "),
-        (["--bucket", "Not A Bucket", "--table", "t-t"], "Error: TARGETS_BUCKET='Not A Bucket': must be the name of"),
+        (["--bucket", "Not A Bucket", "--table", "t-t"], "Error: --bucket 'Not A Bucket': must be the name of"),
         (["--stack", "nowhere"], "Error: there is no stack 'nowhere' in us-east-1"),
         (["--function", "nobody"], "Error: there is no function 'nobody' in this region of this account"),
         (["--stack", STACK, "--table", "no-table"], "Error: state table 'no-table' refused BatchGetItem: ResourceNot"),

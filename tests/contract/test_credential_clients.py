@@ -13,12 +13,13 @@ import pytest
 from infra.local.cloud import API_KEY, LocalCloud
 from infra.local.messages_api import AwsCaller, Fault, LocalMessagesApi
 from prompt_cache_warmer.adapters.anthropic_errors import translate
-from prompt_cache_warmer.adapters.api_keys import ParameterApiKeys, SecretApiKeys, StaticApiKeys
+from prompt_cache_warmer.adapters.api_keys import ParameterApiKeys, SecretApiKeys, StaticApiKeys, parse_keys
 from prompt_cache_warmer.adapters.credential_clients import CredentialClients
 from prompt_cache_warmer.adapters.keyless_clients import SigningAccess, signing_client
 from prompt_cache_warmer.errors import (
     CallTimeoutError,
     CredentialError,
+    ExchangeRefusedError,
     NotConnectedError,
     OverloadedError,
     RateLimitedError,
@@ -114,6 +115,76 @@ async def test_a_refusal_that_stays_is_the_apis(
     assert store.reads == 2
 
 
+async def test_a_store_that_fails_meanwhile_does_not_hide_anothers_new_key() -> None:
+    """Each store says what it holds: the new key where it answered, the old ones where it did not."""
+    rotated = {"a": "sk-old"}, {"a": "sk-new"}
+    denied = SecretUnreadableError("denied")
+    for broken in (Counting(denied), Counting({"b": "sk-b"}, denied)):
+        clients = CredentialClients((Counting(*rotated), broken), of_key=client_of)
+        renewed = await clients.renewed("a", await clients.get("a"))
+        assert renewed is not None
+        assert renewed.api_key == "sk-new"
+        assert broken.reads == 2
+    assert (await clients.get("b")).api_key == "sk-b"
+    await clients.close()
+
+
+async def test_a_name_that_is_said_twice_is_nobodys_and_the_others_work() -> None:
+    """Whoever uses it is told what to do; a check names it, so that it is found."""
+    made = client_of("sk-aws")
+
+    async def signing() -> anthropic.AsyncAnthropic:
+        return made
+
+    store = Counting({"default": "sk-1", "aws": "sk-2", "team-b": "sk-3"})
+    clients = CredentialClients((store,), of_key=client_of, keyless={"aws": signing, "other": signing}, default="other")
+    for name, place in (("default", "DEFAULT_CREDENTIAL"), ("aws", "the settings")):
+        with pytest.raises(CredentialError) as caught:
+            await clients.get(name)
+        assert str(caught.value) == (
+            f"store 'counting' and {place} both say what credential '{name}' is: rename one, or take it away"
+        )
+    good = await clients.get("team-b")
+    assert (good.api_key, await clients.get("other") is made) == ("sk-3", True)
+    assert await clients.names() == ("aws", "default", "other", "team-b")
+    await clients.close()
+
+
+async def test_a_default_that_is_said_twice_is_nobodys() -> None:
+    """Also where ``default`` only stands for it, and in two stores."""
+    stores = (Counting({"team": "sk-1"}), Counting({"team": "sk-2"}))
+    for default in ("team", None):
+        clients = CredentialClients(stores, of_key=client_of, default=default)
+        for name in ("default", "team"):
+            with pytest.raises(CredentialError, match="both say what credential 'team' is"):
+                await clients.get(name)
+        await clients.close()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *('"sk-ant-planted"', "['sk-ant-planted']", '["sk-ant-planted"]', "'sk-ant-planted'", "<sk-ant-planted>"),
+        *('{"default": "\'sk-ant-planted\'"}', '{"default": "\\"sk-ant-planted\\""}', "sk-ant-planted}"),
+    ],
+)
+def test_a_key_with_what_stood_around_it_is_no_key(written: str) -> None:
+    """It would be sent with its quotes and refused; the sentence never shows it."""
+    with pytest.raises(SecretUnreadableError) as caught:
+        parse_keys(written, "secret 's'")
+    assert str(caught.value) == (
+        "secret 's' has a key in quotes or brackets: store the key itself, or a JSON object of names to keys"
+    )
+
+
+def test_a_name_that_stands_twice_in_a_secret_is_refused() -> None:
+    """JSON readers take the last one silently; nobody knows which was meant."""
+    with pytest.raises(SecretUnreadableError) as caught:
+        parse_keys('{"a": "sk-ant-1", "b": "sk-ant-2", "a": "sk-ant-3"}', "secret 's'")
+    assert str(caught.value) == "secret 's' has a name twice: each credential has one key"
+    assert parse_keys(' {"a": "sk-ant-1", "b": "sk-ant+/=.2"} ', "secret 's'") == {"a": "sk-ant-1", "b": "sk-ant+/=.2"}
+
+
 async def test_a_run_ends_with_every_client_closed_and_forgotten() -> None:
     """The next run reads again and makes clients of its own."""
     store = Counting({"default": "sk-1"})
@@ -181,7 +252,9 @@ async def test_a_signing_client_has_one_region() -> None:
     """Its own, or whoever signs says it; without any it says what to set. Nothing of it shows its secrets."""
     assert repr(access(EUROPE)) == "SigningAccess(region='eu-central-1')"
     platform = Platform(workspace_id="wrkspc_1")
-    with pytest.raises(CredentialError, match="no AWS region to sign for: set CLAUDE_PLATFORM_REGION or AWS_REGION"):
+    with pytest.raises(
+        CredentialError, match="no AWS region to sign for: set CLAUDE_PLATFORM_REGION or AWS_DEFAULT_REGION"
+    ):
         await signing_client(platform, read_access=access)
     client = await signing_client(platform, read_access=lambda: access(EUROPE))
     assert str(client.base_url) == "https://aws-external-anthropic.eu-central-1.api.aws"
@@ -252,7 +325,10 @@ def test_a_session_token_is_never_quoted() -> None:
 
 @pytest.mark.parametrize(
     ("status", "branch"),
-    [(None, NotConnectedError), (429, RateLimitedError), (500, OverloadedError), (401, CredentialError)],
+    [
+        *((None, NotConnectedError), (429, RateLimitedError), (500, OverloadedError)),
+        *((status, ExchangeRefusedError) for status in (400, 401, 403, 404)),
+    ],
 )
 def test_an_exchange_that_failed_is_the_branch_that_says_what_to_do(
     status: int | None, branch: type[WarmCallError]
@@ -275,7 +351,7 @@ async def checked(
     monkeypatch: pytest.MonkeyPatch,
     settings: dict[str, str],
     names: list[str] | None = None,
-    models: dict[str, str] | None = None,
+    models: dict[str, list[str]] | None = None,
 ) -> tuple[CredentialCheck, ...]:
     """Check credentials with the function's own environment."""
     environment = cloud.environment(**provider_settings(cloud, settings))
@@ -316,7 +392,7 @@ async def test_what_is_wrong_with_a_credential_is_its_own_problem(
     """One sentence and an advice each, in the order they were asked for; a name nobody has says so."""
     cloud.api.aws_callers = {ROLE_KEY_ID: AwsCaller(secret_key=ROLE_SECRET, actions=frozenset())}
     names = ["default", "bedrock-eu-central-1", "aws", "nobody", "default"]
-    found = await checked(cloud, monkeypatch, {**PLATFORM, **BEDROCK}, names, {"default": "claude-opus-4-8"})
+    found = await checked(cloud, monkeypatch, {**PLATFORM, **BEDROCK}, names, {"default": ["claude-opus-4-8"]})
     assert [(one.name, one.is_good, one.problem) for one in found] == [
         ("default", True, None),
         (

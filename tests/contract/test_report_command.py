@@ -255,5 +255,8 @@ def test_without_a_region_or_credentials_it_is_said_what_to_set(run: Run) -> Non
     result = run(AWS_DEFAULT_REGION=None, AWS_REGION=None)
     assert (result.exit_code, result.stderr) == (
         2,
-        "Error: CloudWatch cannot be asked: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region\n",
+        (
+            "Error: CloudWatch cannot be asked: nothing says which region is meant: set AWS_DEFAULT_REGION, or "
+            "AWS_PROFILE to a profile that has a region\n"
+        ),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import boto3
@@ -111,6 +112,8 @@ async def test_a_target_knows_what_it_refers_to_and_the_listing_knows_every_prom
     assert [target.references for target in index.targets] == [("prompts/p.md",), ()]
     assert index.etags["prompts/p.md"] == etag("p " * 3000)
     assert set(index.etags) == {"targets/a.json", "targets/b.json", "prompts/p.md", "prompts/unused.md"}
+    assert set(index.modified_at) == set(index.etags)
+    assert {at.utcoffset() for at in index.modified_at.values()} == {timedelta()}
 
 
 async def test_a_missing_reference_is_an_error_of_that_target_until_the_prompt_appears(shelf: Shelf) -> None:

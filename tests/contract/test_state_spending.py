@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -190,6 +190,16 @@ async def test_a_credential_is_remembered_by_its_sequence(state: StateStore) -> 
         "second": CredentialState(1, other),
     }
     assert (await state.load(keys[1:], day=DAY)).credentials == {"second": CredentialState(1, other)}
+
+
+async def test_when_a_credential_was_let_go_is_remembered(state: StateStore) -> None:
+    """To the millisecond, with its breaker; a change that says nothing of it leaves it."""
+    at = datetime(2026, 11, 22, 12, 0, 0, 123_456, tzinfo=UTC)
+    kept = at.replace(microsecond=123_000)
+    assert await state.save_credential("default", CredentialState(1, OPEN, resumed_at=at))
+    assert (await state.load([KEY], day=DAY)).credentials == {"default": CredentialState(1, OPEN, resumed_at=kept)}
+    assert await state.save_credential("default", CredentialState(2))
+    assert (await state.load([KEY], day=DAY)).credentials == {"default": CredentialState(2, resumed_at=kept)}
 
 
 async def test_a_pause_lasts_until_it_is_ended_or_replaced(state: StateStore) -> None:

@@ -360,7 +360,7 @@ def test_a_function_that_cannot_be_asked_is_one_sentence(api: LocalMessagesApi) 
     assert (result.exit_code, result.stdout) == (2, "")
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: function 'warmer' could not be asked, or gave no answer: ")
-    assert line.endswith("they need lambda:InvokeFunction on it.")
+    assert line.endswith("check the name, and your own AWS identity and region: they ask here, not the function's")
 
 
 def test_without_a_region_the_function_cannot_be_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -373,8 +373,8 @@ def test_without_a_region_the_function_cannot_be_asked(monkeypatch: pytest.Monke
     assert (result.exit_code, result.stderr) == (
         2,
         (
-            "Error: function 'warmer' cannot be asked: You must specify a region. "
-            "Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one.\n"
+            "Error: function 'warmer' cannot be asked: nothing says which region is meant: "
+            "set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region\n"
         ),
     )
 

@@ -8,14 +8,16 @@ import shlex
 import subprocess
 import tomllib
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+import cfnlint  # type: ignore[import-untyped]  # published without types
 import click
 import jmespath  # type: ignore[import-untyped]  # published without types
 import pytest
 from botocore import xform_name
-from cfnlint import api, core  # type: ignore[import-untyped]  # published without types
+from cfnlint import api, core
 
 from infra.local.aws import LocalAws
 from infra.local.generate_deploying import deploying_parts
@@ -68,6 +70,13 @@ CREATES = {
     "AWS::Scheduler::Schedule": "scheduler:CreateSchedule",
 }
 """What whoever deploys must be allowed for each type of resource; a new type is added here and to the policy."""
+
+NOT_DELETED = {
+    *("iam:DetachGroupPolicy", "iam:DetachUserPolicy"),  # the stack's policies are for roles
+    *("ec2:DescribeNetworkInterfaces", "kms:Decrypt"),  # no network and no key of one's own
+    "logs:DeleteDataProtectionPolicy",  # its log group has none
+}
+"""What AWS's schemas name for deleting types of the template, for parts that this template does not have."""
 
 
 def blocks(kind: str) -> list[str]:
@@ -248,6 +257,29 @@ def test_a_deployer_may_make_everything_there_is(templates: dict[str, Template])
     granted = {action for one in DEPLOYER["Statement"] for action in one["Action"]}
     assert types <= set(CREATES), "a type of resource the deployer's policy was not looked at for"
     assert {CREATES[kind] for kind in types} <= granted
+
+
+@cache
+def handlers() -> dict[str, dict[str, Any]]:
+    """Return what AWS's own schemas of resources say their creation and their deletion call, by type."""
+    folder = Path(cfnlint.__file__).parent / "data/schemas/resources"
+    found = (json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json"))
+    return {one["typeName"]: one.get("handlers", {}) for one in found}
+
+
+def test_a_deployer_may_delete_everything_there_is(templates: dict[str, Template]) -> None:
+    """A deployment that fails takes back what it made, the bucket included: else it ends in ROLLBACK_FAILED."""
+    granted = {action for one in DEPLOYER["Statement"] for action in one["Action"]}
+    types = {one["Type"] for template in templates.values() for one in template["Resources"].values()}
+    needed = {action for kind in types for action in handlers()[kind]["delete"]["permissions"]}
+    assert needed - granted == NOT_DELETED
+    assert {"s3:DeleteBucket", "s3:DeleteBucketPolicy", "dynamodb:DeleteTable", "iam:ListRolePolicies"} <= needed
+
+
+def test_a_deployer_may_delete_the_stacks_buckets_alone() -> None:
+    """SAM's own bucket holds every stack's code."""
+    (statement,) = [one for one in DEPLOYER["Statement"] if "s3:DeleteBucket" in one["Action"]]
+    assert statement["Resource"] == "arn:aws:s3:::prompt-cache-warmer*"
 
 
 def test_the_deployers_policy_is_small_enough_to_be_one() -> None:

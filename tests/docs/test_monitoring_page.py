@@ -71,7 +71,8 @@ def test_every_parameter_named_on_the_page_is_one() -> None:
     parameters = set(template("template.yaml")["Parameters"])
     named = set(re.findall(r"`([A-Z][a-z]+[A-Z]\w+)(?:=\w+)?`", PAGE))
     metrics = {series.key.name for alarm in alarms(watched()).values() for series in alarm.series.values()}
-    assert named - metrics - {"CacheObserver", "DashboardUrl", "EntriesDeferred", "FailuresQueueUrl", "FunctionName"} <= parameters
+    others = {"CacheObserver", "DashboardUrl", "EntriesDeferred", "FailuresQueueUrl", "FunctionName"}
+    assert named - metrics - others <= parameters
     assert {"AlarmEmail", "AlarmTopicArn", "StoppedAfterMinutes", "MinHitRatioPercent"} <= named
 
 

@@ -75,8 +75,8 @@ class Session:
             self.publish()
         elif scene == "doctor":
             stack.empty()
-            stack.put("targets/support-agent.json", AGENT)
             stack.clock = SystemClock()  # AWS's own date is the machine's
+            stack.put("targets/support-agent.json", AGENT)
 
     def publish(self) -> None:
         """Publish what an application's observer would have."""

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 PAGE = page("troubleshooting.md")
 PARAMETERS = set(re.findall(r"^  ([A-Za-z]+):$", (ROOT / "template.yaml").read_text(encoding="utf-8"), re.MULTILINE))
-CHECKS = {"schedule", "targets", "ticks", "secret", "credential default", "caps", "clock", "api-clock"}
+CHECKS = {
+    *("schedule", "targets", "ticks", "secret", "credential default", "caps", "clock", "api-clock"),
+    *("pause", "stopped", "breakers", "budget"),
+}
 WORDS = {
     *(metric.name for metric in CATALOGUE),
     *(reason.value for reason in Reason),
@@ -110,7 +113,7 @@ def test_each_quoted_word_is_the_name_of_something() -> None:
 
 def test_the_checks_named_are_doctors() -> None:
     """By the words that it prints."""
-    from prompt_cache_warmer.wiring.checkup import account, keys, parts, targets  # noqa: PLC0415 - it loads boto3
+    from prompt_cache_warmer.wiring.checkup import account, keys, parts, standing, targets  # noqa: PLC0415 - it loads boto3
 
     known = {parts.SCHEDULE, *targets.OF_LOOK, keys.SECRET, f"{keys.CREDENTIAL} default", account.AWS_CLOCK}
-    assert known | {account.API_CLOCK} >= CHECKS
+    assert known | {account.API_CLOCK, *standing.OF_STANDING} >= CHECKS

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.cloud import API_KEY, SECRET, LocalCloud
+from infra.local.cloud import API_KEY, SECRET, STATE_TABLE, LocalCloud
 from infra.local.messages_api import AwsCaller
+from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
+from prompt_cache_warmer.adapters.state_table import StateTable
+from prompt_cache_warmer.cli.stopped import let_go
 from tests.deployments import Deployment, codes, prompt
 from tests.fakes import MODEL, document
 from tests.provider_clouds import (
@@ -69,6 +73,11 @@ def tick(deployment: Deployment) -> dict[str, Any]:
     answer = deployment.tick()
     deployment.cloud.__dict__["printed"] = deployment.function.output() + json.dumps(answer)
     return answer
+
+
+def state_of(deployment: Deployment) -> DynamoDbState:
+    """Return the state, as a command opens it."""
+    return DynamoDbState(StateTable(deployment.cloud.aws.dynamodb, STATE_TABLE))
 
 
 def entry(answer: dict[str, Any]) -> dict[str, Any]:
@@ -210,6 +219,22 @@ def test_a_capped_target_on_bedrock_is_bounded_by_its_bytes(deploy: Callable[...
     )
     found = {one["target"]: one.get("verdict") or one["code"] for one in tick(deployment)["entries"]}
     assert found == {"bot": "written", "small": "call-cap"}
+
+
+def test_a_role_that_was_mended_is_tried_at_once(deploy: Callable[..., Deployment]) -> None:
+    """A permission that came late is refused to each entry alone: ``resume --credential`` is for them, too."""
+    deployment = deploy({**NO_STORED_KEY, **BEDROCK})
+    credential = f"bedrock-{EUROPE}"
+    for name in ("one", "two"):
+        put(deployment, credential, BEDROCK_MODEL, name, request=prompt("1h", f"You are bot {name}. "))
+    deployment.cloud.api.aws_callers = {ROLE_KEY_ID: AwsCaller(secret_key=ROLE_SECRET, actions=frozenset())}
+    assert codes(tick(deployment)) == ["failed"] * 2
+    deployment.wait(4)
+    deployment.cloud.api.aws_callers = {ROLE_KEY_ID: AwsCaller(secret_key=ROLE_SECRET)}
+    assert codes(tick(deployment)) == ["breaker-open"] * 2
+    asyncio.run(let_go(state_of(deployment), [credential], at=deployment.now()))
+    deployment.wait(4)
+    assert codes(tick(deployment)) == ["written"] * 2
 
 
 def secret_with(deployment: Deployment, text: str) -> None:
@@ -398,31 +423,52 @@ def test_one_unreadable_store_does_not_sink_the_other_credentials(deploy: Callab
 
 
 @pytest.mark.parametrize(
-    ("secret", "settings", "reason"),
+    ("secret", "settings", "name", "reason"),
     [
         (
-            json.dumps({"default": API_KEY, "aws": API_KEY}),
+            json.dumps({"default": API_KEY, "third": API_KEY, "aws": API_KEY}),
             PLATFORM,
+            "aws",
             "secret 'prompt-cache-warmer/anthropic' and the settings both say what credential 'aws' is",
         ),
         (
-            API_KEY,
+            json.dumps({"default": API_KEY, "third": API_KEY}),
             {"ANTHROPIC_PARAMETER": "/warmer/key", **MANTLE},
+            "default",
             "parameter '/warmer/key' and secret 'prompt-cache-warmer/anthropic' both say what credential 'default' is",
         ),
         (
-            API_KEY,
+            json.dumps({"default": API_KEY, "third": API_KEY}),
             {**PLATFORM, "DEFAULT_CREDENTIAL": "aws"},
+            "default",
             "secret 'prompt-cache-warmer/anthropic' and DEFAULT_CREDENTIAL both say what credential 'default' is",
         ),
     ],
     ids=["stored and signed", "secret and parameter", "stored and said"],
 )
-def test_two_sources_of_one_name_are_an_error(
-    deploy: Callable[..., Deployment], secret: str, settings: dict[str, str], reason: str
+def test_two_sources_of_one_name_are_an_error_of_that_name(
+    deploy: Callable[..., Deployment], secret: str, settings: dict[str, str], name: str, reason: str
 ) -> None:
-    """Nobody guesses which was meant."""
+    """Nobody guesses which was meant, and the other keys of the secret work."""
     deployment = deploy(settings)
     secret_with(deployment, secret)
-    put(deployment, "third")
-    assert entry(tick(deployment))["reason"] == f"{reason}: rename one, or take it away"
+    put(deployment, name, name="doubled")
+    put(deployment, "third", name="fine", request=prompt("1h", "You are another bot. "))
+    found = {one["target"]: one for one in tick(deployment)["entries"]}
+    assert found["doubled"]["reason"] == f"{reason}: rename one, or take it away"
+    assert found["fine"]["verdict"] == "written"
+
+
+def test_a_refused_exchange_is_made_once_in_a_run(deploy: Callable[..., Deployment]) -> None:
+    """Its refusal is every entry's, and stops the credential as a refused key does."""
+    deployment = deploy({**NO_STORED_KEY, **FEDERATION, "ANTHROPIC_FEDERATION_RULE_ID": "fdrl_another"})
+    for number in range(12):
+        put(deployment, "federated", name=f"bot-{number}", request=prompt("1h", f"You are bot {number}. "))
+    assert codes(tick(deployment)) == ["failed"] * 12
+    assert [one.path for one in deployment.cloud.api.requests] == ["/v1/oauth/token"]
+    deployment.wait(4)
+    assert codes(tick(deployment)) == ["credential-stopped"] * 12
+    asyncio.run(let_go(state_of(deployment), ["federated"], at=deployment.now()))
+    deployment.wait(4)
+    assert codes(tick(deployment)) == ["failed"] * 12
+    assert len(deployment.cloud.api.requests) == 2

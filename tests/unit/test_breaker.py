@@ -10,6 +10,7 @@ import pytest
 from prompt_cache_warmer.errors import (
     CallTimeoutError,
     CredentialError,
+    ExchangeRefusedError,
     NotConnectedError,
     OverloadedError,
     RateLimitedError,
@@ -24,6 +25,7 @@ from prompt_cache_warmer.rules.breaker import (
     NEVER_CACHED,
     after_answer,
     after_failure,
+    after_resume,
     credential_after_failure,
     stops_credential,
 )
@@ -53,6 +55,7 @@ STOPPING = [
     SpendLimitError("limit", http_status=400),
     SpendLimitError("limit"),
     CredentialError("401", http_status=401),
+    *(ExchangeRefusedError("no token", http_status=status) for status in (400, 401, 403, 404)),
     CredentialError("there is no credential 'x'"),
 ]
 
@@ -100,7 +103,7 @@ def test_what_is_the_entrys_own_does_not_stop_the_credential(error: WarmCallErro
     assert credential_after_failure(OF_VERSION, error, at=AT) is OF_VERSION
 
 
-@pytest.mark.parametrize("error", STOPPING[:3], ids=name)
+@pytest.mark.parametrize("error", STOPPING[:-1], ids=name)
 def test_a_spend_limit_and_a_refused_key_stop_the_credential_for_an_hour(error: WarmCallError) -> None:
     """And again after each trial; they are counted."""
     first = credential_after_failure(CLOSED, error, at=AT)
@@ -111,7 +114,7 @@ def test_a_spend_limit_and_a_refused_key_stop_the_credential_for_an_hour(error: 
 
 def test_a_credential_nobody_put_into_the_secret_is_tried_at_each_tick() -> None:
     """Nothing is sent for it, so nothing has to cool down, and it works as soon as it is there."""
-    assert credential_after_failure(CLOSED, STOPPING[3], at=AT) is CLOSED
+    assert credential_after_failure(CLOSED, STOPPING[-1], at=AT) is CLOSED
 
 
 def test_open_is_until_its_end_and_half_open_from_then_on() -> None:
@@ -186,6 +189,24 @@ def test_after_an_hour_one_write_may_pass_and_the_next_pointless_one_opens_it_ag
 def test_every_answer_ends_a_row_of_failures(verdict: Verdict) -> None:
     """What could be asked did not fail."""
     assert after_answer(Breaker(failures=4), verdict, was_alive=False, at=AT).failures == 0
+
+
+@pytest.mark.parametrize("error", REFUSALS, ids=name)
+def test_what_was_refused_before_an_operator_resumed_is_tried_again(error: WarmCallError) -> None:
+    """The count starts anew; what is refused after it waits for its hour, and nobody resumed stays as it is."""
+    refused = after_failure(OF_VERSION, error, at=AT)
+    for resumed_at in (AT, AT + TEN_MINUTES):
+        assert after_resume(refused, resumed_at) == Breaker(failed_at=AT, version="v7")
+    assert after_resume(refused, AT - timedelta(seconds=1)) is refused
+    assert after_resume(refused, None) is refused
+
+
+@pytest.mark.parametrize("reason", ["overloaded", "timeout", CANNOT_BE_HELD, NEVER_CACHED])
+def test_what_no_credential_can_mend_is_not_resumed(reason: str) -> None:
+    """An overload passes by itself, and what cannot be held would be paid for again."""
+    breaker = opened(Breaker(failures=5, unheld=3), reason, HOUR)
+    assert after_resume(breaker, AT + TEN_MINUTES) is breaker
+    assert after_resume(Breaker(failures=2), AT) == Breaker(failures=2)
 
 
 def test_the_codes_of_pointless_calls_are_two() -> None:

@@ -63,7 +63,7 @@ def test_a_broken_file_is_said_like_a_linter_and_fails(bucket: Path) -> None:
         "targets/broken.json: $.keep: error: keep='allways' is not allowed; allowed: 'always', 'while-used' or 'once'; "
         "did you mean 'always'? [not-allowed]\n"
         "targets/good.json: good: about 5,000 tokens, ttl 5m, on claude-opus-4-8\n"
-        "1 valid, 1 invalid; 1 errors, 0 warnings\n"
+        "1 valid, 1 invalid; 1 error, 0 warnings\n"
     )
     assert result.exit_code == 1
 
@@ -74,7 +74,7 @@ def test_warnings_fail_when_asked_to(bucket: Path, *, strict: bool, exit_code: i
     write(bucket, warned=WARNED)
     result = run("targets/warned.json", *(["--strict"] if strict else []))
     assert "warning: no cache_control marker found" in result.output
-    assert result.output.endswith("1 valid, 0 invalid; 0 errors, 1 warnings\n")
+    assert result.output.endswith("1 valid, 0 invalid; 0 errors, 1 warning\n")
     assert result.exit_code == exit_code
 
 

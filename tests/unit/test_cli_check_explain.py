@@ -71,9 +71,9 @@ def test_an_unknown_code_names_the_nearest() -> None:
         (["s3://bucket/targets/", "--explain", "syntax"], "say what to check, PATH..., or --explain CODE"),
         ([".", "--json", "--format", "github"], "--json and --format are two ways to print: say one of them"),
         (["s3://bucket/targets"], "allowed: s3://BUCKET/PREFIX/, with its slash at the end"),
-        (["s3://UPPER/targets/"], "TARGETS_BUCKET='UPPER': must be the name of an S3 bucket: "),
-        (["s3:///targets/"], "TARGETS_BUCKET is missing"),
-        (["s3://bucket/a/", "--prompts-prefix", "p"], "PROMPTS_PREFIX='p': must be a key prefix"),
+        (["s3://UPPER/targets/"], "BUCKET 'UPPER': must be the name of an S3 bucket: "),
+        (["s3:///targets/"], "'s3:///targets/' is read as s3://BUCKET/PREFIX/: BUCKET is missing"),
+        (["s3://bucket/a/", "--prompts-prefix", "p"], "--prompts-prefix 'p': must be a key prefix"),
     ],
     ids=["nothing", "both", "bucket and code", "two forms", "no slash", "no bucket", "no name", "no prefix"],
 )
@@ -94,7 +94,7 @@ def test_problems_are_annotations_of_a_workflow(tmp_path: Path, monkeypatch: pyt
             "::error file=a.json,title=not-allowed::$.keep: keep='allways' is not allowed; allowed: 'always', "
             "'while-used' or 'once'; did you mean 'always'?"
         ),
-        "0 valid, 1 invalid; 1 errors, 0 warnings",
+        "0 valid, 1 invalid; 1 error, 0 warnings",
     ]
     assert result.exit_code == 1
 

@@ -250,15 +250,23 @@ def test_a_closed_pipe_is_silent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOENT, "No such file"), OSError(errno.ENOSPC, "No space left on device", "a.html")]
 )
-def test_another_error_of_the_system_is_not_called_one_of_the_output(
-    error: OSError, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_what_nobody_foresaw_is_a_sentence_and_a_traceback_only_for_whoever_asks(
+    error: OSError, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is a defect, which its traceback shows."""
     monkeypatch.setattr(sys, "argv", ["prompt-cache-warmer", "schema"])
     with (tmp_path / "out").open("wb") as file:
         monkeypatch.setattr(sys, "stdout", Full(file, error))
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        monkeypatch.setenv("PROMPT_CACHE_WARMER_DEBUG", "1")
         with pytest.raises(OSError, match=str(error.strerror)):
             cli.main()
+    assert left.value.code == 2
+    assert capsys.readouterr().err == (
+        f"Error: {type(error).__name__}: this is a defect of prompt-cache-warmer: please report it, with what "
+        "PROMPT_CACHE_WARMER_DEBUG=1 shows of it\n"
+    )
 
 
 def test_a_closed_standard_output_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_every_starter_is_valid_by_check(folder: Path, keep: str) -> None:
     assert document["request"]["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "5m"}
     checked = run("check", "targets")
     assert checked.exit_code == 0
-    assert checked.output.endswith("1 valid, 0 invalid; 0 errors, 1 warnings\n")
+    assert checked.output.endswith("1 valid, 0 invalid; 0 errors, 1 warning\n")
 
 
 def test_what_each_rule_calls_is_said() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,6 +19,8 @@ SIX = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 EARLIER = Pause("deploy", since=EPOCH - HOUR, until=EPOCH + HOUR)
 STOPPED = Breaker(failures=1, reason="spend-limit", opened_at=EPOCH - HOUR / 2, open_until=EPOCH + HOUR / 2)
+LET_GO = CredentialState(2, CLOSED, resumed_at=EPOCH)
+NOT_STOPPED = "was not stopped; what the API refused to single entries of it is tried again at the next tick"
 UNREADABLE = "item 'credential/b': breaker is not what this version writes (KeyError)"
 
 
@@ -300,7 +303,7 @@ def test_resume_lets_a_stopped_credential_go_and_says_why_it_was_stopped(stack: 
         "credential 'billing' was stopped since 2026-11-22T11:30:00Z until 2026-11-22T12:30:00Z ('spend-limit'); "
         "its calls are tried again at the next tick\n"
     )
-    assert stack.credential("billing") == CredentialState(2, CLOSED)
+    assert stack.credential("billing") == LET_GO
 
 
 def test_a_credential_on_trial_is_let_go_too(stack: Stack) -> None:
@@ -309,19 +312,19 @@ def test_a_credential_on_trial_is_let_go_too(stack: Stack) -> None:
     assert stack.ok("resume", "--credential", "billing") == (
         "credential 'billing' was on trial since 2026-11-22T12:00:00Z; its calls are tried again at the next tick\n"
     )
-    assert stack.credential("billing") == CredentialState(2, CLOSED)
+    assert stack.credential("billing") == LET_GO
 
 
-def test_a_credential_that_was_not_stopped_is_left_alone(stack: Stack) -> None:
-    """Nothing is written for one that works or that nobody knows; each is named once."""
+def test_a_credential_that_was_not_stopped_lets_its_entries_go(stack: Stack) -> None:
+    """When it was asked for is all that is written, because entries are the runs'; each is named once."""
     stopped(stack, fine=CLOSED, billing=STOPPED)
     options = [f"--credential={name}" for name in ("fine", "billing", "nobody", "billing")]
     lines = stack.ok("resume", *options).splitlines()
-    assert lines[::2] == ["credential 'fine' was not stopped", "credential 'nobody' was not stopped"]
+    assert lines[::2] == [f"credential 'fine' {NOT_STOPPED}", f"credential 'nobody' {NOT_STOPPED}"]
     assert lines[1].startswith("credential 'billing' was stopped")
     assert len(lines) == 3
-    assert stack.credential("fine") == CredentialState(1, CLOSED)
-    assert stack.credential("nobody") is None
+    assert stack.credential("fine") == LET_GO
+    assert stack.credential("nobody") == replace(LET_GO, sequence=1)
 
 
 def test_letting_a_credential_go_ends_no_pause_and_says_so(stack: Stack) -> None:
@@ -332,7 +335,7 @@ def test_letting_a_credential_go_ends_no_pause_and_says_so(stack: Stack) -> None
     assert lines[1:] == ["All warming is paused until 2026-11-22T13:00:00Z ('deploy') all the same."]
     assert stack.state().pause == EARLIER
     paused(stack, Pause("over", since=EPOCH - HOUR, until=EPOCH))
-    assert stack.ok("resume", "--credential", "billing") == "credential 'billing' was not stopped\n"
+    assert stack.ok("resume", "--credential", "billing") == f"credential 'billing' {NOT_STOPPED}\n"
 
 
 def test_a_lost_race_is_run_once_more() -> None:
@@ -343,7 +346,7 @@ def test_a_lost_race_is_run_once_more() -> None:
     stopped(stack, billing=STOPPED)
     store.is_racing = True
     assert "was stopped until 2026-11-22T13:00:00Z ('credential');" in stack.ok("resume", "--credential", "billing")
-    assert stack.credential("billing") == CredentialState(3, CLOSED)
+    assert stack.credential("billing") == replace(LET_GO, sequence=3)
 
 
 def test_a_race_that_let_it_go_is_no_loss() -> None:
@@ -352,8 +355,8 @@ def test_a_race_that_let_it_go_is_no_loss() -> None:
     stack = Stack(store)
     stopped(stack, billing=STOPPED)
     store.is_racing = True
-    assert stack.ok("resume", "--credential", "billing") == "credential 'billing' was not stopped\n"
-    assert stack.credential("billing") == CredentialState(2, CLOSED)
+    assert stack.ok("resume", "--credential", "billing") == f"credential 'billing' {NOT_STOPPED}\n"
+    assert stack.credential("billing") == replace(LET_GO, sequence=3)
 
 
 def test_a_race_lost_twice_is_a_finding() -> None:
@@ -368,9 +371,18 @@ def test_a_race_lost_twice_is_a_finding() -> None:
     assert result.stdout == (
         "credential 'billing' is stopped until 2026-11-22T12:30:00Z ('spend-limit'), and runs keep changing it: "
         "try again\n"
-        "credential 'fine' was not stopped\n"
+        f"credential 'fine' {NOT_STOPPED}\n"
     )
     assert stack.credential("billing") == CredentialState(3, later)
+
+
+def test_a_race_lost_twice_for_one_that_was_not_stopped_is_a_finding_too() -> None:
+    """Else its user would take what was refused for let go."""
+    store = RacingState(CLOSED, CLOSED)
+    store.is_racing = True
+    result = Stack(store).run("resume", "--credential", "fine", "--table", TABLE)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout == "credential 'fine' was not stopped, and runs keep changing it: try again\n"
 
 
 def test_resume_of_credentials_prints_json(stack: Stack) -> None:
@@ -392,7 +404,7 @@ def test_resume_of_credentials_prints_json(stack: Stack) -> None:
             {
                 "credential": "fine",
                 "was_stopped": False,
-                "is_let_go": False,
+                "is_let_go": True,
                 "reason": None,
                 "stopped_at": None,
                 "stopped_until": None,

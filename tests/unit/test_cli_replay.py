@@ -191,23 +191,27 @@ def test_one_bad_file_does_not_stop_the_others(folder: Path) -> None:
     (folder / "bad.csv").write_text("t_s\n5\n4\n")
     result = replay("bad.csv", "three.csv", "nowhere.csv", ".", *SIZE)
     said = [
-        "bad.csv: line 3, column t_s: '4' is before the row above, which has 5; sort the rows by time",
-        "nowhere.csv: No such file or directory",
-        ".: Is a directory",
+        "Error: bad.csv: line 3, column t_s: '4' is before the row above, which has 5; sort the rows by time",
+        "Error: nowhere.csv: No such file or directory",
+        "Error: .: Is a directory",
     ]
     assert (result.exit_code, result.stderr.splitlines()) == (1, said)
     assert result.stdout == replay("three.csv", *SIZE).stdout
     again = replay("bad.csv", "three.csv", *SIZE, "--json")
     assert again.exit_code == 1
     assert list(json.loads(again.stdout)["files"]) == ["three.csv"]
-    assert json.loads(again.stdout)["errors"] == {"bad.csv": said[0].removeprefix("bad.csv: ")}
+    assert json.loads(again.stdout)["errors"] == {"bad.csv": said[0].removeprefix("Error: bad.csv: ")}
 
 
 def test_nothing_usable_prints_no_table(folder: Path) -> None:
-    """Not even the legend."""
+    """Not even the legend; exit code 2 as of every command whose file is missing, and the JSON is whole."""
     assert folder.is_dir()
     result = replay("nowhere.csv")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "Error: nowhere.csv: No such file or directory\n"
+    listed = replay("nowhere.csv", "--json")
+    assert (listed.exit_code, listed.stderr) == (2, result.stderr)
+    assert json.loads(listed.stdout)["errors"] == {"nowhere.csv": "No such file or directory"}
 
 
 def test_a_file_is_replayed_once(folder: Path) -> None:
@@ -278,7 +282,7 @@ def test_pictures_are_drawn_one_for_each_file(folder: Path) -> None:
     result = replay("three.csv", "nowhere.csv", "again.csv", "--plot", "out.png", "--json")
     assert result.stderr.splitlines() == [
         "three.csv: drawn in out-1.png",
-        "nowhere.csv: No such file or directory",
+        "Error: nowhere.csv: No such file or directory",
         "again.csv: drawn in out-3.png",
     ]
     assert sorted(path.name for path in folder.glob("*.png")) == ["one.png", "out-1.png", "out-3.png"]

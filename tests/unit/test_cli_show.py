@@ -110,7 +110,7 @@ def test_a_report_shows_every_entry_with_figures_and_why_and_the_totals() -> Non
         "  $.keep: keep is missing",
         "─" * 80,
         "4 entries                           2 warmed    12,345    1,234      7  0.012346",
-        "1 failed, 0 deferred, 1 invalid documents",
+        "1 failed, 0 deferred, 1 invalid document",
     ]
 
 
@@ -169,7 +169,7 @@ def test_where_there_is_less_room_every_figure_has_its_own_line(monkeypatch: pyt
         "  written: 1,234",
         "  plain: 7",
         "  USD: 0.012346",
-        "1 failed, 0 deferred, 1 invalid documents",
+        "1 failed, 0 deferred, 1 invalid document",
     ]
     monkeypatch.setenv("COLUMNS", "40")
     assert max(map(len, show(json.dumps(REPORT))[1].splitlines())) == 40
@@ -208,7 +208,7 @@ def test_what_was_verified_stands_below_the_table() -> None:
     exit_code, output = show(json.dumps(answer))
     assert exit_code == 0
     assert output.splitlines()[-5:] == [
-        "1 failed, 0 deferred, 1 invalid documents",
+        "1 failed, 0 deferred, 1 invalid document",
         "support on claude-opus-5: proven: 5,616 of 5,616 tokens read",
         "other on claude-opus-5: not proven: read-nothing: 0 of 9 tokens read",
         "  nothing was read and no difference is known",

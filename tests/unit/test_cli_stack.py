@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [["pause", "--for=1h", "--reason=x"], ["resume"], ["touch", "support", "--model=m"]]
 ASKED, CHECK = "state table 'warmer-state' was asked", "check STATE_TABLE, the function's role"
+HERE = "check the name, and your own AWS identity and region: they ask here, not the function's"
 NO_TABLE = (
     "Error: which stack? Say --stack NAME or set WARMER_STACK; or say --table NAME or set STATE_TABLE, "
     "where NAME is the stack's output StateTableName: sam list stack-outputs --stack-name STACK"
@@ -83,25 +84,24 @@ def test_without_a_region_it_is_said_how_to_name_one(aws: pytest.MonkeyPatch, co
     """boto3 says only that one is missing."""
     assert aws is not None
     assert failed(*command) == (
-        "Error: the state table 'warmer-state' cannot be opened: You must specify a region. "
-        "Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
+        "Error: the state table 'warmer-state' cannot be opened: nothing says which region is meant: "
+        "set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region"
     )
 
 
 def test_without_credentials_it_is_said_how_to_have_some(aws: pytest.MonkeyPatch) -> None:
     """No call is made without them, so that nothing refused it; and the function's role is not what is missing."""
     aws.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    said = (
-        "BatchGetItem, or gave no answer: NoCredentialsError. Log in to AWS, or set AWS_PROFILE to a profile that may"
-    )
     assert failed("resume") == (
-        f"Error: state table 'warmer-state' could not be asked for {said} read and write the table."
+        "Error: state table 'warmer-state' could not be asked for BatchGetItem, or gave no answer: "
+        "NoCredentialsError; log in to AWS (aws sso login, or aws configure), or set AWS_PROFILE"
     )
 
 
 def broken(cause: BaseException | None) -> StateUnavailableError:
     """Return what a table says of a question that failed."""
-    error = StateUnavailableError(f"{ASKED}; {CHECK}")
+    word = {ClientError: ": AccessDeniedException", type(None): ""}.get(type(cause), f": {type(cause).__name__}")
+    error = StateUnavailableError(f"{ASKED}{word}; {CHECK}")
     error.__cause__ = cause
     return error
 
@@ -109,22 +109,23 @@ def broken(cause: BaseException | None) -> StateUnavailableError:
 @pytest.mark.parametrize(
     ("cause", "said"),
     [
-        (None, f"{ASKED}; {CHECK}"),
+        (None, f"{ASKED}; try again in a minute"),
+        (ValueError(), f"{ASKED}: ValueError; {CHECK}"),
         (
             EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
-            f"{ASKED}. Check the network path to DynamoDB, the region and AWS_ENDPOINT_URL.",
+            f"{ASKED}: EndpointConnectionError; check the network path, the region and AWS_ENDPOINT_URL",
         ),
         (
             ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
-            f"{ASKED}. Check the network path to DynamoDB, the region and AWS_ENDPOINT_URL.",
+            f"{ASKED}: ReadTimeoutError; check the network path, the region and AWS_ENDPOINT_URL",
         ),
-        (BotoCoreError(), ASKED),
+        (BotoCoreError(), f"{ASKED}: BotoCoreError; see how AWS is set up here: aws configure list"),
         (
             ClientError({"Error": {"Code": "AccessDeniedException"}}, "UpdateItem"),
-            f"{ASKED}; {CHECK}. Here your own AWS identity and region ask, not the function's.",
+            f"{ASKED}: AccessDeniedException; {HERE}",
         ),
     ],
-    ids=["no cause", "no network", "no answer", "another", "refused"],
+    ids=["no cause", "a defect", "no network", "no answer", "another", "refused"],
 )
 def test_what_to_do_is_said_to_whoever_typed_the_command(cause: BaseException | None, said: str) -> None:
     """What only the function's operator could check is left out where the command's own machine did not get through."""
@@ -139,10 +140,11 @@ def test_what_to_do_is_said_to_whoever_typed_the_command(cause: BaseException | 
 
 
 def test_an_unknown_profile_is_one_line(aws: pytest.MonkeyPatch) -> None:
-    """Whatever else boto3 does not like when a table is opened is said in its own words."""
+    """And says what lists those that there are."""
     aws.setenv("AWS_PROFILE", "nobody")
     assert failed("resume") == (
-        "Error: the state table 'warmer-state' cannot be opened: The config profile (nobody) could not be found"
+        "Error: the state table 'warmer-state' cannot be opened: there is no profile 'nobody': "
+        "aws configure list-profiles"
     )
 
 
@@ -163,6 +165,7 @@ def test_a_missing_extra_is_explained(
     for name in list(sys.modules):
         if name.startswith((f"prompt_cache_warmer.wiring.{module}", "prompt_cache_warmer.wiring.checkup")):
             monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.aws", raising=False)  # makes every client
     monkeypatch.setitem(sys.modules, missing, None)
     result = CliRunner(catch_exceptions=False).invoke(commands, command)
     assert (result.exit_code, result.stdout) == (2, "")

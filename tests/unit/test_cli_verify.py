@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNASKED = "function 'warmer' could not be asked, or gave no answer: "
-ADVICE = "Your own AWS identity and region ask here: they need lambda:InvokeFunction on it."
+NEEDS = "lambda:InvokeFunction on it"
+LOG_IN = "log in to AWS (aws sso login, or aws configure), or set AWS_PROFILE to a profile that may"
 EVIDENCE = {"expected_tokens": 5616, "read_tokens": 5616, "divergence": "messages_changed"}
 PROVEN = {
     "target": "support",
@@ -160,16 +161,19 @@ def test_a_function_is_asked_once_with_the_event() -> None:
             Client(b'{"errorType": "Sandbox.Timedout", "errorMessage": "110 s"}'),
             "function 'warmer' failed: Sandbox.Timedout: 110 s",
         ),
-        (Client(b"<html>"), "function 'warmer' answered something that is not JSON"),
+        (
+            Client(b"<html>"),
+            "function 'warmer' answered something that is not JSON: check AWS_ENDPOINT_URL and the proxy",
+        ),
         (Client(b"[1]"), "function 'warmer' answered something that is not an object"),
-        (Client(error=NoCredentialsError()), f"{UNASKED}Unable to locate credentials. {ADVICE}"),
+        (Client(error=NoCredentialsError()), f"{UNASKED}NoCredentialsError; {LOG_IN} {NEEDS}"),
         (
             Client(error=ReadTimeoutError(endpoint_url="http://here")),
-            f'{UNASKED}Read timeout on endpoint URL: "http://here". {ADVICE}',
+            f"{UNASKED}ReadTimeoutError; check the network path, the region and AWS_ENDPOINT_URL",
         ),
         (
             Client(error=ClientError({"Error": {"Code": "AccessDenied", "Message": "no."}}, "Invoke")),
-            f"{UNASKED}An error occurred (AccessDenied) when calling the Invoke operation: no. {ADVICE}",
+            f"{UNASKED}AccessDenied; your own AWS identity asks here and needs {NEEDS}",
         ),
     ],
     ids=["function error", "timed out", "no JSON", "no object", "no credentials", "no answer", "denied"],

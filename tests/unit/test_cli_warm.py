@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from prompt_cache_warmer.cli.warm import is_warm
+from prompt_cache_warmer.cli.warm import is_warm, own_problems
 from tests.fakes import MODEL, document
 from tests.stacks import Stack
 
@@ -148,14 +148,27 @@ def test_without_a_region_the_function_cannot_be_asked(stack: Stack, monkeypatch
         monkeypatch.delenv(name, raising=False)
     nothing = {"AWS_CONFIG_FILE": "/nowhere", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     assert said(stack.run("warm", "support", "--function", "warmer", **nothing)) == (
-        "Error: function 'warmer' cannot be asked: You must specify a region. Set AWS_DEFAULT_REGION, or AWS_PROFILE "
-        "to a profile that has one."
+        "Error: function 'warmer' cannot be asked: nothing says which region is meant: set AWS_DEFAULT_REGION, "
+        "or AWS_PROFILE to a profile that has a region"
     )
+
+
+def test_of_other_documents_problems_only_the_number_is_said() -> None:
+    """Who names a target wants to hear of it: of a name that is none, and of a document that is called so."""
+    unknown = {"code": "no-such-target", "source": "event", "severity": "error"}
+    own = {"code": "not-json", "source": "targets/support.yaml", "severity": "error"}
+    other = {"code": "not-json", "source": "targets/sales.json", "severity": "error"}
+    warning = {"code": "below-minimum", "source": "targets/old.json", "severity": "warning"}
+    answer = {"problems": [unknown, own, other, warning]}
+    assert own_problems(answer, ("support",)) == ([unknown, own], "1 problem")
+    assert own_problems({"problems": [other, {**other, "path": "$.name"}]}, ("support",)) == ([], "2 problems")
+    assert own_problems({"problems": [warning]}, ("support",)) == ([], "")
+    assert own_problems(answer, ()) == ([unknown, own, other, warning], "")
 
 
 def report(*skipped: str, **totals: int) -> dict[str, Any]:
     """Return as much of a run report as the exit code is read from."""
-    counts = {"entries_failed": 0, "entries_deferred": 0, "uncached": 0, **totals}
+    counts = {"entries_failed": 0, "entries_deferred": 0, "uncached": 0, "targets_invalid": 0, **totals}
     return {"totals": counts, "skipped": dict.fromkeys(skipped, 1), "problems": []}
 
 
@@ -190,6 +203,21 @@ def test_what_is_not_called_is_well_where_it_is_alive_or_by_its_own_rule(
 
 def test_a_name_that_nobody_has_is_bad_and_other_problems_are_not() -> None:
     """Documents that were not asked for are check's matter."""
+    assert is_warm(report(targets_invalid=1), is_named=True)
     problem = {"severity": "error", "source": "event", "path": "$", "message": "..."}
     assert is_warm({**report(), "problems": [{**problem, "code": "syntax"}]}, is_named=True)
     assert not is_warm({**report(), "problems": [{**problem, "code": "no-such-target"}]}, is_named=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        report(targets_invalid=1),
+        {**report(), "problems": [{"severity": "warning", "source": "targets/a.json", "code": "not-read-yet"}]},
+    ],
+    ids=["no valid target", "not read yet"],
+)
+def test_of_all_targets_none_is_warm_whose_document_was_not_read(answer: dict[str, Any]) -> None:
+    """Where all are asked for, a document that is no target is one of them; by name it was not asked for."""
+    assert not is_warm(answer, is_named=False)
+    assert is_warm(answer, is_named=True)

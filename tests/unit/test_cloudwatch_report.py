@@ -158,11 +158,11 @@ def test_a_namespace_without_any_service_is_told() -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (NoRegionError(), "CloudWatch cannot be asked: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has"),
-        (NoCredentialsError(), "CloudWatch cannot be asked: log in to AWS, or set AWS_PROFILE to a profile that may "),
+        (NoRegionError(), "CloudWatch cannot be asked: nothing says which region is meant: set AWS_DEFAULT_REGION"),
+        (NoCredentialsError(), "CloudWatch cannot be asked: NoCredentialsError; log in to AWS (aws sso login, or"),
         (
             ClientError({"Error": {"Code": "AccessDenied", "Message": "no secret"}}, "ListMetrics"),
-            "CloudWatch refused ListMetrics: AccessDenied; here your own AWS identity and region ask, and they need cl",
+            "CloudWatch cannot be asked: AccessDenied; your own AWS identity asks here and needs cloudwatch:ListMetr",
         ),
         (EndpointConnectionError(endpoint_url="x"), "CloudWatch cannot be asked: EndpointConnectionError; check the"),
     ],

@@ -202,7 +202,7 @@ def test_show_prints_the_diagnosis_under_its_entry() -> None:
     printed = [line.strip() for line in CliRunner().invoke(show, input=whole).output.splitlines()]
     start = next(number for number, line in enumerate(printed) if line.startswith("missed claude-sonnet-4-6"))
     text = " ".join(printed[start : start + 6])
-    assert "traffic since the last warm call: 6 requests, 3 hits, 2 cold starts, 1 drifts" in text
+    assert "traffic since the last warm call: 6 requests, 3 hits, 2 cold starts, 1 drift" in text
     assert "missed (evicted-early): gone evidence: age_seconds 7, tiers a+b" in text
     assert any("1,000 requests, 1,000 hits" in line for line in printed)
     assert not any(line.startswith("other ") for line in printed)

@@ -16,7 +16,7 @@ from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.pricing import PrefixCosts
 from prompt_cache_warmer.values.snapshot import CredentialState, Pause, Snapshot
 from prompt_cache_warmer.values.state import Breaker, EntryState, Habit, Toucher, Traffic
-from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries
+from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries, twins_beside
 from prompt_cache_warmer.warm.docket import Case, asked_ttl, dearest_ttl, docket
 from tests.decisions import HALF_OPEN, HOUR, NOW, OPEN, ago, tick, warmed
 from tests.fakes import MODEL, target
@@ -229,6 +229,26 @@ def test_a_pause_and_a_stopped_credential_hold_every_entry_back() -> None:
     assert decided(found, credentials={"other": CredentialState(2, OPEN)}).decision.reason is Reason.COLD
 
 
+def test_what_was_refused_is_due_again_once_its_credential_was_let_go() -> None:
+    """For its own credential's entries alone, until it is refused once more."""
+    found = entry()
+    refused = Breaker(
+        failures=1,
+        reason="credential",
+        opened_at=ago(10),
+        open_until=ago(-50),
+        version=found.target.version,
+    )
+    state = remembered(found, breaker=refused)
+    let_go = CredentialState(1, resumed_at=ago(5))
+    assert decided(found, state).decision.reason is Reason.BREAKER_OPEN
+    case = decided(found, state, credentials={"default": let_go})
+    assert case.decision.is_due
+    assert case.state.breaker == Breaker(version=found.target.version)
+    for credentials in ({"other": let_go}, {"default": CredentialState(1, resumed_at=ago(11))}):
+        assert decided(found, state, credentials=credentials).decision.reason is Reason.BREAKER_OPEN
+
+
 def on_trial(found: tuple[Entry, ...], *, ticks: int = 0, state: EntryState | None = None) -> list[str]:
     """Say what is decided of each entry some ticks after now, while the default credential is on trial."""
     at = tick(NOW + timedelta(seconds=240 * ticks))
@@ -309,3 +329,11 @@ def test_a_call_of_the_same_bytes_keeps_every_entry_of_them() -> None:
     assert [case.state.warmth.idle_refreshes for case in cases if case.state.warmth] == [5, 2]
     new = docket([first, entry("c", request=request)], Snapshot(entries=known), tick(), caps=NO_CAPS)
     assert [case.decision.reason for case in new] == [Reason.OUTLIVES_TICK, Reason.OUTLIVES_TICK]
+
+
+def test_twins_are_the_others_of_the_same_bytes() -> None:
+    """None of the chosen ones is listed again: their state is asked for once."""
+    same = {"request": {"system": [{"type": "text", "text": "You are. " * 2000, "cache_control": HOUR_MARK}]}}
+    a, b, other = entry("a", **same), entry("b", **same), entry("other")
+    assert twins_beside((a,), (a, b, other)) == (b,)
+    assert twins_beside((a, b), (a, b, other)) == ()

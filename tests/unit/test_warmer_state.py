@@ -25,7 +25,7 @@ from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING
-from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
 from prompt_cache_warmer.values.state import EntryKey
 from prompt_cache_warmer.values.usage import Usage
 from tests.fakes import EPOCH, MODEL, document
@@ -313,6 +313,16 @@ async def test_a_refused_credential_is_left_alone_for_an_hour_and_then_tried_onc
         "credential-on-trial",
     ]
     assert (await house.run()).count(Outcome.WARMED) == 2 + 1  # the two that waited, and the 5-minute one again
+
+
+async def test_a_run_that_stops_a_credential_leaves_when_it_was_let_go() -> None:
+    """Else what was refused before then would be kept back once more."""
+    house = House(numbered(1))
+    assert await house.store.save_credential("default", CredentialState(1, resumed_at=EPOCH))
+    house.messages.script = [CredentialError("401 no", http_status=401)]
+    await house.run()
+    found = (await house.store.load([KEY], day=EPOCH.date())).credentials["default"]
+    assert (found.sequence, found.breaker.reason, found.resumed_at) == (2, "credential", EPOCH)
 
 
 async def test_twins_are_all_remembered_as_warm() -> None:

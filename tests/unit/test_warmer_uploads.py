@@ -13,7 +13,8 @@ from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.uploads import Ignored, Upload
 from prompt_cache_warmer.values.caps import Caps
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
-from prompt_cache_warmer.values.snapshot import Pause
+from prompt_cache_warmer.values.snapshot import CredentialState, Pause
+from prompt_cache_warmer.values.state import Breaker
 from prompt_cache_warmer.warm.selection import select
 from tests.fakes import EPOCH, FakeMessages, document, etag
 from tests.house import House, numbered
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 REFERRING = {"system": [{"type": "text", "text_from": "prompts/p.md", "cache_control": {"type": "ephemeral"}}]}
 PROMPT = "You are a bot. " * 2000
+HOUR = timedelta(hours=1)
 
 
 def uploaded(house: House, *keys: str, seconds: float = 0) -> Order:
@@ -69,6 +71,53 @@ async def test_the_same_upload_told_twice_makes_no_second_call() -> None:
     house.clock.seconds += 120
     assert said(await house.run(first)) == {"t000": "called-this-tick"}
     assert said(await house.run(uploaded(house, "targets/000.json"))) == {"t000": "refreshed"}
+
+
+@pytest.mark.parametrize("again_seconds", [0, 1, 49, 50, 60])
+async def test_an_upload_of_a_clock_ahead_makes_one_call_too(again_seconds: float) -> None:
+    """Its time comes from another clock than the call's: told again soon, it is the same upload."""
+    house = House(numbered(1))
+    ahead = uploaded(house, "targets/000.json", seconds=-61)
+    assert said(await house.run(ahead)) == {"t000": "written"}
+    house.clock.seconds += again_seconds
+    assert said(await house.run(ahead)) == {"t000": "called-this-tick"}
+    assert len(house.messages.calls) == 1
+
+
+async def test_an_upload_of_a_clock_ahead_is_no_old_one() -> None:
+    """What was called more than a minute before is called again, and a changed prompt at once."""
+    house = House(numbered(1))
+    await house.run()
+    house.clock.seconds += 61
+    assert said(await house.run(uploaded(house, "targets/000.json", seconds=-1))) == {"t000": "refreshed"}
+    house.targets.documents["targets/000.json"] = document("t000", request=None, system_prompt=PROMPT)
+    assert said(await house.run(uploaded(house, "targets/000.json", seconds=-1))) == {"t000": "written"}
+
+
+HOURLY = {"system": [{"type": "text", "text": PROMPT, "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}
+
+
+@pytest.mark.parametrize("keep", ["always", "once"])
+async def test_a_selection_knows_the_last_call_of_the_same_bytes(keep: str) -> None:
+    """A copy of what is warm is not called for its upload, nor by its name; nothing of the other is reported."""
+    house = House({"targets/a.json": document("a", request=HOURLY)})
+    await house.run()
+    house.clock.seconds += 480
+    house.targets.documents["targets/b.json"] = document("b", request=HOURLY, keep=keep)
+    assert said(await house.run(Order(dry_run=True))) == {"a": "outlives-tick", "b": "outlives-tick"}
+    for order in (uploaded(house, "targets/b.json"), Order(targets=("b",))):
+        report = await house.run(order)
+        assert said(report) == {"b": "outlives-tick"}
+        assert report.as_json()["totals"]["entries"] == 1
+    assert len(house.messages.calls) == 1
+
+
+async def test_a_selection_tries_a_stopped_credential_by_itself() -> None:
+    """Its trial is its own: twins that were not asked for do not take the turn."""
+    house = House({f"targets/{name}.json": document(name, request=HOURLY) for name in ("a", "b", "c")})
+    stop = Breaker(failures=1, reason="credential", opened_at=EPOCH - 2 * HOUR, open_until=EPOCH - HOUR)
+    await house.store.save_credential("default", CredentialState(1, stop))
+    assert said(await house.run(Order(targets=("b",)))) == {"b": "written"}
 
 
 async def test_uploads_of_one_batch_are_each_their_own() -> None:

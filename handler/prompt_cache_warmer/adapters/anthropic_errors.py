@@ -16,6 +16,7 @@ from prompt_cache_warmer.adapters.anthropic_exchange import AWS_REQUEST_ID_HEADE
 from prompt_cache_warmer.errors import (
     CallTimeoutError,
     CredentialError,
+    ExchangeRefusedError,
     NotConnectedError,
     OverloadedError,
     RateLimitedError,
@@ -110,7 +111,7 @@ def _unanswered(error: anthropic.AnthropicError) -> WarmCallError:
 
 def _branch(error: anthropic.APIStatusError, call: WarmCall) -> type[WarmCallError]:
     """Choose the branch; the first rule that holds decides."""
-    status, kind, message = error.status_code, (_type(error) or "").lower(), _message(error)
+    status, kind, message = error.status_code, (_type(error) or "").lower(), said_by(error)
     is_bad_request = status == _BAD_REQUEST
     rules: tuple[tuple[type[WarmCallError], bool], ...] = (
         (SpendLimitError, error.error_code in _SPEND_LIMIT_CODES),
@@ -125,6 +126,11 @@ def _branch(error: anthropic.APIStatusError, call: WarmCall) -> type[WarmCallErr
     return next((branch for branch, holds in rules if holds), RejectedError)
 
 
+def is_refusal(status: int | None) -> bool:
+    """Tell whether an exchange of tokens that was answered with a status will be answered so again."""
+    return status is not None and status < _SERVER_ERRORS and status not in (_TIMEOUT, _TOO_MANY_REQUESTS)
+
+
 def _exchange_error(error: anthropic.WorkloadIdentityError) -> WarmCallError:
     """Say why Anthropic granted no token; its answer may echo the identity token, so its text is not quoted."""
     status = error.status_code
@@ -134,8 +140,8 @@ def _exchange_error(error: anthropic.WorkloadIdentityError) -> WarmCallError:
     branch: type[WarmCallError] = OverloadedError
     if status == _TOO_MANY_REQUESTS:
         branch = RateLimitedError
-    elif status < _SERVER_ERRORS:
-        branch = CredentialError
+    elif is_refusal(status):
+        branch = ExchangeRefusedError
         facts += "; see why on the Workload identity page of the Claude Console: rule, audience, subject or workspace"
     return branch(facts, http_status=status, request_id=error.request_id)
 
@@ -146,8 +152,8 @@ def _type(error: anthropic.APIStatusError) -> str | None:
     return error.type or named or None
 
 
-def _message(error: anthropic.APIStatusError) -> str:
-    """Return an error's message: the API's, or AWS's."""
+def said_by(error: anthropic.APIStatusError) -> str:
+    """Return an error's message: the API's, or AWS's; it may quote the request, so it is for telling errors apart."""
     body = error.body if isinstance(error.body, dict) else {}
     own = body.get("message") or body.get("Message")
     return error.api_message or (own if isinstance(own, str) else "")
@@ -159,7 +165,7 @@ def _code(error: anthropic.APIStatusError) -> str:
 
 def _quotation(error: anthropic.APIStatusError, call: WarmCall) -> str:
     """Quote the API's message, unless a part of it stands in the request or is a key."""
-    message = " ".join(_message(error).split())[:QUOTED_CHARACTERS]
+    message = " ".join(said_by(error).split())[:QUOTED_CHARACTERS]
     if not message:
         return ""
     headers = error.request.headers

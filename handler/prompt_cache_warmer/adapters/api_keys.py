@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
+# A stored key that was copied with what stood around it: JSON's quotes, a list's brackets. No key has these.
+_WRAPPING = frozenset("\"'`[]{}<>")
+
+
 class ParametersClient(Protocol):
     """What is used of a boto3 SSM client."""
 
@@ -153,9 +157,15 @@ def parse_keys(stored: str, label: str) -> Mapping[str, str]:
         keys: Mapping[str, object] = {DEFAULT_CREDENTIAL: text}
     else:
         try:
-            keys = json.loads(text)
+            keys = json.loads(text, object_pairs_hook=_without_doubles)
         except json.JSONDecodeError as error:
             raise SecretUnreadableError(f"{label} begins like JSON and is not, at character {error.pos}") from None
+        except _DoubledError:
+            raise SecretUnreadableError(f"{label} has a name twice: each credential has one key") from None
+    if any(isinstance(key, str) and _WRAPPING & {*key} for key in keys.values()):
+        raise SecretUnreadableError(
+            f"{label} has a key in quotes or brackets: store the key itself, or a JSON object of names to keys"
+        )
     usable = {name: key.strip() for name, key in keys.items() if isinstance(key, str) and _is_key(key.strip())}
     named = [name for name in usable if re.match(NAME_PATTERN, name) and not name.startswith(KEY_BEGINNING)]
     if not usable or len(named) != len(keys):
@@ -164,6 +174,17 @@ def parse_keys(stored: str, label: str) -> Mapping[str, str]:
             "names of a-z, 0-9, '.', '_' and '-', keys of printable ASCII without blanks"
         )
     return usable
+
+
+class _DoubledError(Exception):
+    """A JSON object has a name twice."""
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _DoubledError
+    return found
 
 
 def _is_key(text: str) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from prompt_cache_warmer.adapters.s3_bucket import error_word
+from prompt_cache_warmer.adapters.aws_advice import reason
 from prompt_cache_warmer.rules.effect import MISSED_METRIC
 from prompt_cache_warmer.rules.effect_figures import TRAFFIC_METRICS, UNPRICED_METRIC, WARM_METRICS
-from prompt_cache_warmer.rules.effect_sources import Series, SourceError
+from prompt_cache_warmer.rules.effect_sources import NothingPublishedError, Series, SourceError
 from prompt_cache_warmer.rules.metrics import Dimension
 from prompt_cache_warmer.values.problems import nearest
 
@@ -41,6 +41,7 @@ _DIMENSION_SETS = frozenset(
     }
 )
 _BROKEN = frozenset({"InternalError", "Forbidden"})
+_NOT_YET = "a new stack has none before its first tick"
 _NEEDS = "cloudwatch:ListMetrics and cloudwatch:GetMetricData"
 
 
@@ -147,11 +148,13 @@ class CloudWatchHistory:
             return
         if not services:
             message = f"namespace {self._namespace!r} has no metrics of any warmer in this region and account"
-            raise SourceError(f"{message}: check --namespace, AWS_DEFAULT_REGION and AWS_PROFILE")
+            advice = f"{_NOT_YET}; if it has had one, check --namespace, AWS_DEFAULT_REGION and AWS_PROFILE"
+            raise NothingPublishedError(f"there is nothing to report: {message}; {advice}")
         there = ", ".join(services[:SHOWN_SERVICES]) + ", ..." * (len(services) > SHOWN_SERVICES)
+        near = nearest(self._service, services)
         raise SourceError(
             f"no metrics of service {self._service!r} in namespace {self._namespace!r}"
-            f"{nearest(self._service, services)}; there are: {there}"
+            f"{near}; there are: {there}" + ("" if near else f"; {_NOT_YET}")
         )
 
 
@@ -161,13 +164,4 @@ def _dimensions(metric: MetricOutputTypeDef) -> dict[str, str]:
 
 def sentence(error: BotoCoreError | ClientError) -> str:
     """Say what went wrong and what to do."""
-    if isinstance(error, NoRegionError):
-        return "CloudWatch cannot be asked: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region"
-    if isinstance(error, NoCredentialsError):
-        return f"CloudWatch cannot be asked: log in to AWS, or set AWS_PROFILE to a profile that may {_NEEDS}"
-    if isinstance(error, ClientError):
-        return (
-            f"CloudWatch refused {error.operation_name}: {error_word(error)}; here your own AWS identity and region "
-            f"ask, and they need {_NEEDS}"
-        )
-    return f"CloudWatch cannot be asked: {error_word(error)}; check the network path and the region"
+    return f"CloudWatch cannot be asked: {reason(error, needs=_NEEDS)}"

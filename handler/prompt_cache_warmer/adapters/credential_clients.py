@@ -28,21 +28,28 @@ class _Stored:
     """What was read of stored keys.
 
     Attributes:
-        keys: by credential name.
+        answers: what each store answered, or why it could not be used.
+        keys: by credential name, without the doubled ones.
         labels: where each of them is stored.
-        failure: why a store could not be used, None where all could.
+        doubled: what to do about each name that several places speak of.
     """
 
+    answers: tuple[Mapping[str, str] | SecretUnreadableError, ...] = field(repr=False)
     keys: dict[str, str] = field(default_factory=dict, repr=False)
     labels: dict[str, str] = field(default_factory=dict)
-    failure: SecretUnreadableError | None = None
+    doubled: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failure(self) -> SecretUnreadableError | None:
+        """Why a store could not be used, None where all could."""
+        return next((answer for answer in self.answers if isinstance(answer, SecretUnreadableError)), None)
 
 
 class CredentialClients:
     """The clients of one run after another; ``close`` ends a run.
 
     Args:
-        stores: where stored keys come from; no two may hold the same name.
+        stores: where stored keys come from; a name that two of them hold is nobody's.
         of_key: makes the client of a stored key.
         keyless: makes the client of each credential without a stored key, by name.
         default: which credential the name ``default`` stands for, None where nobody said.
@@ -102,16 +109,16 @@ class CredentialClients:
             CredentialError: when there is none of that name.
             SecretUnreadableError: when there are no credentials at all.
         """
-        if name in self._keyless:
-            return name
         stored = await self._stored()
-        if name in stored.keys:
+        if name in stored.doubled:
+            raise CredentialError(stored.doubled[name])
+        if name in self._keyless or name in stored.keys:
             return name
         if stored.failure is not None:
             if not stored.keys and not self._keyless:
                 raise stored.failure
             raise CredentialError(str(stored.failure)) from stored.failure
-        names = sorted((*stored.keys, *self._keyless))
+        names = _names(stored, self._keyless)
         if name != DEFAULT_CREDENTIAL or not names:
             raise _unknown(name, names)
         if self._default is not None and self._default not in names:
@@ -121,7 +128,10 @@ class CredentialClients:
                 f"nothing says which credential 'default' is: set DEFAULT_CREDENTIAL to one of {', '.join(names)}, "
                 "or name one in the target"
             )
-        return self._default or names[0]
+        only = self._default or names[0]
+        if only in stored.doubled:
+            raise CredentialError(stored.doubled[only])
+        return only
 
     async def names(self) -> tuple[str, ...]:
         """Name every credential there is.
@@ -132,7 +142,7 @@ class CredentialClients:
         stored = await self._stored()
         if stored.failure is not None:
             raise stored.failure
-        return tuple(sorted((*stored.keys, *self._keyless)))
+        return tuple(_names(stored, self._keyless))
 
     async def label(self, name: str) -> str | None:
         """Say where the key of a credential is stored, None for one without; ``name`` is one that is meant."""
@@ -168,34 +178,43 @@ class CredentialClients:
         return await asyncio.shield(task)
 
     async def _read_again(self) -> _Stored:
-        """Read once more; where that fails, what was read before holds."""
+        """Read once more; of a store where that fails, what was read before holds."""
         before, again = await self._stored(), await self._read_all()
-        return again if again.failure is None else before
+        pairs = zip(before.answers, again.answers, strict=True)
+        return self._merged([old if isinstance(new, SecretUnreadableError) else new for old, new in pairs])
 
     async def _read_all(self) -> _Stored:
-        keys: dict[str, str] = {}
-        labels = dict.fromkeys(self._keyless, "the settings")
-        if self._default is not None:
-            labels[DEFAULT_CREDENTIAL] = "DEFAULT_CREDENTIAL"
-        failure: SecretUnreadableError | None = None
+        answers: list[Mapping[str, str] | SecretUnreadableError] = []
         for store in self._stores:
             try:
-                found = await store.read()
-                _check_names(found, labels, store.label)
+                answers.append(await store.read())
             except SecretUnreadableError as error:
-                failure = failure or error
+                answers.append(error)
+        return self._merged(answers)
+
+    def _merged(self, answers: Sequence[Mapping[str, str] | SecretUnreadableError]) -> _Stored:
+        """Put together what the stores answered; a name that is said twice is left out, because nobody guesses."""
+        stored = _Stored(tuple(answers), labels=dict.fromkeys(self._keyless, "the settings"))
+        if self._default is not None:
+            stored.labels[DEFAULT_CREDENTIAL] = "DEFAULT_CREDENTIAL"
+        for store, found in zip(self._stores, answers, strict=True):
+            if isinstance(found, SecretUnreadableError):
                 continue
-            keys |= found
-            labels |= dict.fromkeys(found, store.label)
-        return _Stored(keys, labels, failure)
+            for name, key in found.items():
+                if name in stored.labels:
+                    stored.keys.pop(name, None)
+                    stored.doubled[name] = (
+                        f"{store.label} and {stored.labels[name]} both say what credential {shown(name)} is: "
+                        "rename one, or take it away"
+                    )
+                else:
+                    stored.keys[name], stored.labels[name] = key, store.label
+        return stored
 
 
-def _check_names(found: Iterable[str], labels: Mapping[str, str], label: str) -> None:
-    twice = next((name for name in sorted(found) if name in labels), None)
-    if twice is not None:
-        raise SecretUnreadableError(
-            f"{label} and {labels[twice]} both say what credential {shown(twice)} is: rename one, or take it away"
-        )
+def _names(stored: _Stored, keyless: Iterable[str]) -> list[str]:
+    """Name every credential there is, the doubled ones included."""
+    return sorted({*stored.keys, *keyless, *stored.doubled})
 
 
 def _unknown(name: str, names: list[str], *, whence: str = "") -> CredentialError:

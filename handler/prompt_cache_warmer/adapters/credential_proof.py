@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anthropic
 
-from prompt_cache_warmer.adapters.anthropic_errors import AWS_TYPE_HEADER, translate
+from prompt_cache_warmer.adapters.anthropic_errors import AWS_TYPE_HEADER, said_by, translate
 from prompt_cache_warmer.adapters.anthropic_exchange import (
     WORKSPACE_HEADER,
     invoke_model_version,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _COUNTED = "a count of one word's tokens, which is free"
 _REFUSED = "a request without a message, refused for that alone, which is free"
 _VALIDATION = "ValidationException"  # what Bedrock calls a body it does not take, once it has accepted who sends it
+# A refusal for want of a message begins with that field, in the API's words and in Bedrock's alike. Another one,
+# such as of the model's id, would meet every warm call too.
+_NO_MESSAGE = re.compile(r"(?:The model returned the following errors:|Malformed input request:)?\W*messages\b")
 _WORD = "Hello"
 
 
@@ -84,7 +88,8 @@ async def _refused(client: anthropic.AsyncAnthropicBedrock, model: str) -> Prove
             model=model, max_tokens=1, messages=[], extra_body=invoke_model_version(client, model)
         )
     except anthropic.BadRequestError as error:
-        if error.response.headers.get(AWS_TYPE_HEADER, "").partition(":")[0] != _VALIDATION:
+        is_validation = error.response.headers.get(AWS_TYPE_HEADER, "").partition(":")[0] == _VALIDATION
+        if not is_validation or not _NO_MESSAGE.match(said_by(error)):
             raise
         return Proven(_REFUSED, region=region_asked(error.response))
     raise RejectedError("an answer to a request without a message: that is no Amazon Bedrock")

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from prompt_cache_warmer.adapters.aws_advice import reason
+from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_ADVICE = "Your own AWS identity and region ask here: they need lambda:InvokeFunction on it."
+_NO_SUCH_FUNCTION = "ResourceNotFoundException"
 
 
 class FunctionClient(Protocol):
@@ -41,10 +43,13 @@ def ask_function(client: FunctionClient, name: str, event: Mapping[str, Any]) ->
         response = client.invoke(FunctionName=name, Payload=json.dumps(event).encode())
         answer = json.loads(response["Payload"].read())
     except (BotoCoreError, ClientError) as error:
-        said = " ".join(str(error).split()).rstrip(".")
-        raise RunError(f"function {name!r} could not be asked, or gave no answer: {said}. {_ADVICE}") from error
+        if error_word(error) == _NO_SUCH_FUNCTION:
+            raise RunError(f"there is no function {name!r} in this region of this account") from error
+        said = reason(error, needs="lambda:InvokeFunction on it")
+        raise RunError(f"function {name!r} could not be asked, or gave no answer: {said}") from error
     except ValueError as error:
-        raise RunError(f"function {name!r} answered something that is not JSON") from error
+        said = "something that is not JSON: check AWS_ENDPOINT_URL and the proxy"
+        raise RunError(f"function {name!r} answered {said}") from error
     if not isinstance(answer, dict):
         raise RunError(f"function {name!r} answered something that is not an object")
     if "FunctionError" in response or "errorType" in answer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from prompt_cache_warmer.adapters.aws_advice import reason
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.errors import RunError
 
@@ -111,8 +112,4 @@ def function_environment(client: ConfigurationClient, function: str) -> Mapping[
 
 def _unasked(what: str, error: BotoCoreError | ClientError, action: str) -> RunError:
     """Say that something could not be asked, and what to do about it."""
-    if isinstance(error, ClientError):
-        advice = f"your own AWS identity asks here and needs {action}"
-    else:
-        advice = "log in to AWS or set AWS_PROFILE; check the region, the network path and AWS_ENDPOINT_URL"
-    return RunError(f"{what} could not be asked: {error_word(error)}; {advice}")
+    return RunError(f"{what} could not be asked: {reason(error, needs=action)}")

@@ -9,18 +9,23 @@ from prompt_cache_warmer.values.problems import Problem, ProblemCode, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from prompt_cache_warmer.values.targets import TargetSummary
 
 
 def index_of(
-    documents: Iterable[tuple[TargetSummary | None, tuple[Problem, ...]]], *, etags: Mapping[str, str] | None = None
+    documents: Iterable[tuple[TargetSummary | None, tuple[Problem, ...]]],
+    *,
+    etags: Mapping[str, str] | None = None,
+    modified_at: Mapping[str, datetime] | None = None,
 ) -> Index:
     """Index documents in their order; the first target of a name keeps it, later ones are errors.
 
     Args:
         documents: what was read of each.
         etags: the entity tag, without quotes, of every object that was listed, where there is a listing.
+        modified_at: when each of them was put.
     """
     by_name: dict[str, TargetSummary] = {}
     problems: list[Problem] = []
@@ -32,4 +37,4 @@ def index_of(
         if first is not summary:
             message = f"name={shown(summary.name)} is taken by {first.source}; a name stands in one document only"
             problems.append(Problem(ProblemCode.DUPLICATE_NAME, summary.source, "$.name", message))
-    return Index(tuple(by_name.values()), tuple(problems), etags or {})
+    return Index(tuple(by_name.values()), tuple(problems), etags or {}, modified_at or {})

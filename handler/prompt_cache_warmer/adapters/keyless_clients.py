@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anthropic
 from botocore.exceptions import BotoCoreError, ClientError
 
+from prompt_cache_warmer.adapters.anthropic_errors import is_refusal
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.errors import CredentialError
 from prompt_cache_warmer.values.credentials import Bedrock, Federation, Platform
@@ -61,7 +62,11 @@ class SigningAccess:
 
 
 class _Exchanged:
-    """Anthropic's tokens for a role's identity, as the SDK exchanges them; STS is asked each time one is needed."""
+    """Anthropic's tokens for a role's identity, as the SDK exchanges them; STS is asked each time one is needed.
+
+    What was refused once is refused to every caller without being asked again: a client lives for one run, and the
+    next run asks anew.
+    """
 
     def __init__(self, federation: Federation, *, base_url: str, make_sts: Callable[[], TokenService]) -> None:
         self._federation = federation
@@ -74,10 +79,18 @@ class _Exchanged:
             workspace_id=federation.workspace_id,
         )
         self._exchange.bind_base_url(base_url)
+        self._refusal: CredentialError | anthropic.WorkloadIdentityError | None = None
 
     async def __call__(self, *, force_refresh: bool = False) -> Any:  # noqa: ANN401 - the SDK does not export its type of token
         """Return a new token."""
-        return await asyncio.to_thread(self._exchange, force_refresh=force_refresh)
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
+        try:
+            return await asyncio.to_thread(self._exchange, force_refresh=force_refresh)
+        except (CredentialError, anthropic.WorkloadIdentityError) as error:
+            if isinstance(error, CredentialError) or is_refusal(error.status_code):
+                self._refusal = error
+            raise
 
     def close(self) -> None:
         """Close the connection it exchanged tokens over."""
@@ -128,7 +141,7 @@ async def signing_client(credential: Platform | Bedrock, *, read_access: Callabl
         raise CredentialError(f"no AWS credentials to sign with: {error_word(error)}") from error
     region = credential.region or access.region
     if region is None:
-        raise CredentialError("no AWS region to sign for: set CLAUDE_PLATFORM_REGION or AWS_REGION")
+        raise CredentialError("no AWS region to sign for: set CLAUDE_PLATFORM_REGION or AWS_DEFAULT_REGION")
     signing: dict[str, Any] = {
         "aws_access_key": access.access_key,
         "aws_secret_key": access.secret_key,

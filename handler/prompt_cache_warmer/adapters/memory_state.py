@@ -203,9 +203,11 @@ class MemoryState:
     async def save_credential(self, name: str, state: CredentialState) -> bool:
         """Remember a credential's breaker, if its sequence is one above the last known."""
         with self._lock:
-            if state.sequence != self._credentials.get(name, _UNKNOWN_CREDENTIAL).sequence + 1:
+            known = self._credentials.get(name, _UNKNOWN_CREDENTIAL)
+            if state.sequence != known.sequence + 1:
                 return False
-            self._credentials[name] = replace(state, breaker=_kept(state.breaker))
+            resumed_at = known.resumed_at if state.resumed_at is None else time_of(milliseconds(state.resumed_at))
+            self._credentials[name] = replace(state, breaker=_kept(state.breaker), resumed_at=resumed_at)
             return True
 
     async def pause(self, pause: Pause) -> None:

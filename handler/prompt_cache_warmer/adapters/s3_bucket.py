@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from prompt_cache_warmer.adapters.aws_answers import EndpointAddressError, NotAwsError
 from prompt_cache_warmer.errors import TargetsUnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from mypy_boto3_s3 import S3Client
 
 
 _NO_SUCH_KEY = "NoSuchKey"
+# In every page of every listing, also of one with nothing in it; an answer without it is a proxy's, or was cut off.
+_MARK_OF_A_LISTING = "IsTruncated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,13 @@ class StoredObject:
         key: its key.
         etag: changes whenever its bytes change.
         size_bytes: its size.
+        modified_at: when it was put, None where no listing says so.
     """
 
     key: str
     etag: str
     size_bytes: int
+    modified_at: datetime | None = None
 
 
 class ObjectUnavailableError(Exception):
@@ -62,17 +68,22 @@ class Bucket:
         try:
             return {found.key: found for found in self._listing(prefix)}
         except (BotoCoreError, ClientError) as error:
-            raise TargetsUnreadableError(
-                f"bucket {self.name!r} could not be listed under {prefix!r}: {error_word(error)}; "
-                "check TARGETS_BUCKET, the function's role and its network path to S3"
-            ) from error
+            raise self._unlisted(prefix, error_word(error)) from error
+
+    def _unlisted(self, prefix: str, why: str) -> TargetsUnreadableError:
+        return TargetsUnreadableError(
+            f"bucket {self.name!r} could not be listed under {prefix!r}: {why}; "
+            "check TARGETS_BUCKET, the function's role and its network path to S3"
+        )
 
     def _listing(self, prefix: str) -> Iterator[StoredObject]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         for page in pages:
+            if _MARK_OF_A_LISTING not in page:  # read as an empty bucket it would leave every target out, in silence
+                raise self._unlisted(prefix, "the answer is no listing")
             for found in page.get("Contents", ()):
                 if not found["Key"].endswith("/"):  # the console's folder marks
-                    yield StoredObject(found["Key"], found["ETag"], found["Size"])
+                    yield StoredObject(found["Key"], found["ETag"], found["Size"], found["LastModified"])
 
     def read(self, stored: StoredObject) -> tuple[StoredObject, bytes]:
         """Read an object as it is now, which may be newer than what was listed.
@@ -86,11 +97,17 @@ class Bucket:
         """
         try:
             answer = self._client.get_object(Bucket=self.name, Key=stored.key)
+            if "ETag" not in answer:  # in every answer of S3's
+                raise NotAwsError
             content = answer["Body"].read()
         except (BotoCoreError, ClientError) as error:
             word = error_word(error)
             kind = ObjectGoneError if word == _NO_SUCH_KEY else ObjectUnavailableError
             raise kind(f"{stored.key!r} could not be read: {word}") from error
+        if answer["ETag"] == stored.etag and len(content) != stored.size_bytes:  # kept by its ETag, it would stay so
+            raise ObjectUnavailableError(
+                f"{stored.key!r} could not be read: {len(content):,} bytes came of {stored.size_bytes:,}"
+            )
         return StoredObject(stored.key, answer["ETag"], len(content)), content
 
 
@@ -98,4 +115,4 @@ def error_word(error: BotoCoreError | ClientError) -> str:
     """Name an AWS error by its stable code, never by its text, which may hold request details."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "unknown"))
-    return type(error).__name__
+    return str(error) if isinstance(error, (NotAwsError, EndpointAddressError)) else type(error).__name__

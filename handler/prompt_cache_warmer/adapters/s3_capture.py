@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from prompt_cache_warmer.adapters.aws_answers import NotAwsError
 from prompt_cache_warmer.adapters.documents import JSON_SUFFIXES, decode
 from prompt_cache_warmer.adapters.s3_bucket import (
     Bucket,
@@ -102,6 +103,8 @@ class CaptureBucket(Bucket):
                 answer = self._client.put_object(
                     Bucket=self.name, Key=key, Body=content, ContentType="application/json", IfMatch=etag
                 )
+            if "ETag" not in answer:  # in every answer of S3's
+                raise NotAwsError
         except (BotoCoreError, ClientError) as error:
             word = error_word(error)
             if word in _CONFLICTS:

@@ -116,9 +116,11 @@ class S3Targets:
         room = Room(self._max_inflight_bytes)
         readers = (self._read_all(waiting, room, lambda: remaining_seconds() >= until_seconds) for _ in range(READERS))
         await asyncio.gather(*readers)
+        listed = {**self._documents, **self._prompts}
         return index_of(
             (self._indexed(key) for key in sorted(self._documents)),
-            etags={key: one.etag.strip('"') for key, one in (*self._documents.items(), *self._prompts.items())},
+            etags={key: one.etag.strip('"') for key, one in listed.items()},
+            modified_at={key: one.modified_at for key, one in listed.items() if one.modified_at is not None},
         )
 
     async def fetch(self, target: TargetSummary) -> Target:

@@ -49,7 +49,7 @@ STACK_KEY = "stack"
 PAUSE_KEY = "control/pause"
 PAUSE = "pause"
 
-# What is remembered of an entry; a credential has the first two.
+# What is remembered of an entry; a credential has the first two, and RESUMED_AT.
 SEQUENCE = "sequence"
 BREAKER = "breaker"
 CLAIM = "claim"
@@ -263,7 +263,9 @@ class ItemReader:
         if SEQUENCE not in item or not self.is_readable(item[PARTITION_KEY]["S"], item):
             return None
         return CredentialState(
-            self._part(place, item, SEQUENCE, read_count, 0), self._part(place, item, BREAKER, read_breaker, CLOSED)
+            self._part(place, item, SEQUENCE, read_count, 0),
+            self._part(place, item, BREAKER, read_breaker, CLOSED),
+            self._part(place, item, RESUMED_AT, read_time, None),
         )
 
     def pause(self, item: Item) -> Pause | None:

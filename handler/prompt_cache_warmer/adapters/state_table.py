@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from prompt_cache_warmer.adapters.aws_advice import is_failing
+from prompt_cache_warmer.adapters.aws_answers import NotAwsError
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.adapters.state_items import PARTITION_KEY
 from prompt_cache_warmer.errors import StateUnavailableError
@@ -32,6 +34,7 @@ FIRST_READ_PAUSE_SECONDS = 0.05
 
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _NO_SUCH_TABLE = "ResourceNotFoundException"
+_FAILING = "DynamoDB, or a proxy on the way to it, fails: the next run tries again"
 _CHECK = "check STATE_TABLE, the function's role and its network path to DynamoDB"
 
 
@@ -79,7 +82,7 @@ class StateTable:
             if error_word(error) == _CONDITION_FAILED:
                 refused: Mapping[str, Any] = error.response
                 return False, dict(refused.get("Item", {}))
-            raise self._refused("UpdateItem", error_word(error)) from error
+            raise self._failed("UpdateItem", error) from error
         except BotoCoreError as error:
             raise self._unasked("UpdateItem", error) from error
         return True, dict(written.get("Attributes", {}))
@@ -99,8 +102,10 @@ class StateTable:
                 answer = self._client.batch_get_item(
                     RequestItems={self._name: {"Keys": waiting, "ConsistentRead": True}}
                 )
+                if "Responses" not in answer:  # in every answer of DynamoDB's
+                    raise NotAwsError
             except ClientError as error:
-                raise self._refused("BatchGetItem", error_word(error)) from error
+                raise self._failed("BatchGetItem", error) from error
             except BotoCoreError as error:
                 raise self._unasked("BatchGetItem", error) from error
             found |= {item[PARTITION_KEY]["S"]: item for item in answer["Responses"].get(self._name, ())}
@@ -108,6 +113,12 @@ class StateTable:
                 return found
             waiting = list(answer["UnprocessedKeys"][self._name]["Keys"])
         raise self._refused("BatchGetItem", "UnprocessedKeys")
+
+    def _failed(self, operation: str, error: ClientError) -> StateUnavailableError:
+        if is_failing(error):
+            said = f"could not be asked for {operation}: {error_word(error)}; {_FAILING}"
+            return StateUnavailableError(f"state table {self._name!r} {said}")
+        return self._refused(operation, error_word(error))
 
     def _refused(self, operation: str, word: str) -> StateUnavailableError:
         if word == _NO_SUCH_TABLE:

@@ -222,6 +222,8 @@ def saving_credential(name: str, state: CredentialState) -> Update:
     update.require_number(items.SEQUENCE, state.sequence - 1)
     update.put(items.SEQUENCE, number(state.sequence))
     update.put(items.BREAKER, record(state.breaker))
+    if state.resumed_at is not None:
+        update.put(items.RESUMED_AT, time(state.resumed_at))
     return update
 
 

@@ -11,6 +11,7 @@ import os
 import sys
 from typing import NoReturn
 
+DEBUG_VARIABLE = "PROMPT_CACHE_WARMER_DEBUG"
 _NOT_DONE = 2
 _ABORTED = 1
 _CLOSED_PIPE = 1  # click's own: who closed it wants to hear no more, and nothing is said
@@ -33,13 +34,16 @@ def main() -> None:
             commands(prog_name="prompt-cache-warmer")
         finally:
             _flush()
-    except OSError as error:
-        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OUTPUT_ERRORS and error.filename is None:
+            if error.errno == errno.EPIPE:
+                _discard()
+                sys.exit(_CLOSED_PIPE)
+            _leave(f"Error: the output cannot be written: {error.strerror}")
+        if os.environ.get(DEBUG_VARIABLE):  # noqa: TID251 - before any command has read its options
             raise
-        if error.errno == errno.EPIPE:
-            _discard()
-            sys.exit(_CLOSED_PIPE)
-        _leave(f"Error: the output cannot be written: {error.strerror}")
+        advice = f"please report it, with what {DEBUG_VARIABLE}=1 shows of it"
+        _leave(f"Error: {type(error).__name__}: this is a defect of prompt-cache-warmer: {advice}")
 
 
 def _leave(sentence: str) -> NoReturn:

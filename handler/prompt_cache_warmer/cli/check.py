@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from prompt_cache_warmer.cli.annotations import annotation
+from prompt_cache_warmer.cli.counting import counted
 from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.known_names import KnownName
 from prompt_cache_warmer.cli.places import takes_places
@@ -98,7 +99,7 @@ def _print(index: Index, form: Literal["lines", "github"]) -> None:
     counts = Counter(problem.severity for problem in index.problems)
     click.echo(
         f"{len(index.targets)} valid, {len(index.invalid_sources)} invalid; "
-        f"{counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings"
+        f"{counted(counts[Severity.ERROR], 'error')}, {counted(counts[Severity.WARNING], 'warning')}"
     )
 
 

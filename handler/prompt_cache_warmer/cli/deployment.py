@@ -24,6 +24,13 @@ TABLE_VARIABLE = "STATE_TABLE"
 FUNCTION_VARIABLE = "WARMER_FUNCTION"
 BUCKET_VARIABLE = "TARGETS_BUCKET"
 
+_OPTIONS = {
+    BUCKET_VARIABLE: "bucket",
+    TABLE_VARIABLE: "table",
+    "TARGETS_PREFIX": "targets_prefix",
+    "PROMPTS_PREFIX": "prompts_prefix",
+}
+
 stack_option = click.option(
     "--stack",
     envvar=STACK_VARIABLE,
@@ -83,6 +90,16 @@ def own_name(
     """
     found = stack_meant(context, parameter, own=own, stack=stack)
     return (own or None) if found is None else of(found)
+
+
+def as_typed(context: click.Context, problems: tuple[str, ...]) -> str:
+    """Join what is wrong with settings, by the options that were typed in place of their variables."""
+    said = "; ".join(problems)
+    for variable, parameter in _OPTIONS.items():
+        if is_typed(context, parameter):
+            option = f"--{parameter.replace('_', '-')}"
+            said = said.replace(f"{variable}=", f"{option} ").replace(variable, option)
+    return said
 
 
 def state_option(table: str) -> str:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from prompt_cache_warmer.cli.deployment import BUCKET_VARIABLE, bucket_option, stack_meant, stack_option, which
+from prompt_cache_warmer.cli.deployment import (
+    BUCKET_VARIABLE,
+    as_typed,
+    bucket_option,
+    stack_meant,
+    stack_option,
+    which,
+)
 from prompt_cache_warmer.cli.new_files import write_file
 from prompt_cache_warmer.cli.stack import Seams, json_option
 from prompt_cache_warmer.cli.target_files import prompts_prefix_option
@@ -141,4 +148,4 @@ def _settings(bucket: str | None, stack: str | None, prefixes: dict[str, str]) -
     try:
         return Settings.from_environment({**given, **_NO_SECRET})
     except SettingsError as error:
-        raise click.UsageError("; ".join(error.problems)) from error
+        raise click.UsageError(as_typed(context, error.problems)) from error

@@ -22,17 +22,24 @@ from prompt_cache_warmer.cli.opening import over_aws
 from prompt_cache_warmer.cli.place import WHICH_PLACE, find_place
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
-from prompt_cache_warmer.rules.checkup import CheckState, Finding, red
+from prompt_cache_warmer.rules.checkup import CheckState, Finding, Named, not_asked, red
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from prompt_cache_warmer.cli.place import Place
 
-_COLOURS = {CheckState.GREEN: "green", CheckState.RED: "red", CheckState.NOT_ASKED: "yellow"}
+_COLOURS = {
+    CheckState.GREEN: "green",
+    CheckState.RED: "red",
+    CheckState.NOTED: "yellow",
+    CheckState.NOT_ASKED: "yellow",
+}
 _WORD_WIDTH = max(len(state.value) for state in CheckState)
 _INDENT = "  "
 _NOT_ASKED_CODE = 2
+_DEPLOYMENT = "deployment"
+_BY_NAMES = "what needs none of it: prompt-cache-warmer doctor --bucket BUCKET --table TABLE"
 _LIST_STACKS = "aws cloudformation describe-stacks --query 'Stacks[].StackName'"
 
 
@@ -55,10 +62,10 @@ class Checkup:
 
     @property
     def exit_code(self) -> int:
-        """What the command exits with: nothing could be asked where AWS does not know who asks."""
-        if any(finding.check == "identity" and finding.state is CheckState.RED for finding in self.account):
-            return _NOT_ASKED_CODE
-        return int(self.count(CheckState.RED) > 0)
+        """What the command exits with: nothing could be asked where it is not known who asks, or what to look at."""
+        is_unknown = any(finding.check == "identity" and finding.state is CheckState.RED for finding in self.account)
+        is_unread = any(finding.check == _DEPLOYMENT for finding in self.deployment)  # nothing else says so
+        return _NOT_ASKED_CODE if is_unknown or is_unread else int(self.count(CheckState.RED) > 0)
 
     def count(self, state: CheckState) -> int:
         """Count the findings in a state."""
@@ -77,16 +84,18 @@ def doctor(
 ) -> None:
     """Check all that a deployment consists of, and say the fix.
 
-    Account, identity and region; the stack; its bucket, table, function and schedule; the secret and each
-    credential with its workspace; this machine's clock against AWS's and the API's; the targets, the minimums of
-    their models, their caps, the last tick; the versions of what is installed here.
+    Account, identity and region; the stack; its bucket, table, function, schedule and upload trigger; the secret and
+    each credential with its workspace; this machine's clock against AWS's and the API's; the targets, the minimums of
+    their models, their caps, the last tick; a pause, stopped credentials, open breakers and budgets that are used up;
+    the versions of what is installed here.
 
     It asks as you, by your own AWS identity, and reads only; no warm call is made and no key is shown. What you may
-    not read is "not asked", which is no fault of the deployment. The checks are made beside each other and each for
-    20 seconds at most, so that none hides another.
+    not read is "not asked", which is no fault of the deployment, and so is a signed or federated credential that
+    refuses you: verify lets the function prove it. A pause is "noted". The checks are made beside each other and each
+    for 20 seconds at most, so that none hides another.
 
-    Exits with 0 if nothing is red, with 1 if something is, with 2 if AWS does not know who asks, or what to look at
-    was not said.
+    Exits with 0 if nothing is red, with 1 if something is, with 2 if AWS does not know who asks, there is no
+    such deployment, you may not read what it is, or what to look at was not said.
     """
     if not (stack or function or (bucket and table)):
         raise click.UsageError(WHICH_PLACE)
@@ -113,6 +122,7 @@ def doctor(
 
 
 def _checkup(seams: Seams, place: Callable[[], Place]) -> Checkup:
+    from prompt_cache_warmer.wiring.checkup.asking import is_denied  # noqa: PLC0415 - as below
     from prompt_cache_warmer.wiring.checkup.checkup import (  # noqa: PLC0415 - AWS only where it is asked for
         check_account,
         check_deployment,
@@ -123,10 +133,15 @@ def _checkup(seams: Seams, place: Callable[[], Place]) -> Checkup:
     try:
         found = place()
     except UnusableError as error:
-        failure = red("deployment", error.format_message(), fix=_LIST_STACKS)
+        if is_denied(error):
+            failure = not_asked(_DEPLOYMENT, error.format_message(), fix=_BY_NAMES)
+        else:
+            failure = red(_DEPLOYMENT, error.format_message(), fix=_LIST_STACKS)
         return Checkup(account, [failure, *nothing_asked("the deployment's settings could not be read")])
     settings = found.settings.model_copy(update={"state_table": found.table})
-    return Checkup(account, asyncio.run(check_deployment(settings, function=found.function, clock=seams.clock)))
+    named = Named(state=found.state_option, function=found.function_option)
+    checking = check_deployment(settings, function=found.function, named=named, clock=seams.clock)
+    return Checkup(account, asyncio.run(checking))
 
 
 def _lines(findings: list[Finding]) -> Iterator[str]:

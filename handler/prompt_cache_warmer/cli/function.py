@@ -27,6 +27,7 @@ def ask_deployed(function: str, event: Mapping[str, Any]) -> dict[str, Any]:
     try:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see the module's docstring
 
+        from prompt_cache_warmer.adapters.aws_advice import reason  # noqa: PLC0415 - as above
         from prompt_cache_warmer.adapters.deployed_function import ask_function  # noqa: PLC0415 - as above
         from prompt_cache_warmer.wiring.aws import function_client  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
@@ -35,8 +36,7 @@ def ask_deployed(function: str, event: Mapping[str, Any]) -> dict[str, Any]:
     try:
         client = function_client()
     except BotoCoreError as error:
-        advice = "Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
-        raise UnusableError(f"function {function!r} cannot be asked: {error} {advice}") from error
+        raise UnusableError(f"function {function!r} cannot be asked: {reason(error)}") from error
     try:
         return ask_function(client, function, event)
     except RunError as error:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.ports import StateStore, TargetIndex
     from prompt_cache_warmer.settings import Settings
 
-NO_REGION_ADVICE = "Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
-
 
 @contextmanager
 def over_aws(what: str) -> Iterator[None]:
@@ -40,16 +38,31 @@ def over_aws(what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise _not_installed(error) from error
-    except TargetsUnreadableError as error:
-        said = str(error).partition("; check ")[0]  # what the function's operator is told to check is not asked here
-        advice = "check the bucket's name, and your own AWS identity and region: they ask here, not the function's"
-        raise UnusableError(f"{said}; {advice}") from error
+    except (TargetsUnreadableError, StateUnavailableError) as error:
+        raise UnusableError(asked_here(error)) from error
     except RunError as error:
         raise UnusableError(" ".join(str(error).split())) from error
     except exceptions.BotoCoreError as error:
-        said = " ".join(str(error).split()).rstrip(".")
-        advice = f". {NO_REGION_ADVICE}" if isinstance(error, exceptions.NoRegionError) else ""
-        raise UnusableError(f"{what} cannot be asked: {said}{advice}") from error
+        from prompt_cache_warmer.adapters.aws_advice import reason  # noqa: PLC0415 - as above
+
+        raise UnusableError(f"{what} cannot be asked: {reason(error)}") from error
+
+
+def asked_here(error: TargetsUnreadableError | StateUnavailableError) -> str:
+    """Say what a tick would say of its bucket or table, with what whoever asks from here can do about it."""
+    cause, said = error.__cause__, " ".join(str(error).split())
+    if cause is None:
+        is_bucket = isinstance(error, TargetsUnreadableError)
+        advice = "check AWS_ENDPOINT_URL and the proxy" if is_bucket else "try again in a minute"
+        return f"{said.partition('; check ')[0]}; {advice}"
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see the module's docstring
+
+    from prompt_cache_warmer.adapters.aws_advice import reason  # noqa: PLC0415 - as above
+    from prompt_cache_warmer.adapters.s3_bucket import error_word  # noqa: PLC0415 - as above
+
+    if not isinstance(cause, (BotoCoreError, ClientError)):
+        return said
+    return f"{said.partition(f': {error_word(cause)}')[0]}: {reason(cause)}"
 
 
 def open_table(table: str) -> StateStore:
@@ -62,13 +75,14 @@ def open_table(table: str) -> StateStore:
     try:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see the module's docstring
 
+        from prompt_cache_warmer.adapters.s3_bucket import error_word  # noqa: PLC0415 - only where it is asked for
         from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
         raise _not_installed(error) from error
     try:
         return state_store(table)
     except BotoCoreError as error:
-        raise StateUnavailableError(f"the state table {table!r} cannot be opened: {error}") from error
+        raise StateUnavailableError(f"the state table {table!r} cannot be opened: {error_word(error)}") from error
 
 
 def open_stack(name: str) -> DeployedStack:

@@ -14,6 +14,7 @@ from prompt_cache_warmer.cli.deployment import (
     FUNCTION_VARIABLE,
     STACK_VARIABLE,
     TABLE_VARIABLE,
+    as_typed,
     function_option,
     is_typed,
     own_option,
@@ -123,5 +124,5 @@ def _named(bucket: str, table: str) -> Place:
     try:
         settings = Settings.from_environment({BUCKET_VARIABLE: bucket, TABLE_VARIABLE: table, **_NO_SECRET})
     except SettingsError as error:
-        raise click.UsageError("; ".join(error.problems)) from error
+        raise click.UsageError(as_typed(click.get_current_context(), error.problems)) from error
     return Place(settings, table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ S3_SCHEME = "s3://"
 MANY_DOCUMENTS = 50  # fewer are read from a disk before anybody wonders
 
 _NO_SECRET = {"ANTHROPIC_SECRET_ID": "none"}  # the function's settings ask for a key; nothing is called here
+# What the user typed in place of the variables that the function's settings are made of.
+_PARTS = {BUCKET_VARIABLE: "BUCKET", "TARGETS_PREFIX": "PREFIX", "PROMPTS_PREFIX": "--prompts-prefix"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,12 @@ class BucketPlace:
     Attributes:
         bucket: the bucket's name.
         targets_prefix: the prefix of their keys.
+        address: how it was typed.
     """
 
     bucket: str
     targets_prefix: str
+    address: str = field(compare=False)
 
     @classmethod
     def parse(cls, address: str) -> BucketPlace:
@@ -51,7 +55,7 @@ class BucketPlace:
         if prefix and not prefix.endswith("/"):
             allowed = f"{S3_SCHEME}BUCKET/PREFIX/, with its slash at the end: all documents under it"
             raise click.BadParameter(f"{shown(address)} is not allowed; allowed: {allowed}")
-        return cls(bucket, prefix or DEFAULT_TARGETS_PREFIX)
+        return cls(bucket, prefix or DEFAULT_TARGETS_PREFIX, address)
 
     def read(self, prompts_prefix: str) -> Index:
         """Read every document as a tick reads it; sources are whole addresses.
@@ -87,7 +91,10 @@ class BucketPlace:
         try:
             return Settings.from_environment({**given, **_NO_SECRET})
         except SettingsError as error:
-            raise click.UsageError("; ".join(error.problems)) from error
+            said = "; ".join(error.problems)
+            for variable, part in _PARTS.items():
+                said = said.replace(f"{variable}=", f"{part} ").replace(variable, part)
+            raise click.UsageError(f"{shown(self.address)} is read as {S3_SCHEME}BUCKET/PREFIX/: {said}") from error
 
 
 @dataclass(frozen=True, slots=True)

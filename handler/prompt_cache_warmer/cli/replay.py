@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.replay.score import Score
 
 STANDARD_INPUT = "-"
+_NOTHING_USED_CODE = 2
 
 
 def _image(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
@@ -61,7 +62,7 @@ def replay(
     ARRIVALS.csv has a header and a column t_s: when each request started, in seconds, sorted. A column
     input_tokens says how large the prefix of each is; other columns are passed over. Plain or gzip; - is
     standard input. A file that cannot be used is told on standard error; the others are replayed, and the
-    exit code is 1.
+    exit code is 1; it is 2 where none can be used.
 
     Rules: decide_1h and decide_5m are this service with keep: while-used; advised is the one of them, or no
     caching, that the first day speaks for. never_1h and never_5m send the markers and no warm call,
@@ -84,7 +85,7 @@ def replay(
             arrivals = _read(name, conditions)
         except (ArrivalsError, OSError) as error:
             errors[name] = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-            click.echo(f"{name}: {errors[name]}", err=True)
+            click.echo(f"Error: {name}: {errors[name]}", err=True)
             continue
         scores[name] = conditions.score(arrivals)
         if not as_json:
@@ -95,7 +96,7 @@ def replay(
                 _draw(drawn, name, arrivals, conditions)
             except OSError as error:
                 errors[name] = f"not drawn in {drawn}: {error.strerror or type(error).__name__}"
-                click.echo(f"{name}: {errors[name]}", err=True)
+                click.echo(f"Error: {name}: {errors[name]}", err=True)
                 continue
             click.echo(f"{name}: drawn in {drawn}", err=True)
     if as_json:
@@ -103,7 +104,7 @@ def replay(
         click.echo(json.dumps({"conditions": conditions.as_json(), "files": files, "errors": errors}, indent=2))
     elif scores:
         Console().print(LEGEND, soft_wrap=True)
-    context.exit(int(bool(errors)))
+    context.exit(_NOTHING_USED_CODE if not scores else int(bool(errors)))
 
 
 def _read(name: str, conditions: Conditions) -> Arrivals:

@@ -25,7 +25,7 @@ from prompt_cache_warmer.cli.stack import Seams, json_option
 from prompt_cache_warmer.rules.effect import NO_TRAFFIC, effect
 from prompt_cache_warmer.rules.effect_check import cross_check
 from prompt_cache_warmer.rules.effect_figures import DEFINITIONS
-from prompt_cache_warmer.rules.effect_sources import SourceError
+from prompt_cache_warmer.rules.effect_sources import NothingPublishedError, SourceError
 from prompt_cache_warmer.rules.effect_window import MAX_AGE, settled, window
 from prompt_cache_warmer.settings import Settings
 
@@ -167,6 +167,8 @@ def report(
     asked = window(_start(since, now), now=now)
     try:
         series = seams.open_history(namespace, service).read(asked)
+    except NothingPublishedError as error:
+        raise click.ClickException(str(error)) from error
     except SourceError as error:
         raise UnusableError(str(error)) from error
     found = effect(service, asked, series)

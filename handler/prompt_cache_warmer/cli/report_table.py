@@ -17,6 +17,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from prompt_cache_warmer.cli.counting import counted
 from prompt_cache_warmer.rules.reasons import Reason
 
 if TYPE_CHECKING:
@@ -67,10 +68,14 @@ def report_table(report: Mapping[str, Any], *, width: int = _WIDTH) -> Group:
             for part in _invalid(problem, drawn)
         ),
         Rule(style="dim"),
-        drawn(Text(f"{totals['entries']} entries"), Text(f"{totals['entries_warmed']} warmed"), _figures(totals)),
+        drawn(
+            Text(counted(totals["entries"], "entry", "entries")),
+            Text(f"{totals['entries_warmed']} warmed"),
+            _figures(totals),
+        ),
         Text(
             f"{totals['entries_failed']} failed, {totals['entries_deferred']} deferred, "
-            f"{totals['targets_invalid']} invalid documents"
+            f"{counted(totals['targets_invalid'], 'invalid document')}"
         ),
         *_standing(report),
     )
@@ -100,8 +105,9 @@ def _traffic(line: Mapping[str, Any]) -> Iterator[str]:
     """Say what became of the application's own requests since the entry's last warm call, and why they missed."""
     if traffic := line.get("traffic"):
         yield (
-            f"traffic since the last warm call: {traffic['requests']:,} requests, {traffic['hits']:,} hits, "
-            f"{traffic['cold_starts']:,} cold starts, {traffic['drifts']:,} drifts"
+            f"traffic since the last warm call: {counted(traffic['requests'], 'request')}, "
+            f"{counted(traffic['hits'], 'hit')}, {counted(traffic['cold_starts'], 'cold start')}, "
+            f"{counted(traffic['drifts'], 'drift')}"
         )
     if diagnosis := line.get("diagnosis"):
         yield f"missed ({diagnosis['cause']}): {diagnosis['sentence']}"

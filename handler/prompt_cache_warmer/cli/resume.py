@@ -42,8 +42,8 @@ def resume(seams: Seams, *, credentials: tuple[str, ...], table: str, as_json: b
     """End a stack's pause, or let a stopped credential go again.
 
     Without --credential it is the pause, and warming goes on at the next tick. A refused key or a spend limit stops
-    all calls of its credential for an hour. Once that is put right, --credential lets them go at the next tick; it
-    ends no pause.
+    all calls of its credential for an hour, a permission or a model that is missing those of the entry it was refused
+    to. Once that is put right, --credential lets all of them go at the next tick; it ends no pause.
     """
     if credentials:
         _let_credentials_go(seams, tuple(dict.fromkeys(credentials)), table=table, as_json=as_json)
@@ -95,4 +95,4 @@ def _let_credentials_go(seams: Seams, names: tuple[str, ...], *, table: str, as_
             click.echo(f"All warming is paused until {utc_text(pause.until)} ({pause.reason!r}) all the same.")
     for sentence in before.unreadable:
         click.echo(f"Warning: {sentence}", err=True)
-    click.get_current_context().exit(int(any(stop.was_stopped and not stop.is_let_go for stop in stops)))
+    click.get_current_context().exit(int(not all(stop.is_let_go for stop in stops)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from prompt_cache_warmer.adapters.system_clock import SystemClock
-from prompt_cache_warmer.cli.opening import open_settings, open_stack, open_table, open_targets
+from prompt_cache_warmer.cli.opening import asked_here, open_settings, open_stack, open_table, open_targets
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import StateUnavailableError
 
@@ -50,29 +50,10 @@ class Seams:
         try:
             return asyncio.run(question(self.open_store(table)))
         except StateUnavailableError as error:
-            raise UnusableError(" ".join(_sentence(error).split())) from error
+            raise UnusableError(asked_here(error)) from error
 
 
 pass_seams = click.make_pass_decorator(Seams, ensure=True)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def _sentence(error: StateUnavailableError) -> str:
-    """Say what went wrong, and what to do where boto3 only says what is missing."""
-    said, cause = str(error).rstrip("."), error.__cause__
-    if cause is None:
-        return said
-    from botocore import exceptions  # noqa: PLC0415 - as above
-
-    if isinstance(cause, exceptions.ClientError):
-        return f"{said}. Here your own AWS identity and region ask, not the function's."
-    asked = said.partition("; check ")[0]  # what the function's operator is told to check is not asked here
-    if isinstance(cause, exceptions.NoRegionError):
-        return f"{asked}. Set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has one."
-    if isinstance(cause, (exceptions.ConnectionError, exceptions.HTTPClientError)):
-        return f"{asked}. Check the network path to DynamoDB, the region and AWS_ENDPOINT_URL."
-    if isinstance(cause, exceptions.NoCredentialsError):
-        return f"{asked}. Log in to AWS, or set AWS_PROFILE to a profile that may read and write the table."
-    return asked

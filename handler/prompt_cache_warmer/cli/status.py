@@ -64,7 +64,7 @@ def status(
     is called and nothing is written. With --watch a terminal is redrawn; elsewhere each look is one line.
 
     Exits with 0 if all that should be warm is, with 1 if something is not, is kept back or is no valid target, with
-    2 if it could not ask.
+    2 if it could not ask. With --target only the targets that are named count.
     """
     ask = _asking(seams, place, frozenset(names))
     found = ask()
@@ -96,7 +96,7 @@ def _asking(seams: Seams, place: Place, names: frozenset[str]) -> Callable[[], L
                     now=seams.clock.now(),
                     tick_seconds=settings.tick_minutes * 60.0,
                     caps=settings.caps,
-                    is_asked=lambda target: not names or target.name in names,
+                    names=names,
                 ),
             )
         known = {target.name for target in found.index.targets}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.errors import CredentialError
 from prompt_cache_warmer.rules.breaker import NEVER_CACHED
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.status import Warm
@@ -44,6 +45,8 @@ def to_type(status: EntryStatus, place: Place) -> str:
         advice = f"{_FIELDS[reason]} in {place.address(target.source)}"
     elif status.state.breaker.reason == NEVER_CACHED or _is_uncached(status):
         advice = f"make its prefix longer, or set enabled: false in {place.address(target.source)}"
+    elif reason is Reason.BREAKER_OPEN and status.state.breaker.reason == CredentialError.code:
+        advice = f"let the credential do this, then: {_PROGRAM} resume --credential {credential} {place.state_option}"
     elif reason is Reason.BREAKER_OPEN:
         group, pattern = shlex.quote(f"/aws/lambda/{place.settings.service_name}"), shlex.quote(f'"{target.name}"')
         advice = f"aws logs tail {group} --since 2h --filter-pattern {pattern}"

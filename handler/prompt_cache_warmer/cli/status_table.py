@@ -13,6 +13,7 @@ from rich.console import Group
 from rich.text import Text
 
 from prompt_cache_warmer.cli.arguments import utc_text
+from prompt_cache_warmer.cli.counting import counted
 from prompt_cache_warmer.cli.status_advice import doctor, explained, resume, to_type
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.status import Warm
@@ -39,6 +40,7 @@ _HEADS = (("state", 8), ("left", 6), ("ttl", 4), ("last verdict", 16), ("traffic
 _STYLES = {Warm.WARM: "green", Warm.LAPSED: "yellow", Warm.NEVER: "yellow", Warm.UNKNOWN: "magenta"}
 _WRONG = "bold red"
 _NOTHING = "-"
+_ENTRIES = ("entry", "entries")
 _USD_PLACES = 4  # a day's refreshes cost cents
 
 
@@ -114,12 +116,13 @@ def _summary(look: Look, place: Place) -> Iterator[Text]:
         yield Text(f"There is no valid target under {_plain(place.address(place.settings.targets_prefix))}", "yellow")
     elif wrong:
         verb = "is not as it should be" if wrong == 1 else "are not as they should be"
-        yield Text(f"{wrong} of {entries} {_entries(entries)} {verb}: {words}", _WRONG)
+        yield Text(f"{wrong} of {counted(entries, *_ENTRIES)} {verb}: {words}", _WRONG)
     else:
-        yield Text(f"{entries} {_entries(entries)}, nothing to do: {words}", "green")
+        yield Text(f"{counted(entries, *_ENTRIES)}, nothing to do: {words}", "green")
     invalid = len(look.index.invalid_sources)
     if invalid:
-        yield Text(f"{invalid} {'document is' if invalid == 1 else 'documents are'} no valid target", _WRONG)
+        other, style = ("other ", "yellow") if look.names else ("", _WRONG)
+        yield Text(f"{invalid} {other}{'document is' if invalid == 1 else 'documents are'} no valid target", style)
     for period, spent, usd, tokens in (
         ("today", look.standing.spent_today, place.settings.max_usd_per_day, place.settings.max_tokens_per_day),
         (
@@ -132,8 +135,10 @@ def _summary(look: Look, place: Place) -> Iterator[Text]:
         yield Text(_budget(period, spent, usd, tokens, are_caps_known=place.are_caps_known))
     called = look.called_at
     yield Text("no warm call is remembered" if called is None else f"last warm call {_age(called, look.now)} ago")
-    if look.stands_still:
-        yield from _wrapped("Nothing was called though something is due: does the schedule run?", "bold yellow")
+    since = look.overdue_since
+    if since is not None:
+        said = f"Something has been due for {_age(since, look.now)} and was not called: does the schedule run?"
+        yield from _wrapped(said, "bold yellow")
         yield from _typed(doctor(place))
     for trouble in look.standing.troubles:
         yield from _wrapped(trouble, "yellow")
@@ -164,10 +169,6 @@ def _age(at: datetime, now: datetime) -> str:
 
 def _cells(*cells: str) -> str:
     return "".join(f"{cell:<{width}}" for cell, (_, width) in zip(cells, _HEADS, strict=True))
-
-
-def _entries(count: int) -> str:
-    return "entry" if count == 1 else "entries"
 
 
 def _typed(command: str) -> Iterator[Text]:

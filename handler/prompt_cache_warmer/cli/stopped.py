@@ -30,7 +30,7 @@ class Stop:
     Attributes:
         credential: its name.
         breaker: its breaker as it was found.
-        is_let_go: whether it was stopped and is no more.
+        is_let_go: whether its calls go now, those included that were refused to one entry alone.
     """
 
     credential: str
@@ -46,7 +46,10 @@ class Stop:
         """Say what became of it."""
         breaker = self.breaker
         if breaker.open_until is None:
-            return f"credential {self.credential!r} was not stopped"
+            was = f"credential {self.credential!r} was not stopped"
+            if not self.is_let_go:
+                return f"{was}, and runs keep changing it: try again"
+            return f"{was}; what the API refused to single entries of it is tried again at the next tick"
         why = f" ({breaker.reason!r})" if breaker.reason else ""
         since = f" since {utc_text(breaker.opened_at)}" if breaker.opened_at else ""
         until = utc_text(breaker.open_until)
@@ -68,7 +71,7 @@ class Stop:
 
 
 async def let_go(store: StateStore, names: Sequence[str], *, at: datetime) -> tuple[tuple[Stop, ...], Snapshot]:
-    """Let the calls of stopped credentials go again.
+    """Let the calls of credentials go again: of stopped ones all, of others those that were refused to an entry alone.
 
     Returns:
         What became of each, and the state as it was read before.
@@ -84,8 +87,8 @@ async def _let_one_go(store: StateStore, key: EntryKey, snapshot: Snapshot, *, a
     for attempt in range(WRITE_ATTEMPTS):
         if attempt:
             found = (await store.load((key,), day=at.date())).credentials.get(name, CredentialState())
-        if found.breaker.open_until is None:
-            return Stop(name)
-        if await store.save_credential(name, CredentialState(found.sequence + 1, CLOSED)):
+        is_stopped = found.breaker.open_until is not None
+        after = CredentialState(found.sequence + 1, CLOSED if is_stopped else found.breaker, resumed_at=at)
+        if await store.save_credential(name, after):
             return Stop(name, found.breaker, is_let_go=True)
     return Stop(name, found.breaker)

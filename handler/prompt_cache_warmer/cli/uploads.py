@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from prompt_cache_warmer.cli.opening import asked_here
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import CaptureError, TargetsUnreadableError
 
@@ -65,6 +66,7 @@ def _store(settings: Settings, draft: Draft, *, is_named: bool) -> Stored:
     try:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see cli.stack
 
+        from prompt_cache_warmer.adapters.aws_advice import reason  # noqa: PLC0415 - only where it is asked for
         from prompt_cache_warmer.wiring.capture import capture_into  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; --upload needs: pip install 'prompt-cache-warmer[aws,cli]'"
@@ -74,12 +76,9 @@ def _store(settings: Settings, draft: Draft, *, is_named: bool) -> Stored:
     except CaptureError as error:
         raise click.ClickException(str(error)) from error
     except TargetsUnreadableError as error:
-        said = str(error).partition("; check ")[0]  # what the function's operator is told to check is not asked here
-        advice = "check the bucket's name, and your own AWS identity and region: they ask here, not the function's"
-        raise UnusableError(f"{said}; {advice}") from error
+        raise UnusableError(asked_here(error)) from error
     except BotoCoreError as error:
-        said = " ".join(str(error).split())
-        raise UnusableError(f"bucket {settings.targets_bucket!r} cannot be opened: {said}") from error
+        raise UnusableError(f"bucket {settings.targets_bucket!r} cannot be opened: {reason(error)}") from error
 
 
 def _hints(stored: Stored, settings: Settings, target: TargetSummary) -> Iterator[str]:

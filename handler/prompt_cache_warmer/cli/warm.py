@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,7 @@ from prompt_cache_warmer.cli.run_report import NO_REPORT, Shown
 from prompt_cache_warmer.cli.stack import Seams, json_option, pass_seams
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.reasons import Reason
-from prompt_cache_warmer.values.problems import ProblemCode
+from prompt_cache_warmer.values.problems import ProblemCode, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,22 +59,47 @@ def warm(seams: Seams, *, names: tuple[str, ...], is_all: bool, dry_run: bool, d
     entry is cold; --dry-run says how much. The report is that of show, --json prints it as the function answers it.
 
     Exits with 1 where something that was asked for failed, was left to the next tick, proved uncached, or is kept back
-    and not known to be warm: by a cap, a pause, a breaker, or, if it was named, by its own rule. With 2 if it could
-    not be asked.
+    and not known to be warm: by a cap, a pause, a breaker, or, if it was named, by its own rule; with --all also where
+    a document is no valid target or was not read yet. With 2 if it could not be asked.
     """
     if bool(names) is is_all and not (doer.files is not None and not names):
         raise click.UsageError("which targets? Say their NAMEs, or --all for all of them; one of the two")
     order = Order(targets=tuple(dict.fromkeys(names)) or None, dry_run=dry_run)
     answer = doer.carry_out(order, seams.clock)
     try:
-        shown, is_well = Shown(answer), is_warm(answer, is_named=bool(names))
+        own, others = own_problems(answer, names)
+        shown, is_well = Shown({**answer, "problems": own}), is_warm(answer, is_named=bool(names))
     except NO_REPORT as error:
         raise UnusableError(f"function {doer.function!r} answered no run report: is it of this version?") from error
     if as_json:
         click.echo(json.dumps(answer, indent=2))
     else:
         shown.print()
+        if others:
+            click.echo(f"{others} of other documents: prompt-cache-warmer check names them")
     click.get_current_context().exit(int(not is_well))
+
+
+def own_problems(answer: Mapping[str, Any], names: tuple[str, ...]) -> tuple[list[Any], str]:
+    """Tell the problems that may be those of the targets that were asked for from those that cannot.
+
+    Args:
+        answer: the report, as JSON.
+        names: the targets' names; all are meant where there is none.
+
+    Returns:
+        Their own problems, and the others counted in words; none is an empty text.
+    """
+    problems = list(answer["problems"])
+    if not names:
+        return problems, ""
+    own = [
+        problem
+        for problem in problems
+        if problem["code"] == ProblemCode.NO_SUCH_TARGET or PurePosixPath(problem["source"]).stem in names
+    ]
+    others = sum(problem not in own and problem["severity"] == Severity.ERROR for problem in problems)
+    return own, f"{others} problem{'s' * (others != 1)}" if others else ""
 
 
 def is_warm(answer: Mapping[str, Any], *, is_named: bool) -> bool:
@@ -81,11 +107,15 @@ def is_warm(answer: Mapping[str, Any], *, is_named: bool) -> bool:
 
     Args:
         answer: the report, as JSON.
-        is_named: whether targets were asked for by name; not called by their own rule, they are not warm.
+        is_named: whether targets were asked for by name; not called by their own rule, they are not warm. Where all
+            were asked for, a document that is no target, or was not read, is one of them.
     """
     fine = _ALIVE if is_named else _ALIVE | _BY_ITS_RULE
+    codes = {problem["code"] for problem in answer["problems"]}
+    is_whole = is_named or (not answer["totals"]["targets_invalid"] and ProblemCode.NOT_READ_YET not in codes)
     return (
-        not any(answer["totals"][count] for count in _BAD_COUNTS)
+        is_whole
+        and not any(answer["totals"][count] for count in _BAD_COUNTS)
         and set(answer["skipped"]) <= fine
-        and all(problem["code"] != ProblemCode.NO_SUCH_TARGET for problem in answer["problems"])
+        and ProblemCode.NO_SUCH_TARGET not in codes
     )

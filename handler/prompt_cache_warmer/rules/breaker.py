@@ -6,9 +6,9 @@ failure opens it again.
 
 What the API refuses (400, 403, 404, 413) it will refuse again, so one refusal opens an entry's breaker;
 that it refuses ``max_tokens: 0`` is no such answer, because the same call with 1 may have lacked the time.
-A refused key (401) or a spend limit is the credential's matter and opens its breaker. What may pass by
-itself opens one only after several failures in a row. An entry that keeps being written where a
-refresh was due cannot be held warm: its prefix differs by run, or it is evicted.
+A refused key (401), a refused exchange of an identity or a spend limit is the credential's matter and opens its
+breaker. What may pass by itself opens one only after several failures in a row. An entry that keeps being
+written where a refresh was due cannot be held warm: its prefix differs by run, or it is evicted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from prompt_cache_warmer.errors import CredentialError, RejectedError, SpendLimitError, WarmCallError, ZeroRefusedError
+from prompt_cache_warmer.errors import (
+    CredentialError,
+    ExchangeRefusedError,
+    RejectedError,
+    SpendLimitError,
+    WarmCallError,
+    ZeroRefusedError,
+)
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.state import CLOSED, Breaker
 
@@ -35,13 +42,16 @@ CANNOT_BE_HELD = "cannot-be-held"
 NEVER_CACHED = "never-cached"
 
 _UNAUTHORIZED = 401
+_REFUSED = frozenset({CredentialError.code, RejectedError.code})
 
 
 def stops_credential(error: WarmCallError) -> bool:
     """Tell whether every other call with the same credential would fail the same way."""
-    return isinstance(error, SpendLimitError) or (
-        isinstance(error, CredentialError) and error.http_status in (None, _UNAUTHORIZED)
-    )
+    return isinstance(error, SpendLimitError) or (isinstance(error, CredentialError) and _is_of_every_call(error))
+
+
+def _is_of_every_call(error: CredentialError) -> bool:
+    return isinstance(error, ExchangeRefusedError) or error.http_status in (None, _UNAUTHORIZED)
 
 
 def after_failure(breaker: Breaker, error: WarmCallError, *, at: datetime) -> Breaker:
@@ -82,6 +92,23 @@ def credential_after_failure(breaker: Breaker, error: WarmCallError, *, at: date
     if isinstance(error, SpendLimitError) or (stops_credential(error) and error.http_status is not None):
         return _opened(replace(breaker, failures=breaker.failures + 1), error.code, at, REFUSED_COOL_DOWN)
     return breaker
+
+
+def after_resume(breaker: Breaker, resumed_at: datetime | None) -> Breaker:
+    """Return an entry's breaker after an operator let its credential's calls go.
+
+    What the API refused before then is tried again, because a permission or a model's access is put right outside of
+    any document. A refusal costs nothing; what failed or was pointless for another reason stays as it is.
+
+    Args:
+        breaker: the breaker as it was kept.
+        resumed_at: when the credential's calls were let go last, None where nobody did.
+    """
+    if resumed_at is None or breaker.reason not in _REFUSED or breaker.opened_at is None:
+        return breaker
+    if breaker.opened_at > resumed_at:
+        return breaker
+    return replace(CLOSED, failed_at=breaker.failed_at, version=breaker.version)
 
 
 def _opened(breaker: Breaker, reason: str, at: datetime, cool_down: timedelta) -> Breaker:

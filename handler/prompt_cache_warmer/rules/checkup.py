@@ -8,10 +8,14 @@ from typing import Any
 
 
 class CheckState(StrEnum):
-    """What a check found."""
+    """What a check found.
+
+    ``noted`` is what somebody asked for and should not be forgotten, such as a pause: it is no fault.
+    """
 
     GREEN = "green"
     RED = "red"
+    NOTED = "noted"
     NOT_ASKED = "not asked"
 
 
@@ -46,6 +50,24 @@ def red(check: str, sentence: str, *, fix: str) -> Finding:
     return Finding(check, CheckState.RED, sentence, fix)
 
 
-def not_asked(check: str, sentence: str) -> Finding:
-    """Say why something was not looked at: that is neither good nor bad."""
-    return Finding(check, CheckState.NOT_ASKED, sentence)
+def noted(check: str, sentence: str, *, fix: str) -> Finding:
+    """Say that something is as somebody asked for it, and what takes it back."""
+    return Finding(check, CheckState.NOTED, sentence, fix)
+
+
+def not_asked(check: str, sentence: str, *, fix: str | None = None) -> Finding:
+    """Say why something was not looked at, and what would tell: that is neither good nor bad."""
+    return Finding(check, CheckState.NOT_ASKED, sentence, fix)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """How a deployment is named in the commands to type next.
+
+    Attributes:
+        state: the option for a command that works on its state: ``--stack shop``.
+        function: the option for a command that asks its function.
+    """
+
+    state: str
+    function: str

@@ -126,6 +126,8 @@ class CredentialCheck:
         region: the AWS region it calls, None where it does not call AWS.
         problem: what is wrong, in one sentence; None where nothing is.
         advice: what to do about it, in one sentence; None where nothing is to be done.
+        is_of_asker: whether the answer depends on the AWS identity or the network of whoever asked, so that it proves
+            nothing for another one: a function's role.
     """
 
     name: str
@@ -135,6 +137,7 @@ class CredentialCheck:
     region: str | None = None
     problem: str | None = None
     advice: str | None = None
+    is_of_asker: bool = False
 
     @property
     def is_good(self) -> bool:

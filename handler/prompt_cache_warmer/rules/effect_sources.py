@@ -19,6 +19,10 @@ class SourceError(CacheWarmerError):
     """A source cannot be read; the message says which, why and what to do."""
 
 
+class NothingPublishedError(SourceError):
+    """The source was read, and no warmer has published anything to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """The sums of one metric over time.

@@ -6,13 +6,14 @@ is what is proven and has not lapsed; that an entry is warm is never claimed of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.decision import proven_lapse
 from prompt_cache_warmer.rules.entry_result import time_json
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.values.windows import occurrence_at
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -54,6 +55,8 @@ class EntryStatus:
         needed: the same if nothing were paused.
         ttl_seconds: how long it lives when it is touched: as it was granted, else as its markers ask.
         lapses_at: when it lapses or lapsed, None where nothing proves that it was alive.
+        due_since: since when it has been due and cold, and nothing kept it back; None where that is not so, or where
+            nobody knows.
     """
 
     entry: Entry
@@ -63,6 +66,7 @@ class EntryStatus:
     needed: Decision
     ttl_seconds: int
     lapses_at: datetime | None
+    due_since: datetime | None = None
 
     @property
     def is_wrong(self) -> bool:
@@ -119,6 +123,7 @@ class EntryStatus:
             "reason": self.decision.reason.sentence,
             "detail": self.decision.detail or None,
             "due_at": time_json(self.next_at),
+            "due_since": time_json(self.due_since),
             "breaker": breaker.reason,
             "breaker_open_until": time_json(breaker.open_until),
         }
@@ -153,6 +158,24 @@ def entry_status(
         is_hearsay = believed.warmth is None and believed.traffic is not None
         warm = Warm.UNKNOWN if is_hearsay or not is_readable else Warm.NEVER
     return EntryStatus(entry, warm, believed, decision, needed, granted or asked_ttl_seconds, lapses_at)
+
+
+def since_due(status: EntryStatus, *, modified_at: datetime | None, free_since: datetime | None) -> EntryStatus:
+    """Say since when an entry has waited for a call; of one that was never called, its document's age is the proof.
+
+    Args:
+        status: how it stands.
+        modified_at: when its document, or what that refers to, was put last; None where nobody knows.
+        free_since: since when no pause, no cap and no stopped credential may have kept it back; None where none did.
+    """
+    now, windows = status.decision.tick.now, status.entry.target.windows
+    known = [at for at in (status.lapses_at, status.called_at, modified_at) if at is not None]
+    if not status.decision.is_due or status.warm is Warm.WARM or not known:
+        return status
+    occurrence = occurrence_at(windows, now)
+    opens_at = None if occurrence is None else occurrence.opens_at
+    known += [at for at in (opens_at, free_since, status.state.breaker.open_until) if at is not None]
+    return replace(status, due_since=max(known))
 
 
 def rank(status: EntryStatus) -> tuple[bool, bool, bool, str, str]:

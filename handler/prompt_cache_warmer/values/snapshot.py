@@ -23,10 +23,13 @@ class CredentialState:
     Attributes:
         sequence: counts its changes; a change is made only by who has seen the last one.
         breaker: whether all its calls are kept back.
+        resumed_at: when an operator let its calls go last: what was refused before then is tried again; None where
+            nobody did.
     """
 
     sequence: int = 0
     breaker: Breaker = CLOSED
+    resumed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,3 +126,9 @@ class Entry:
 def entries(targets: tuple[TargetSummary, ...]) -> tuple[Entry, ...]:
     """List the entries of targets, in order."""
     return tuple(Entry(target, model) for target in targets for model in target.models)
+
+
+def twins_beside(chosen: tuple[Entry, ...], every: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """List the entries beside the chosen ones whose warm call is the same bytes as that of one of them."""
+    keys, calls = {entry.key for entry in chosen}, {entry.call_key for entry in chosen}
+    return tuple(entry for entry in every if entry.call_key in calls and entry.key not in keys)

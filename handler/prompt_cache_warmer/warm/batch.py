@@ -28,7 +28,6 @@ from prompt_cache_warmer.rules.retry import RUN_END_MARGIN_SECONDS, needed_secon
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
-from prompt_cache_warmer.values.snapshot import CredentialState
 from prompt_cache_warmer.values.state import CLOSED
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import Claims, RunLimits, Tools, Twins
@@ -202,8 +201,9 @@ class Batch:
             if stops_credential(called.failure):
                 self._stopped[name] = called.failure
         if after != before.breaker:
+            changed = replace(before, sequence=before.sequence + 1, breaker=after)
             with suppress(StateUnavailableError):  # the next run finds out again; this one's calls are stopped anyway
-                await self._tools.store.save_credential(name, CredentialState(before.sequence + 1, after))
+                await self._tools.store.save_credential(name, changed)
 
     def _refused(self, twins: Twins) -> list[EntryResult]:
         """Say why no call is started for twins now; nothing when one is."""

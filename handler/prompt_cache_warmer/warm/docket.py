@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from prompt_cache_warmer.rules.breaker import after_resume
 from prompt_cache_warmer.rules.budget import Allowance, Spent, allowances, worst_case
 from prompt_cache_warmer.rules.decision import Decision, decide
 from prompt_cache_warmer.rules.reasons import Reason
@@ -15,7 +16,7 @@ from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import prefix_costs
 from prompt_cache_warmer.values.snapshot import CredentialState, Snapshot
-from prompt_cache_warmer.values.state import UNKNOWN, EntryState
+from prompt_cache_warmer.values.state import MAX_CLOCK_SKEW, UNKNOWN, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +63,7 @@ def docket(
     *,
     caps: Caps,
     uploaded_at: Mapping[str, datetime] | None = None,
+    twins: Iterable[Entry] = (),
 ) -> list[Case]:
     """Decide every entry.
 
@@ -72,10 +74,11 @@ def docket(
         caps: the stack's caps.
         uploaded_at: when targets were uploaded, by name: that is when a run for them was due, so that an upload
             which is told twice, or which another run came before, makes no second call.
+        twins: entries that are not decided, of the same bytes as one that is: their last calls were for it too.
     """
-    due = {name: replace(tick, scheduled_at=at) for name, at in (uploaded_at or {}).items()}
+    due = {name: replace(tick, scheduled_at=_by_own_clock(at, tick.now)) for name, at in (uploaded_at or {}).items()}
     lives = [(entry, _life(entry, snapshot)) for entry in entries]
-    last = _last_calls(lives)
+    last = _last_calls([*lives, *((twin, _life(twin, snapshot)) for twin in twins)])
     cases = [
         _case(entry, _warmed(state, last.get(entry.call_key)), snapshot, due.get(entry.target.name, tick), caps)
         for entry, state in lives
@@ -93,11 +96,18 @@ def dearest_ttl(entry: Entry) -> Ttl:
     return max(entry.target.ttls, key=TTL_SECONDS.__getitem__, default="5m")
 
 
+def _by_own_clock(at: datetime, now: datetime) -> datetime:
+    """Return when an upload was by this clock at the earliest; the bucket's may be ahead, nobody knows how far."""
+    return at if at <= now else now - MAX_CLOCK_SKEW
+
+
 def _life(entry: Entry, snapshot: Snapshot) -> EntryState:
     target = entry.target
-    return snapshot.entries.get(entry.key, UNKNOWN).life(
+    state = snapshot.entries.get(entry.key, UNKNOWN).life(
         fingerprint=target.prefix_digest, asked_ttl_seconds=TTL_SECONDS[asked_ttl(entry)], version=target.version
     )
+    credential = snapshot.credentials.get(entry.credential, _UNKNOWN_CREDENTIAL)
+    return replace(state, breaker=after_resume(state.breaker, credential.resumed_at))
 
 
 def _last_calls(lives: Iterable[tuple[Entry, EntryState]]) -> dict[tuple[str, str, str], Warmth]:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from prompt_cache_warmer.rules.entry_result import time_json
 from prompt_cache_warmer.rules.report import RunStanding
 from prompt_cache_warmer.rules.situation import Tick
-from prompt_cache_warmer.rules.status import EntryStatus, Warm, entry_status, rank
+from prompt_cache_warmer.rules.status import EntryStatus, Warm, entry_status, rank, since_due
 from prompt_cache_warmer.values.body import TTL_SECONDS
 from prompt_cache_warmer.values.problems import Severity
 from prompt_cache_warmer.values.targets import entries
 from prompt_cache_warmer.warm.docket import asked_ttl, docket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from prompt_cache_warmer.ports import Index, StateStore, TargetIndex
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.problems import Problem
+    from prompt_cache_warmer.values.snapshot import Pause
     from prompt_cache_warmer.values.targets import TargetSummary
+    from prompt_cache_warmer.warm.docket import Case
 
 STILL_TICKS = 3  # so many without a call where one is due are no matter of a late schedule any more
 
@@ -31,10 +33,12 @@ class Look:
 
     Attributes:
         now: the moment.
-        statuses: every entry, what should be warm and is not first.
+        statuses: every entry that was asked for, what should be warm and is not first.
         index: what there is to keep warm, and what is wrong with the documents.
         standing: the pause, the spending and the stopped credentials.
         tick_seconds: the interval of the ticks.
+        names: the targets that were asked for; all of them, and every document, where there are none.
+        others: the entries that were not asked for.
     """
 
     now: datetime
@@ -42,10 +46,14 @@ class Look:
     index: Index
     standing: RunStanding
     tick_seconds: float
+    names: frozenset[str] = frozenset()
+    others: tuple[EntryStatus, ...] = ()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """Why documents are no targets."""
+        """Why documents that were asked for are no targets; who has a target's name has a valid one."""
+        if self.names:
+            return ()
         return tuple(problem for problem in self.index.problems if problem.severity is Severity.ERROR)
 
     @property
@@ -61,14 +69,19 @@ class Look:
     @property
     def called_at(self) -> datetime | None:
         """When the last warm call of all was made; None where there was none."""
-        return max((at for status in self.statuses if (at := status.called_at) is not None), default=None)
+        every = (*self.statuses, *self.others)
+        return max((at for status in every if (at := status.called_at) is not None), default=None)
 
     @property
-    def stands_still(self) -> bool:
-        """Whether nothing was called for some ticks though something is due: they do not come, or do not get far."""
-        is_due = any(status.is_wrong and status.decision.is_due for status in self.statuses)
-        at = self.called_at
-        return is_due and (at is None or (self.now - at).total_seconds() > STILL_TICKS * self.tick_seconds)
+    def overdue_since(self) -> datetime | None:
+        """Since when something has waited for some ticks to be called: they do not come, or do not get far.
+
+        None where nothing has. It is not the age of the last call: where all is warm nobody needs one for long.
+        """
+        every = (*self.statuses, *self.others)
+        since = min((at for status in every if (at := status.due_since) is not None), default=None)
+        is_overdue = since is not None and (self.now - since).total_seconds() > STILL_TICKS * self.tick_seconds
+        return since if is_overdue else None
 
     def count(self, warm: Warm) -> int:
         """Count the entries in a state."""
@@ -86,7 +99,8 @@ class Look:
                 "entries_wrong": len(self.wrong),
                 **{f"entries_{warm.value}": self.count(warm) for warm in Warm},
             },
-            "last_call_at": None if self.called_at is None else self.called_at.isoformat(timespec="seconds"),
+            "last_call_at": time_json(self.called_at),
+            "overdue_since": time_json(self.overdue_since),
             **self.standing.as_json(),
             "notices": list(self.standing.troubles),
             "entries": [status.as_json(self.now) for status in self.statuses],
@@ -101,7 +115,7 @@ async def look(
     now: datetime,
     tick_seconds: float,
     caps: Caps,
-    is_asked: Callable[[TargetSummary], bool] = lambda _: True,
+    names: frozenset[str] = frozenset(),
 ) -> Look:
     """Look at a deployment, with nothing called or written.
 
@@ -111,32 +125,37 @@ async def look(
         now: the time.
         tick_seconds: the interval of the ticks.
         caps: the stack's caps.
-        is_asked: tells whether a target is to be looked at.
+        names: the targets that are asked for, all where there are none. Decided are all in any case, as a tick does:
+            what is known of an entry may be the call of another with the same bytes.
 
     Raises:
         RunError: when the bucket or the table cannot be read.
     """
     index = await targets.load()
-    found = entries(tuple(target for target in index.targets if is_asked(target)))
+    found = entries(index.targets)
     snapshot = await store.load([entry.key for entry in found], day=now.date())
     pause = snapshot.pause if snapshot.pause is not None and now < snapshot.pause.until else None
     tick = Tick(now=now, interval_seconds=tick_seconds)
     cases = docket(found, snapshot, tick, caps=caps)
     free = docket(found, replace(snapshot, pause=None), tick, caps=caps) if pause is not None else cases
     statuses = [
-        entry_status(
-            case.entry,
-            case.state,
-            case.decision,
-            needed=unpaused.decision,
-            asked_ttl_seconds=TTL_SECONDS[asked_ttl(case.entry)],
-            is_readable=case.entry.key in snapshot.entries or not snapshot.unreadable,
+        since_due(
+            entry_status(
+                case.entry,
+                case.state,
+                case.decision,
+                needed=unpaused.decision,
+                asked_ttl_seconds=TTL_SECONDS[asked_ttl(case.entry)],
+                is_readable=case.entry.key in snapshot.entries or not snapshot.unreadable,
+            ),
+            modified_at=_modified_at(index, case.entry.target),
+            free_since=_free_since(case, snapshot.pause),
         )
         for case, unpaused in zip(cases, free, strict=True)
     ]
     return Look(
         now=now,
-        statuses=tuple(sorted(statuses, key=rank)),
+        statuses=tuple(sorted((status for status in statuses if _is_asked(status, names)), key=rank)),
         index=index,
         standing=RunStanding(
             pause=pause,
@@ -149,4 +168,28 @@ async def look(
             troubles=snapshot.unreadable,
         ),
         tick_seconds=tick_seconds,
+        names=names,
+        others=tuple(status for status in statuses if not _is_asked(status, names)),
     )
+
+
+def _is_asked(status: EntryStatus, names: frozenset[str]) -> bool:
+    return not names or status.entry.target.name in names
+
+
+def _modified_at(index: Index, target: TargetSummary) -> datetime | None:
+    """Say when a target's document, or what it refers to, was put last."""
+    keys = (target.source, *target.references)
+    return max((index.modified_at[key] for key in keys if key in index.modified_at), default=None)
+
+
+def _free_since(case: Case, pause: Pause | None) -> datetime | None:
+    """Say since when none of what is over now kept a case back: a pause, a stopped credential, yesterday's cap."""
+    now = case.decision.tick.now
+    over = (
+        None if pause is None else pause.until,
+        case.credential.breaker.open_until,
+        case.credential.resumed_at,
+        now.replace(hour=0, minute=0, second=0, microsecond=0) if case.allowances else None,  # days are of UTC
+    )
+    return max((at for at in over if at is not None), default=None)

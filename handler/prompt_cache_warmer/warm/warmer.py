@@ -16,7 +16,7 @@ from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS, Tick
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import ProblemCode, Severity
-from prompt_cache_warmer.values.targets import entries
+from prompt_cache_warmer.values.targets import entries, twins_beside
 from prompt_cache_warmer.warm.batch import TRACED, WARMING, Errand
 from prompt_cache_warmer.warm.claims import RunLimits, Tools, twins_of
 from prompt_cache_warmer.warm.diagnoses import Diagnoses
@@ -140,8 +140,9 @@ class Warmer:
         for one in ignored:
             self._recorders.log.ignored(one)
         found = entries(chosen.targets)
+        twins = twins_beside(found, entries(index.targets)) if order.is_selection else ()
         now = self._clock.now()
-        snapshot = await self._store.load([entry.key for entry in found], day=now.date())
+        snapshot = await self._store.load([entry.key for entry in (*found, *twins)], day=now.date())
         tick = Tick(
             now=now,
             interval_seconds=self._policy.tick_seconds,
@@ -152,7 +153,7 @@ class Warmer:
             scheduled_at=order.scheduled_at,
             is_requested=order.is_selection,
         )
-        cases = docket(found, snapshot, tick, caps=self._policy.caps, uploaded_at=chosen.uploaded_at)
+        cases = docket(found, snapshot, tick, caps=self._policy.caps, uploaded_at=chosen.uploaded_at, twins=twins)
         due = [case for case in cases if case.decision.is_due]
         results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
         self._log_changes(cases)

@@ -6,11 +6,12 @@ Apart from the sandbox, so that a command that only looks at the state does not 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import boto3
 from botocore.config import Config
 
+from prompt_cache_warmer.adapters.aws_answers import checked
 from prompt_cache_warmer.adapters.dynamodb_pool import DynamoDbPool
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
 from prompt_cache_warmer.adapters.memory_state import MemoryState
@@ -19,7 +20,6 @@ from prompt_cache_warmer.adapters.state_table import StateTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -74,7 +74,20 @@ class _ClientOfEachProcess:
 
     @staticmethod
     def _make() -> tuple[int, DynamoDBClient]:
-        return os.getpid(), boto3.client("dynamodb", config=aws_config())
+        return os.getpid(), aws_client("dynamodb")
+
+
+def aws_client(service: str, *, config: Config | None = None) -> Any:  # noqa: ANN401 - boto3's clients have no common type
+    """Return a client of a service; what is not AWS's answer is an error of botocore's tree.
+
+    Args:
+        service: the service.
+        config: how it behaves; as every client of ours, when absent.
+
+    Raises:
+        BotoCoreError: when nothing says which region is meant, or the address or the profile that is said is none.
+    """
+    return checked(boto3.client, service, config=config or aws_config())
 
 
 def aws_config() -> Config:
@@ -95,5 +108,5 @@ def function_client() -> FunctionClient:
         retries={"total_max_attempts": 1},
         tcp_keepalive=True,  # networks drop a connection on which nothing is said for minutes
     )
-    client: FunctionClient = boto3.client("lambda", config=config)
+    client: FunctionClient = aws_client("lambda", config=config)
     return client

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import boto3
-
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.s3_capture import CaptureBucket, Stored, store_captured
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
-from prompt_cache_warmer.wiring.aws import aws_config
+from prompt_cache_warmer.wiring.aws import aws_client
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.draft import Draft
@@ -30,7 +28,7 @@ async def capture_into(settings: Settings, draft: Draft, *, may_replace: bool) -
         CaptureError: when it may not be stored or could not be; nothing was written.
         TargetsUnreadableError: when the bucket cannot be listed.
     """
-    bucket = CaptureBucket(boto3.client("s3", config=aws_config()), settings.targets_bucket)
+    bucket = CaptureBucket(aws_client("s3"), settings.targets_bucket)
     targets = S3Targets(
         bucket,
         targets_prefix=settings.targets_prefix,

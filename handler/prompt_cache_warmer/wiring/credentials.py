@@ -15,7 +15,7 @@ from prompt_cache_warmer.adapters.api_keys import ApiKeys, ParameterApiKeys, Sec
 from prompt_cache_warmer.adapters.credential_clients import CredentialClients
 from prompt_cache_warmer.adapters.keyless_clients import SigningAccess, federated_client, signing_client
 from prompt_cache_warmer.values.credentials import Federation, Keyless
-from prompt_cache_warmer.wiring.aws import aws_config
+from prompt_cache_warmer.wiring.aws import aws_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ _ONE_AT_A_TIME = Lock()  # boto3's default session may not make two clients at o
 def credential_clients(settings: Settings) -> CredentialClients:
     """Return the client of every credential that the settings name; nothing is made or read before it is used."""
     base_url = settings.anthropic_base_url or DEFAULT_BASE_URL
-    make_sts = _Once(lambda: cast("TokenService", boto3.client("sts", config=aws_config())))
+    make_sts = _Once(lambda: cast("TokenService", aws_client("sts")))
 
     async def keyless(credential: Keyless) -> AsyncClient:
         if isinstance(credential, Federation):
@@ -52,10 +52,10 @@ def _stores(settings: Settings) -> Iterator[ApiKeys]:
     if settings.anthropic_api_key is not None:
         yield StaticApiKeys(settings.anthropic_api_key.get_secret_value())
     if settings.anthropic_secret_id is not None:
-        make_secrets = _Once(lambda: boto3.client("secretsmanager", config=aws_config()))
+        make_secrets = _Once(lambda: aws_client("secretsmanager"))
         yield SecretApiKeys(make_secrets, settings.anthropic_secret_id)
     if settings.anthropic_parameter is not None:
-        make_ssm = _Once(lambda: cast("ParametersClient", boto3.client("ssm", config=aws_config())))
+        make_ssm = _Once(lambda: cast("ParametersClient", aws_client("ssm")))
         yield ParameterApiKeys(make_ssm, settings.anthropic_parameter)
 
 

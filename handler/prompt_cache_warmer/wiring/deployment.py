@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import boto3
-
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.deployed_stack import function_environment, read_stack
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
@@ -13,7 +11,7 @@ from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.watched_bucket import WatchedBucket
 from prompt_cache_warmer.errors import RunError, SettingsError
 from prompt_cache_warmer.settings import Settings
-from prompt_cache_warmer.wiring.aws import aws_config
+from prompt_cache_warmer.wiring.aws import aws_client
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.adapters.deployed_stack import ConfigurationClient, DeployedStack, StackClient
@@ -29,7 +27,7 @@ def deployed_stack(name: str) -> DeployedStack:
         RunError: when it cannot be told; one sentence.
         BotoCoreError: when nothing says which region is meant.
     """
-    client: StackClient = boto3.client("cloudformation", config=aws_config())
+    client: StackClient = aws_client("cloudformation")
     return read_stack(client, name)
 
 
@@ -40,7 +38,7 @@ def deployed_settings(function: str) -> Settings:
         RunError: when they cannot be read, or are none of this version's; one sentence.
         BotoCoreError: when nothing says which region is meant.
     """
-    client: ConfigurationClient = boto3.client("lambda", config=aws_config())
+    client: ConfigurationClient = aws_client("lambda")
     try:
         return Settings.from_environment(function_environment(client, function))
     except SettingsError as error:
@@ -58,7 +56,7 @@ def deployed_targets(settings: Settings, *, told: Told | None = None) -> S3Targe
     Raises:
         BotoCoreError: when nothing says which region is meant.
     """
-    client, name, prefix = boto3.client("s3", config=aws_config()), settings.targets_bucket, settings.targets_prefix
+    client, name, prefix = aws_client("s3"), settings.targets_bucket, settings.targets_prefix
     return S3Targets(
         Bucket(client, name) if told is None else WatchedBucket(client, name, prefix=prefix, told=told),
         targets_prefix=settings.targets_prefix,

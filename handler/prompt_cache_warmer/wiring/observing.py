@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import boto3
 from botocore.config import Config
 
+from prompt_cache_warmer.adapters.aws_answers import checked
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.cloudwatch_metrics import CloudWatchMetrics
 from prompt_cache_warmer.adapters.dynamodb_state import DynamoDbState
@@ -62,7 +63,7 @@ class AwsConnections:
         made = self._made.get(service)
         if made is None or made[0] != os.getpid():
             session: AwsSession = self._session or cast("AwsSession", boto3.session.Session())
-            made = self._made[service] = (os.getpid(), session.client(service, config=_config()))
+            made = self._made[service] = (os.getpid(), checked(session.client, service, config=_config()))
         return made[1]
 
     def metrics(self, namespace: str) -> CloudWatchMetrics:

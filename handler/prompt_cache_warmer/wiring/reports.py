@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError
 
 from prompt_cache_warmer.adapters.cloudwatch_report import CloudWatchHistory, sentence
 from prompt_cache_warmer.rules.effect_sources import SourceError
-from prompt_cache_warmer.wiring.aws import aws_config
+from prompt_cache_warmer.wiring.aws import aws_client
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.ports import Clock
@@ -23,7 +22,7 @@ def metric_history(*, namespace: str, service: str) -> MetricHistory:
         SourceError: when nothing says which region is meant.
     """
     try:
-        client = boto3.client("cloudwatch", config=aws_config())
+        client = aws_client("cloudwatch")
     except BotoCoreError as error:
         raise SourceError(sentence(error)) from error
     return CloudWatchHistory(client, namespace=namespace, service=service)

@@ -7,8 +7,6 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
@@ -22,7 +20,7 @@ from prompt_cache_warmer.settings import MIB_BYTES, Settings
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
-from prompt_cache_warmer.wiring.aws import aws_config, state_store
+from prompt_cache_warmer.wiring.aws import aws_client, state_store
 from prompt_cache_warmer.wiring.credentials import credential_clients
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ class Sandbox:
         clock = clock or SystemClock()
         self._watched = Watched(settings.targets_bucket, settings.targets_prefix, settings.prompts_prefix)
         targets = S3Targets(
-            Bucket(boto3.client("s3", config=aws_config()), settings.targets_bucket),
+            Bucket(aws_client("s3"), settings.targets_bucket),
             targets_prefix=settings.targets_prefix,
             prompts_prefix=settings.prompts_prefix,
             bodies=BodyCache(BODY_CACHE_BYTES),

@@ -6,14 +6,13 @@ import asyncio
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from prompt_cache_warmer.adapters.own_thread import in_own_thread
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.rules.checkup import Finding, not_asked, red
-from prompt_cache_warmer.wiring.aws import AWS_CONNECT_TIMEOUT_SECONDS
+from prompt_cache_warmer.wiring.aws import AWS_CONNECT_TIMEOUT_SECONDS, aws_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 CHECK_SECONDS = 20.0  # a check asks two or three things, each of which AWS answers in less than a second
 _READ_TIMEOUT_SECONDS = 5
 _ATTEMPTS = 2
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden", "403"})
 _MAKING = Lock()  # boto3's default session makes one client at a time
 
 
@@ -33,8 +32,16 @@ def make_client(service: str) -> Any:  # noqa: ANN401 - boto3's clients have no 
         retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
     )
     with _MAKING:
-        make: Callable[..., Any] = boto3.client
-        return make(service, config=config)
+        return aws_client(service, config=config)
+
+
+def is_denied(error: BaseException | None) -> bool:
+    """Tell whether AWS refused something because whoever asked may not, here or in one of an error's causes."""
+    while error is not None:
+        if isinstance(error, ClientError) and error_word(error) in _DENIED:
+            return True
+        error = error.__cause__
+    return False
 
 
 def answered(check: str, action: str, ask: Callable[[], Finding]) -> Finding:
@@ -49,7 +56,7 @@ def answered(check: str, action: str, ask: Callable[[], Finding]) -> Finding:
         return ask()
     except ClientError as error:
         word = error_word(error)
-        if word in _DENIED:
+        if is_denied(error):
             return not_asked(check, f"your own AWS identity may not {action} ({word})")
         return red(check, f"AWS refused {action}: {word}", fix="check the name and the region: aws configure list")
     except BotoCoreError as error:

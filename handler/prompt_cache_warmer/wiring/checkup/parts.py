@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.adapters.state_items import EXPIRES_AT, PARTITION_KEY
+from prompt_cache_warmer.rules.bucket_policy import refuses_plain_http
 from prompt_cache_warmer.rules.checkup import Finding, green, not_asked, red
 from prompt_cache_warmer.wiring.checkup.asking import answered, make_client
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 BUCKET, OBJECT_VERSIONS, TLS = "bucket", "object-versions", "bucket-tls"
 TABLE, TABLE_TTL = "table", "table-ttl"
@@ -64,22 +62,11 @@ def _private(s3: Any, bucket: str) -> Finding:  # noqa: ANN401 - as above
         if error_word(error) != _NO_POLICY:
             raise
         policy = {}
-    if refuses_plain_http(policy):
+    if refuses_plain_http(policy, bucket):
         return green(TLS, "the bucket's policy refuses plain HTTP")
     put = f"aws s3api put-bucket-policy --bucket {shlex.quote(bucket)} --policy file://policy.json"
     fix = f"add the statement TlsOnly of template.yaml: {put}"
-    return red(TLS, "no statement of the bucket's policy refuses plain HTTP", fix=fix)
-
-
-def refuses_plain_http(policy: Mapping[str, Any]) -> bool:
-    """Tell whether a bucket policy has a statement that refuses everybody plain HTTP."""
-    statements = policy.get("Statement", [])
-    return any(
-        statement.get("Effect") == "Deny"
-        and statement.get("Principal") in ("*", {"AWS": "*"})
-        and str(statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")).lower() == "false"
-        for statement in (statements if isinstance(statements, list) else [statements])
-    )
+    return red(TLS, "the bucket's policy does not refuse everybody plain HTTP, for the bucket and all in it", fix=fix)
 
 
 def check_table(table: str, *, client: Any = None) -> list[Finding]:  # noqa: ANN401 - as above
@@ -140,8 +127,15 @@ def check_function(function: str, *, client: Any = None) -> list[Finding]:  # no
     return [answered(FUNCTION, "lambda:GetFunctionConfiguration", configured)]
 
 
+def bare_name(function: str) -> str:
+    """Return a function's name, out of its ARN or of a name with a qualifier."""
+    behind = function.rpartition("function:")[2]
+    return behind.partition(":")[0]
+
+
 def check_schedule(function: str) -> list[Finding]:
-    """Say whether a schedule invokes the function, and is on."""
+    """Say whether a schedule invokes the function, by its name or ARN, and is on."""
+    name = bare_name(function)
 
     def scheduled() -> Finding:
         pages = make_client("scheduler").get_paginator("list_schedules").paginate()
@@ -149,13 +143,13 @@ def check_schedule(function: str) -> list[Finding]:
             schedule["State"]
             for page in pages
             for schedule in page["Schedules"]
-            if f":function:{function}:" in f"{schedule['Target']['Arn']}:"
+            if f":function:{name}:" in f"{schedule['Target']['Arn']}:"
         ]
         if "ENABLED" in states:
             return green(SCHEDULE, "the schedule is on")
         fix = "sam deploy --parameter-overrides ScheduleState=ENABLED"
         if states:
             return red(SCHEDULE, "the schedule is off: nothing is called by itself", fix=fix)
-        return red(SCHEDULE, f"no schedule invokes {function}: nothing is called by itself", fix=_DEPLOY)
+        return red(SCHEDULE, f"no schedule invokes {name}: nothing is called by itself", fix=_DEPLOY)
 
     return [answered(SCHEDULE, "scheduler:ListSchedules", scheduled)]

@@ -84,9 +84,11 @@ def _ticks(found: Look, settings: Settings) -> Finding:
         return not_asked(TICKS, "there is no target to call for")
     at = found.called_at
     said = "no warm call is remembered" if at is None else f"the last warm call was {_ago(found, at)} ago"
-    if found.stands_still:
+    since = found.overdue_since
+    if since is not None:
         group = shlex.quote(f"/aws/lambda/{settings.service_name}")
-        return red(TICKS, f"{said}, and something is due", fix=f"aws logs tail {group} --since 1h")
+        said = f"{said}, and something has been due for {_ago(found, since)}"
+        return red(TICKS, said, fix=f"aws logs tail {group} --since 1h")
     return green(TICKS, f"{said}, and nothing is overdue")
 
 
