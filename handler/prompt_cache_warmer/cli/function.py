@@ -28,7 +28,7 @@ def ask_deployed(function: str, event: Mapping[str, Any]) -> dict[str, Any]:
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see the module's docstring
 
         from prompt_cache_warmer.adapters.deployed_function import ask_function  # noqa: PLC0415 - as above
-        from prompt_cache_warmer.wiring.aws import function_client  # noqa: PLC0415 - as above
+        from prompt_cache_warmer.wiring.deployment import function_client  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
         raise UnusableError(message) from error
