@@ -129,6 +129,8 @@ def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answe
     """Read what a message proves."""
     if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
         raise UnreachableError("an answer without usage, so nothing is proved")
+    if message["usage"].get("input_tokens") is None:  # every call has input: counted as none, it would seem free
+        raise UnreachableError("an answer whose usage names no input_tokens, so nothing is proved")
     try:
         counted = Usage.from_api(message["usage"], unsplit_ttl=call.requested_ttl)
     except ValueError as error:

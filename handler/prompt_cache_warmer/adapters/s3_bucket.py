@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _NO_SUCH_KEY = "NoSuchKey"
+# In every page of every listing, also of one with nothing in it; an answer without it is a proxy's, or was cut off.
+_MARK_OF_A_LISTING = "IsTruncated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,19 @@ class Bucket:
         try:
             return {found.key: found for found in self._listing(prefix)}
         except (BotoCoreError, ClientError) as error:
-            raise TargetsUnreadableError(
-                f"bucket {self.name!r} could not be listed under {prefix!r}: {error_word(error)}; "
-                "check TARGETS_BUCKET, the function's role and its network path to S3"
-            ) from error
+            raise self._unlisted(prefix, error_word(error)) from error
+
+    def _unlisted(self, prefix: str, why: str) -> TargetsUnreadableError:
+        return TargetsUnreadableError(
+            f"bucket {self.name!r} could not be listed under {prefix!r}: {why}; "
+            "check TARGETS_BUCKET, the function's role and its network path to S3"
+        )
 
     def _listing(self, prefix: str) -> Iterator[StoredObject]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         for page in pages:
+            if _MARK_OF_A_LISTING not in page:  # read as an empty bucket it would leave every target out, in silence
+                raise self._unlisted(prefix, "the answer is no listing")
             for found in page.get("Contents", ()):
                 if not found["Key"].endswith("/"):  # the console's folder marks
                     yield StoredObject(found["Key"], found["ETag"], found["Size"])
@@ -91,6 +98,10 @@ class Bucket:
             word = error_word(error)
             kind = ObjectGoneError if word == _NO_SUCH_KEY else ObjectUnavailableError
             raise kind(f"{stored.key!r} could not be read: {word}") from error
+        if answer["ETag"] == stored.etag and len(content) != stored.size_bytes:  # kept by its ETag, it would stay so
+            raise ObjectUnavailableError(
+                f"{stored.key!r} could not be read: {len(content):,} bytes came of {stored.size_bytes:,}"
+            )
         return StoredObject(stored.key, answer["ETag"], len(content)), content
 
 
