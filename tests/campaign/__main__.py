@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
+import os
 import sys
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.campaign.executor import Outcome, run_script
+from tests.campaign.executor import run_script
+from tests.campaign.seeds import seeds_until
 from tests.campaign.generator import script_of
 from tests.campaign.results import write_results
 from tests.campaign.script import Script
 from tests.campaign.shrink import shrink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from tests.campaign.executor import Outcome
 
 FAULTS = 10_000
 TICKS = 12  # that go wrong, per seed: enough for a state to grow old in
@@ -33,7 +33,7 @@ def main() -> int:
         if outcome.violations and arguments.shrink:
             _shrink(script_of(arguments.seed, arguments.ticks), outcome)
         return _tell(outcome)
-    outcomes = list(_until(arguments.faults, arguments.first_seed, arguments.ticks, arguments.workers))
+    outcomes = list(seeds_until(arguments.faults, arguments.first_seed, arguments.ticks, arguments.workers))
     if arguments.results is not None:
         write_results(arguments.results, outcomes, ticks=arguments.ticks, workers=arguments.workers)
     failed = [outcome for outcome in outcomes if outcome.violations]
@@ -42,30 +42,6 @@ def main() -> int:
         print(f"replay: python -m tests.campaign --seed {outcome.seed} --ticks {arguments.ticks} --shrink")
     print(f"{len(outcomes)} seeds, {sum(sum(one.fired.values()) for one in outcomes):,} faults, {len(failed)} failed")
     return int(bool(failed))
-
-
-def _until(faults: int, first_seed: int, ticks: int, workers: int) -> Iterator[Outcome]:
-    """Run one seed after the other until so many faults were met."""
-    met, seed = 0, first_seed
-    spawn = multiprocessing.get_context("spawn")  # a fork would inherit threads that do not run
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        waiting = set()
-        while met < faults or waiting:
-            while met < faults and len(waiting) < workers:
-                waiting.add(pool.submit(_run_seed, seed, ticks))
-                seed += 1
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = future.result()
-                met += sum(outcome.fired.values())
-                words = "ok" if not outcome.violations else outcome.violations[0].words
-                print(f"seed {outcome.seed}: {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
-                      f"{outcome.seconds:.0f} s, {words} ({met:,} of {faults:,})", flush=True)
-                yield outcome
-
-
-def _run_seed(seed: int, ticks: int) -> Outcome:
-    return run_script(script_of(seed, ticks))
 
 
 def _shrink(script: Script, outcome: Outcome) -> None:
@@ -97,7 +73,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ticks", type=int, default=TICKS, help="faulty ticks per seed")
     parser.add_argument("--faults", type=int, default=FAULTS, help="run seeds until so many faults were met")
     parser.add_argument("--first-seed", type=int, default=1, help="the first of those seeds")
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count(), help="processes")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--results", type=Path, help="write the table of results here")
     return parser.parse_args()
 

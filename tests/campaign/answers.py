@@ -56,6 +56,8 @@ ERROR_BODIES: dict[str, bytes] = {
     "no error": b'{"type": "error"}',
     "error is text": b'{"type": "error", "error": "' + CANARY.encode() + b'"}',
     "odd types": b'{"type": 1, "error": {"type": {}, "message": ["' + CANARY.encode() + b'"], "details": 7}}',
+    "odd code": b'{"type": "error", "error": {"type": "api_error", "details": {"error_code": ["a"]}}}',
+    "type is prose": b'{"type": "error", "error": {"type": "' + CANARY.encode() + b' and more"}}',
     "not UTF-8": b'{"error": {"type": "\xff\xfe"}}',
     "huge": b'{"error": {"type": "api_error", "message": "' + b"x" * 300_000 + b'"}}',
 }
@@ -132,9 +134,10 @@ BODIES: dict[str, Callable[[bytes], tuple[bytes, dict[str, str]]]] = {
     "plain text": lambda body: (body, {"content_type": "text/plain"}),
     "unknown encoding": lambda body: (body, {"content_encoding": "rot13"}),
     "other id": lambda body: (_changed(body, id={"deep": [1]}), {}),
+    "prose id": lambda body: (_changed(body, id=CANARY + " and more"), {}),
     "odd content": lambda body: (_changed(body, content=CANARY, stop_reason=7), {}),
 }
-BELIEVED = frozenset({"huge", "plain text", "unknown encoding", "other id", "odd content"})
+BELIEVED = frozenset({"huge", "plain text", "unknown encoding", "other id", "prose id", "odd content"})
 COUNTS: dict[str, bytes] = {
     "text": b'{"input_tokens": "5"}',
     "negative": b'{"input_tokens": -5}',

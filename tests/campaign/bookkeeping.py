@@ -65,11 +65,11 @@ def _calls(tick: TickRecord, run: Run, answered: list[Call]) -> Iterator[str]:
     used: set[int] = set()
     for entry in billed:
         target = tick.targets.get(entry["target"])
-        by_id = [call for call in answered if call.message_id == entry.get("message_id")]
+        by_id = [call for call in answered if call.message_id and call.message_id == entry.get("message_id")]
         found = by_id or [
             call
             for call in answered
-            if target is not None and call.model == entry["model"] and call.prompt.startswith(f"p{target.prompt:03}.")
+            if not call.message_id and target is not None and call.model == entry["model"] and call.prompt.startswith(f"p{target.prompt:03}.")
         ]
         if not found:
             yield f"{entry['target']} on {entry['model']} is billed and no answer says so"
@@ -81,7 +81,7 @@ def _calls(tick: TickRecord, run: Run, answered: list[Call]) -> Iterator[str]:
             tokens[name] += count
     for call in answered:
         owners = {name for name, target in tick.targets.items() if target.prompt == int(call.prompt[1:4])}
-        if id(call) not in used and not any((name, call.model) in slow for name in owners):
+        if call.is_certain and id(call) not in used and not any((name, call.model) in slow for name in owners):
             yield f"the answer to {call.prompt} on {call.model} is in no entry"
     totals = run.report["totals"]
     if Decimal(totals["cost_usd"]) != cost:

@@ -41,7 +41,7 @@ class Call:
         at_seconds: when it arrived.
         true: the usage it is billed at; None where it was refused.
         seen: the usage the sandbox was sent; None where none arrived whole.
-        is_altered: whether what arrived differs from the truth.
+        is_certain: whether all of it arrived, or a stream was cut somewhere.
         message_id: the answer's id.
         usd: what it is billed at.
     """
@@ -52,7 +52,7 @@ class Call:
     at_seconds: float
     true: Mapping[str, Any] | None = None
     seen: Mapping[str, Any] | None = None
-    is_altered: bool = False
+    is_certain: bool = True
     message_id: str | None = None
     usd: Decimal = Decimal(0)
 
@@ -199,17 +199,16 @@ class CampaignCloud:
         if kind == "usage" and not is_stream:
             sent = answer.with_body(answers.with_usage(answer.body, name))
             call.seen = answers.usage_in(sent.body) if name in answers.SOUND else None
-            call.is_altered = name not in answers.SOUND
             if call.seen is not None:
                 call.usd = price(call.model, {**true["usage"], **_counted(call.seen)}, ttl="5m")
         elif kind == "body" and not is_stream:
             body, headers = answers.BODIES[name](answer.body)
             sent = answer.with_body(body, **headers)
             call.seen = true["usage"] if name in answers.BELIEVED else None
-            call.is_altered = name not in answers.BELIEVED
+            call.message_id = None if "id" in name.split(" ") else true["id"]
         else:
-            call.seen = None if is_lost else true["usage"]
-            call.is_altered = is_lost
+            call.is_certain = not (is_lost and is_stream)  # a stream's first event is enough
+            call.seen = true["usage"] if is_stream or not is_lost else None
         return sent
 
     def _change(self, fault: Fault) -> None:

@@ -15,12 +15,12 @@ from tests.campaign.world import MODELS, TargetSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TARGETS = 30
+TARGETS = 60
 DRIP_SECONDS, LONG_DRIP_SECONDS, HANG_SECONDS = 0.2, 1.4, 1.3  # a request may take one second
 COOL_DOWN_SECONDS = 65 * 60  # longer than any breaker's
 EVERY_HEAL = 6  # so many faulty ticks, then the cool-down and a look at everything
 # A stack cap that holds back a part of the day's calls, and one that never does.
-DAY_CAPS_USD = ("0.03", "0.2", "0.6", "50", "50", "50")
+DAY_CAPS_USD = ("0.1", "0.8", *["50"] * 6)
 TWIN_SHARE, OWN_CAP_SHARE, HOUR_SHARE = 0.15, 0.15, 0.3
 
 
@@ -50,7 +50,8 @@ class _Writer:
         made: list[TickScript] = [TickScript()]
         for number in range(ticks):
             made.append(self._faulty())
-            made.append(TickScript())
+            if number % 2:
+                made.append(TickScript())
             if number % EVERY_HEAL == EVERY_HEAL - 1 or number == ticks - 1:
                 made += [TickScript(wait_seconds=COOL_DOWN_SECONDS), TickScript(heals=True)]
         return Script(self._seed, settings, targets, tuple(made))
@@ -65,7 +66,7 @@ class _Writer:
             models=models,
             prompt=number,
             ttl="1h" if dice.random() < HOUR_SHARE else "5m",
-            keep=dice.choice(["always"] * 8 + ["once", "while-used"]),
+            keep=dice.choice(["always"] * 18 + ["once", "while-used"]),
             credential=dice.choice(["default", "default", "second"]),
             cap=f"0.{dice.randint(1, 60):04}" if dice.random() < OWN_CAP_SHARE else None,
             is_split=dice.random() < 0.3,
@@ -90,10 +91,10 @@ class _Writer:
             faults.append(self._end())
         dice.shuffle(faults)
         return TickScript(
-            wait_seconds=dice.choice([0, 20, 60, 180, 240, 240, 240, 250, 300, 301, 900, 3300, 3700]),
+            wait_seconds=dice.choice([0, 20, 180, 240, 240, 240, 250, 300, 301, 900, 3300, 3700, 3700]),
             sandboxes=sandboxes,
             event=event,
-            seconds=dice.choice([110, 110, 110, 110, 20, 7, 5]),
+            seconds=dice.choice([*[110] * 12, 20, 7]),
             skew_seconds=dice.choice([0, 0, 0, 0, -45, -3, 3, 45]),
             changes=changes,
             faults=tuple(faults),
@@ -101,7 +102,7 @@ class _Writer:
 
     def _changes(self) -> Iterator[Change]:
         dice = self._dice
-        for name in dice.sample(sorted(self._targets), dice.randint(0, 8)):
+        for name in dice.sample(sorted(self._targets), dice.randint(5, 40)):
             self._targets[name] = self._targets[name].edited()
             yield Change("edit", name)
         if dice.random() < 0.3:
@@ -120,7 +121,7 @@ class _Writer:
 
     def _of_api(self) -> Iterator[Fault]:
         dice = self._dice
-        share = dice.choice([0.1, 0.5, 0.9])
+        share = dice.choice([0.2, 0.9, 0.9])
         for target in self._targets.values():
             for model in target.models:
                 for place in (f"messages {target.prompt_id} {model}", f"count {target.prompt_id} {model}"):
@@ -135,7 +136,7 @@ class _Writer:
             kinds += ["count"] * 4
         elif not is_stream:
             kinds += ["usage"] * 5 + ["body"] * 3
-        if dice.random() < 0.03:
+        if dice.random() < 0.02:
             kinds = ["hang-before", "hang-after", "drip-long"]
         kind = dice.choice(kinds)
         details: dict[str, Any] = {
@@ -143,7 +144,7 @@ class _Writer:
             "reset": lambda: {"name": dice.choice(CUTS)},
             "drip": lambda: {"seconds": DRIP_SECONDS, "pieces": dice.choice([2, 7, 50])},
             "drip-long": lambda: {"seconds": LONG_DRIP_SECONDS, "pieces": 20},
-            "latency": lambda: {"seconds": dice.choice([0.5, 2, 9])},
+            "latency": lambda: {"seconds": dice.choice([0.1, 0.5, 0.5, 2])},
             "count": lambda: {"name": dice.choice(sorted(answers.COUNTS))},
             "usage": lambda: {"name": dice.choice(sorted(answers.USAGES))},
             "body": lambda: {"name": dice.choice(sorted(answers.BODIES))},
@@ -155,13 +156,13 @@ class _Writer:
     def _status(self) -> dict[str, Any]:
         dice = self._dice
         mild = sorted(set(answers.STATUSES) - answers.STOPPED)
-        name = dice.choice(sorted(answers.STOPPED) if dice.random() < 0.03 else mild)
+        name = dice.choice(sorted(answers.STOPPED) if dice.random() < 0.005 else mild)
         body = dice.choice(sorted(answers.ERROR_BODIES)) if dice.random() < 0.2 else None
         return {"name": name, **({} if body is None else {"body": body})}
 
     def _of_aws(self) -> Iterator[Fault]:
         dice = self._dice
-        share = dice.choice([0.0, 0.1, 0.3])
+        share = dice.choice([0.0, 0.2, 0.5])
         for target in self._targets.values():
             if dice.random() < share:
                 yield from self._passes(f"dynamodb-UpdateItem target/{target.name}", 2 * len(target.models))
