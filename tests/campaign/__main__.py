@@ -60,8 +60,11 @@ def _shrink(script: Script, outcome: Outcome) -> None:
 def _tell(outcome: Outcome) -> int:
     for violation in outcome.violations:
         print(f"seed {outcome.seed}, tick {violation.tick}: {violation.invariant}: {violation.words}", file=sys.stderr)
-    print(f"{outcome.ticks} ticks, {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
-          f"{outcome.seconds:.1f} s, {len(outcome.violations)} violations", file=sys.stderr)
+    print(
+        f"{outcome.ticks} ticks, {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
+        f"{outcome.seconds:.1f} s, {len(outcome.violations)} violations",
+        file=sys.stderr,
+    )
     return int(bool(outcome.violations))
 
 

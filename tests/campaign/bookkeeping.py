@@ -69,7 +69,10 @@ def _calls(tick: TickRecord, run: Run, answered: list[Call]) -> Iterator[str]:
         found = by_id or [
             call
             for call in answered
-            if not call.message_id and target is not None and call.model == entry["model"] and call.prompt.startswith(f"p{target.prompt:03}.")
+            if not call.message_id
+            and target is not None
+            and call.model == entry["model"]
+            and call.prompt.startswith(f"p{target.prompt:03}.")
         ]
         if not found:
             yield f"{entry['target']} on {entry['model']} is billed and no answer says so"
@@ -82,7 +85,8 @@ def _calls(tick: TickRecord, run: Run, answered: list[Call]) -> Iterator[str]:
     for call in answered:
         owners = {name for name, target in tick.targets.items() if target.prompt == int(call.prompt[1:4])}
         if call.is_certain and id(call) not in used and not any((name, call.model) in slow for name in owners):
-            yield f"the answer to {call.prompt} on {call.model} is in no entry"
+            said = [(one["outcome"], one.get("code"), one["reason"]) for one in entries if one["target"] in owners]
+            yield f"the answer to {call.prompt} on {call.model} is in no entry: {said}"
     totals = run.report["totals"]
     if Decimal(totals["cost_usd"]) != cost:
         yield f"the report says {totals['cost_usd']} USD, the answers {cost}"
@@ -142,9 +146,7 @@ def _state(tick: TickRecord, run: Run) -> Iterator[str]:
     )
     cost, told = Decimal(run.report["totals"]["cost_usd"]), Decimal(run.report["budget"]["day"]["spent_usd"])
     # A stream that is closed early counts in the table with all the output that the API may bill.
-    is_more = any(
-        entry.get("code") == "timeout" or entry.get("form") == "streamed" for entry in run.report["entries"]
-    )
+    is_more = any(entry.get("code") == "timeout" or entry.get("form") == "streamed" for entry in run.report["entries"])
     if not is_more and after - before != cost:
         yield f"the table's day grew by {after - before} USD, the report says {cost}"
     if not any(entry.get("code") == "timeout" for entry in run.report["entries"]) and told != after:

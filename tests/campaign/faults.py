@@ -36,7 +36,9 @@ class Fault:
     @property
     def name(self) -> str:
         """What it counts as: where, what and which."""
-        return " ".join(part for part in (self.place.split(" ")[0], self.kind, str(self.detail.get("name", ""))) if part)
+        return " ".join(
+            part for part in (self.place.split(" ")[0], self.kind, str(self.detail.get("name", ""))) if part
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a script writes it."""

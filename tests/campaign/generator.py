@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TARGETS = 60
-DRIP_SECONDS, LONG_DRIP_SECONDS, HANG_SECONDS = 0.2, 1.4, 1.3  # a request may take one second
+DRIP_SECONDS, LONG_DRIP_SECONDS, HANG_SECONDS = 0.2, 2.6, 2.5  # a request may take two seconds
 COOL_DOWN_SECONDS = 65 * 60  # longer than any breaker's
 EVERY_HEAL = 6  # so many faulty ticks, then the cool-down and a look at everything
 # A stack cap that holds back a part of the day's calls, and one that never does.
@@ -76,7 +76,12 @@ class _Writer:
         if twins and target.cap is None and dice.random() < TWIN_SHARE:
             one = dice.choice(twins)
             target = TargetSpec(
-                name=target.name, models=models, prompt=one.prompt, ttl=one.ttl, credential=one.credential, form=one.form
+                name=target.name,
+                models=models,
+                prompt=one.prompt,
+                ttl=one.ttl,
+                credential=one.credential,
+                form=one.form,
             )
         self._targets[target.name] = target
         return target

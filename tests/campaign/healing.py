@@ -88,9 +88,7 @@ class Healing:
         ]
         return bool(until) and max(until) - self._cloud.now_seconds() >= LEFT_SECONDS
 
-    def _excuse(
-        self, tick: TickRecord, target: TargetSpec, entry: Mapping[str, Any], *, has_capped: bool
-    ) -> bool:
+    def _excuse(self, tick: TickRecord, target: TargetSpec, entry: Mapping[str, Any], *, has_capped: bool) -> bool:
         """Tell whether there is a reason why an entry may be cold after a healthy tick."""
         code, now = entry.get("code"), tick.now_seconds
         if code == "timeout":  # the machine was too slow for one second; nothing was injected
@@ -117,13 +115,10 @@ class Healing:
         day = f"usd {tick.runs[0].started_at.date().isoformat()}"
         places = [("stack", self._cap), (f"target/{target.name}", None if target.cap is None else Decimal(target.cap))]
         return any(
-            cap is not None
-            and Decimal(tick.items_after.get(key, {}).get(day, {"N": "0"})["N"]) / PICO + worst > cap
+            cap is not None and Decimal(tick.items_after.get(key, {}).get(day, {"N": "0"})["N"]) / PICO + worst > cap
             for key, cap in places
         )
 
 
 def _has_capped(lines: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:
     return any(entry.get("code") in CAPPED for entry in lines.values())
-
-

@@ -78,8 +78,8 @@ class Inspector:
         for run in tick.runs:
             if not run.is_over:
                 yield CONDUCT, f"the run of {run.sandbox.lane.name} hangs"
-            elif run.error is not None and not run.was_ended and not (
-                isinstance(run.error, RunError) and has_aws_fault
+            elif (
+                run.error is not None and not run.was_ended and not (isinstance(run.error, RunError) and has_aws_fault)
             ):
                 yield CONDUCT, f"it raised {type(run.error).__name__}: {run.error}"
             for entry in _entries(run):
@@ -96,9 +96,7 @@ class Inspector:
             outcomes = ("failed", "deferred", "warmed", "planned", "skipped")
             if sum(totals[f"entries_{outcome}"] for outcome in outcomes) != totals["entries"]:
                 yield COVERAGE, "the outcomes do not add up to the entries"
-            expected = {
-                (name, model) for name, target in tick.targets.items() for model in target.models
-            }
+            expected = {(name, model) for name, target in tick.targets.items() for model in target.models}
             for name, model in sorted(expected - set(listed)):
                 if name not in tick.touched and tick.targets[name].key not in told:
                     yield COVERAGE, f"{name} on {model} is in no line and no problem"
@@ -130,9 +128,7 @@ class Inspector:
 
     def _by_prompt(self, tick: TickRecord, run: Run, entry: Mapping[str, Any]) -> Call | None:
         """Find the call of an entry whose answer's id was not kept."""
-        found = [
-            call for call in tick.calls if call.lane is run.sandbox.lane and self._is_its(tick, call, entry)
-        ]
+        found = [call for call in tick.calls if call.lane is run.sandbox.lane and self._is_its(tick, call, entry)]
         return found[-1] if found else None
 
     def _is_its(self, tick: TickRecord, call: Call, entry: Mapping[str, Any]) -> bool:
@@ -227,5 +223,3 @@ def _leases_of(items: Mapping[str, Any]) -> dict[tuple[str, str, str], float]:
                 until = int(value["M"]["until"]["N"]) / MILLISECONDS
                 found[key.removeprefix("target/"), words[0], words[1]] = until
     return found
-
-

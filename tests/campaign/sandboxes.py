@@ -70,7 +70,7 @@ class CampaignSandbox:
             "STATE_TABLE": STATE_TABLE,
             "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
             "POWERTOOLS_SERVICE_NAME": SERVICE,
-            "REQUEST_TIMEOUT_SECONDS": "1",
+            "REQUEST_TIMEOUT_SECONDS": "2",
             **settings,
         }
         self.was_cancelled = False

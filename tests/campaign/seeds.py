@@ -28,8 +28,11 @@ def seeds_until(faults: int, first_seed: int, ticks: int, workers: int) -> Itera
                 outcome = future.result()
                 met += sum(outcome.fired.values())
                 words = "ok" if not outcome.violations else outcome.violations[0].words
-                print(f"seed {outcome.seed}: {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
-                      f"{outcome.seconds:.0f} s, {words} ({met:,} of {faults:,})", flush=True)
+                print(
+                    f"seed {outcome.seed}: {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
+                    f"{outcome.seconds:.0f} s, {words} ({met:,} of {faults:,})",
+                    flush=True,
+                )
                 yield outcome
 
 
