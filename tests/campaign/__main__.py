@@ -6,14 +6,15 @@ import argparse
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.campaign.executor import run_script
-from tests.campaign.seeds import seeds_until
 from tests.campaign.generator import script_of
 from tests.campaign.results import write_results
 from tests.campaign.script import Script
+from tests.campaign.seeds import seeds_until
 from tests.campaign.shrink import shrink
 
 if TYPE_CHECKING:
@@ -33,14 +34,17 @@ def main() -> int:
         if outcome.violations and arguments.shrink:
             _shrink(script_of(arguments.seed, arguments.ticks), outcome)
         return _tell(outcome)
+    started = time.monotonic()
     outcomes = list(seeds_until(arguments.faults, arguments.first_seed, arguments.ticks, arguments.workers))
     if arguments.results is not None:
-        write_results(arguments.results, outcomes, ticks=arguments.ticks, workers=arguments.workers)
+        seconds = time.monotonic() - started
+        write_results(arguments.results, outcomes, ticks=arguments.ticks, seconds=seconds)
     failed = [outcome for outcome in outcomes if outcome.violations]
     for outcome in failed:
         _tell(outcome)
-        print(f"replay: python -m tests.campaign --seed {outcome.seed} --ticks {arguments.ticks} --shrink")
-    print(f"{len(outcomes)} seeds, {sum(sum(one.fired.values()) for one in outcomes):,} faults, {len(failed)} failed")
+        _say(f"replay: python -m tests.campaign --seed {outcome.seed} --ticks {arguments.ticks} --shrink")
+    faults = sum(sum(one.fired.values()) for one in outcomes)
+    _say(f"{len(outcomes)} seeds, {faults:,} faults, {len(failed)} failed")
     return int(bool(failed))
 
 
@@ -50,22 +54,27 @@ def _shrink(script: Script, outcome: Outcome) -> None:
 
     def fails(tried: Script) -> bool:
         found = run_script(tried).violations
-        print(".", end="", file=sys.stderr, flush=True)
+        sys.stderr.write(".")
+        sys.stderr.flush()
         return any(one.invariant == first.invariant for one in found)
 
     smallest = shrink(script, fails, at_tick=first.tick)
-    print(json.dumps(smallest.as_json(), indent=1))
+    _say(json.dumps(smallest.as_json(), indent=1))
 
 
 def _tell(outcome: Outcome) -> int:
     for violation in outcome.violations:
-        print(f"seed {outcome.seed}, tick {violation.tick}: {violation.invariant}: {violation.words}", file=sys.stderr)
-    print(
+        sys.stderr.write(f"seed {outcome.seed}, tick {violation.tick}: {violation.invariant}: {violation.words}" + "\n")
+    sys.stderr.write(
         f"{outcome.ticks} ticks, {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
-        f"{outcome.seconds:.1f} s, {len(outcome.violations)} violations",
-        file=sys.stderr,
+        f"{outcome.seconds:.1f} s, {len(outcome.violations)} violations\n"
     )
     return int(bool(outcome.violations))
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
 
 
 def _arguments() -> argparse.Namespace:

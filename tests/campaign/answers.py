@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.campaign.http import Response
+from tests.campaign.wire import Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

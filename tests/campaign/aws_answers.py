@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.campaign.http import Request, Response
+from tests.campaign.wire import Request, Response
 
 # service -> name -> status and code.
 ERRORS: dict[str, dict[str, tuple[int, str]]] = {

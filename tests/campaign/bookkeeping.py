@@ -1,4 +1,4 @@
-"""Whether report, log, metrics, state and the calls that were really answered say the same, to the token and the cent."""
+"""Whether report, log, metrics, state and the true calls say the same, to the token and the cent."""
 
 from __future__ import annotations
 
@@ -113,27 +113,29 @@ def _metrics(run: Run, totals: Mapping[str, Any]) -> Iterator[str]:
     except EmfError as error:
         yield f"a metric line is none: {error}"
         return
-    whole: dict[str, float] = defaultdict(float)
-    parts: dict[str, float] = defaultdict(float)
-    has_parts = False
-    for blob in blobs:
-        for directive in blob["_aws"]["CloudWatchMetrics"]:
-            (dimensions,) = directive["Dimensions"]
-            if "Cause" in dimensions:
-                continue
-            has_parts = has_parts or len(dimensions) > 1
-            for metric in directive["Metrics"]:
-                value = blob[metric["Name"]]
-                sums = whole if len(dimensions) == 1 else parts
-                sums[metric["Name"]] += sum(value) if isinstance(value, list) else value
+    whole, parts = _sums(blobs)
     for name, total in NAMES.items():
         if whole.get(name) != totals[total]:
             yield f"{name} is {whole.get(name)}, the report says {totals[total]}"
     if whole.get("WarmCostUSD") != float(totals["cost_usd"]):
         yield f"WarmCostUSD is {whole.get('WarmCostUSD')}, the report says {totals['cost_usd']}"
-    for name in PER_ENTRY if has_parts else ():
-        if parts[name] != whole[name]:
-            yield f"the parts of {name} are {parts[name]}, the whole is {whole[name]}"
+    for name in PER_ENTRY if parts else ():
+        if parts.get(name) != whole[name]:
+            yield f"the parts of {name} are {parts.get(name)}, the whole is {whole[name]}"
+
+
+def _sums(blobs: list[dict[str, Any]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Sum the metrics of the whole run, and those of its targets or entries."""
+    whole: dict[str, float] = defaultdict(float)
+    parts: dict[str, float] = defaultdict(float)
+    for blob in blobs:
+        for directive in blob["_aws"]["CloudWatchMetrics"]:
+            (dimensions,) = directive["Dimensions"]
+            sums = whole if len(dimensions) == 1 else parts
+            for metric in directive["Metrics"] if "Cause" not in dimensions else ():
+                value = blob[metric["Name"]]
+                sums[metric["Name"]] += sum(value) if isinstance(value, list) else value
+    return whole, parts
 
 
 def _state(tick: TickRecord, run: Run) -> Iterator[str]:

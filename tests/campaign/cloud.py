@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tests.campaign.faults import Fault
-    from tests.campaign.http import Request, Response
     from tests.campaign.proxy import Lane
+    from tests.campaign.wire import Request, Response
 
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -233,7 +233,7 @@ def _prompt_of(request: Request) -> tuple[str, str]:
 def _counted(seen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a usage counts; what it leaves out of its split is billed as the truth says."""
     names = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    split = {} if seen.get("cache_creation_input_tokens") else {"cache_creation": {}}
+    split: dict[str, Any] = {} if seen.get("cache_creation_input_tokens") else {"cache_creation": {}}
     return {**split, **{name: seen.get(name) or 0 for name in names}}
 
 

@@ -145,7 +145,7 @@ class _Writer:
             kinds = ["hang-before", "hang-after", "drip-long"]
         kind = dice.choice(kinds)
         details: dict[str, Any] = {
-            "status": lambda: self._status(),
+            "status": self._status,
             "reset": lambda: {"name": dice.choice(CUTS)},
             "drip": lambda: {"seconds": DRIP_SECONDS, "pieces": dice.choice([2, 7, 50])},
             "drip-long": lambda: {"seconds": LONG_DRIP_SECONDS, "pieces": 20},

@@ -68,8 +68,8 @@ class Healing:
                         yield f"{target.name} on {model} is not warm: {entry.get('verdict')} {entry.get('code')}"
 
     def _remember(self, tick: TickRecord) -> None:
-        for fault in tick.fired:
-            place, kind, *name = fault.split(" ", 2)
+        for told in tick.fired:
+            _, kind, *name = told.split(" ", 2)
             if (kind == "status" and name and name[0] in STOPPED) or kind == "rotated":
                 self._stopped_seconds = tick.now_seconds
         if any(change.kind == "rotate" for change in tick.script.changes):
@@ -88,7 +88,9 @@ class Healing:
         ]
         return bool(until) and max(until) - self._cloud.now_seconds() >= LEFT_SECONDS
 
-    def _excuse(self, tick: TickRecord, target: TargetSpec, entry: Mapping[str, Any], *, has_capped: bool) -> bool:
+    def _excuse(  # noqa: PLR0911 - one for each code
+        self, tick: TickRecord, target: TargetSpec, entry: Mapping[str, Any], *, has_capped: bool
+    ) -> bool:
         """Tell whether there is a reason why an entry may be cold after a healthy tick."""
         code, now = entry.get("code"), tick.now_seconds
         if code == "timeout":  # the machine was too slow for one second; nothing was injected

@@ -103,9 +103,9 @@ class Inspector:
             for name, model in sorted(set(listed) - expected):
                 yield COVERAGE, f"{name} on {model} is reported and does not exist"
             for entry in report["entries"]:
-                if not entry.get("reason") or not (entry.get("verdict") or entry.get("code")):
-                    if entry["outcome"] != "warmed":
-                        yield COVERAGE, f"{entry['target']} is {entry['outcome']} without a reason"
+                is_told = entry.get("reason") and (entry.get("verdict") or entry.get("code"))
+                if not is_told and entry["outcome"] != "warmed":
+                    yield COVERAGE, f"{entry['target']} is {entry['outcome']} without a reason"
 
     def _proof(self, tick: TickRecord) -> Iterator[Found]:
         for run in _whole(tick):
@@ -115,7 +115,7 @@ class Inspector:
                 if entry.get("verdict") in (None, "failed"):
                     continue
                 leader = leaders.get((entry.get("shared_with", entry["target"]), entry["model"]), {})
-                call = calls.get(leader.get("message_id"))
+                call = calls.get(str(leader.get("message_id")))
                 place = f"{entry['target']} on {entry['model']} is {entry['verdict']}"
                 if call is None:
                     call = self._by_prompt(tick, run, entry) if leader.get("verdict") else None

@@ -12,14 +12,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
-from tests.campaign import http
+from tests.campaign import wire
 from tests.campaign.faults import FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.campaign.faults import Fault
-    from tests.campaign.http import Request, Response
+    from tests.campaign.wire import Request, Response
 
 LOOPBACK = "127.0.0.1"
 
@@ -106,7 +106,7 @@ class Proxy(threading.Thread):
 
         async def serve() -> None:
             server = await asyncio.start_server(
-                lambda reader, writer: self._connection(lane, reader, writer), LOOPBACK, 0, limit=http.LIMIT_BYTES
+                lambda reader, writer: self._connection(lane, reader, writer), LOOPBACK, 0, limit=wire.LIMIT_BYTES
             )
             lane.port = server.sockets[0].getsockname()[1]
 
@@ -116,8 +116,8 @@ class Proxy(threading.Thread):
     async def _connection(self, lane: Lane, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lane.writers.add(writer)
         try:
-            while not lane.is_dead and (request := await http.read_request(reader)) is not None:
-                if lane.is_dead or not await self._exchange(lane, request, writer):
+            while not lane.is_dead and (request := await wire.read_request(reader)) is not None:
+                if not await self._exchange(lane, request, writer):
                     break
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
@@ -127,6 +127,8 @@ class Proxy(threading.Thread):
 
     async def _exchange(self, lane: Lane, request: Request, writer: asyncio.StreamWriter) -> bool:
         """Carry one request over; False closes the connection."""
+        if lane.is_dead:  # since it began to be read
+            return False
         fault = self.plan.take(self._world.place(request))
         kind = "" if fault is None else fault.kind
         if kind == "die-before":
@@ -140,7 +142,7 @@ class Proxy(threading.Thread):
             return False
         answer = self._world.before(lane, request, fault)
         if answer is None:
-            true = await http.ask(*self._world.upstream(request), request)
+            true = await wire.ask(*self._world.upstream(request), request)
             answer = self._world.after(lane, request, fault, true)
         if kind == "die-after":
             lane.die()

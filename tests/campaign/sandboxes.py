@@ -74,6 +74,7 @@ class CampaignSandbox:
             **settings,
         }
         self.was_cancelled = False
+        self._root: asyncio.Task[Any] | None = None
         self.printed_when_killed: int | None = None
         self.lane.on_death = self._died
         with self.surroundings(), contextlib.redirect_stdout(self._output):
@@ -98,12 +99,12 @@ class CampaignSandbox:
         self.lane.cancel = lambda: None
 
         def remaining_seconds() -> float:
-            if not hasattr(self, "_root") or self._root is None:
+            if self._root is None:
                 loop, self._root = asyncio.get_running_loop(), asyncio.current_task()
                 self.lane.cancel = lambda: self._cancel(loop)
             return seconds - (self._cloud.now_seconds() - started_seconds)
 
-        self._root: asyncio.Task[Any] | None = None
+        self._root = None
         try:
             return self._sandbox.handle(event, remaining_seconds=remaining_seconds)
         finally:

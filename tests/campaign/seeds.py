@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,14 @@ def seeds_until(faults: int, first_seed: int, ticks: int, workers: int) -> Itera
                 outcome = future.result()
                 met += sum(outcome.fired.values())
                 words = "ok" if not outcome.violations else outcome.violations[0].words
-                print(
+                sys.stdout.write(
                     f"seed {outcome.seed}: {sum(outcome.fired.values())} faults, {outcome.calls} calls, "
-                    f"{outcome.seconds:.0f} s, {words} ({met:,} of {faults:,})",
-                    flush=True,
+                    f"{outcome.seconds:.0f} s, {words} ({met:,} of {faults:,})\n"
                 )
+                sys.stdout.flush()
                 yield outcome
 
 
 def run_seed(seed: int, ticks: int) -> Outcome:
+    """Run the script of a seed."""
     return run_script(script_of(seed, ticks))

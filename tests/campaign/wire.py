@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 
 _END_OF_HEAD = b"\r\n\r\n"
 _HOP_HEADERS = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
@@ -57,7 +58,8 @@ class Response:
         kept = [(key, value) for key, value in self.headers if key.lower() not in _HOP_HEADERS]
         lines = [f"HTTP/1.1 {self.status} -", *(f"{key}: {value}" for key, value in kept)]
         lines += [f"content-length: {len(self.body)}", "", ""]
-        return "\r\n".join(lines).encode("latin-1") + self.body
+        no_body = self.status == HTTPStatus.NOT_MODIFIED  # one with a body would spoil the connection's next answer
+        return "\r\n".join(lines).encode("latin-1") + (b"" if no_body else self.body)
 
 
 async def read_request(reader: asyncio.StreamReader) -> Request | None:
@@ -69,7 +71,7 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
     method, target, _ = first.split(" ", 2)
     headers = _headers(lines)
-    length = int(dict((key.lower(), value) for key, value in headers).get("content-length", 0))
+    length = int({key.lower(): value for key, value in headers}.get("content-length", 0))
     body = await reader.readexactly(length) if length else b""
     return Request(method, target, headers, body)
 
