@@ -84,6 +84,8 @@ class Proxy(threading.Thread):
         self._world = world
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
+        self._servers: list[asyncio.Server] = []
+        self._lanes: list[Lane] = []
         self.plan = FaultPlan()
 
     def __enter__(self) -> Self:
@@ -98,16 +100,27 @@ class Proxy(threading.Thread):
         """Serve."""
         self._loop.set_exception_handler(lambda *_: None)  # cut connections are what it is for
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._end.wait())
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        """Wait for the end and close everything."""
+        await self._end.wait()
+        for server in self._servers:
+            server.close()
+        for lane in self._lanes:
+            lane.die()
+        await asyncio.sleep(0)  # what was cut is closed in the loop's next round
 
     def open(self, name: str) -> Lane:
         """Open a lane."""
         lane = Lane(name)
+        self._lanes.append(lane)
 
         async def serve() -> None:
             server = await asyncio.start_server(
                 lambda reader, writer: self._connection(lane, reader, writer), LOOPBACK, 0, limit=wire.LIMIT_BYTES
             )
+            self._servers.append(server)
             lane.port = server.sockets[0].getsockname()[1]
 
         asyncio.run_coroutine_threadsafe(serve(), self._loop).result()

@@ -10,7 +10,7 @@ from tests.campaign.executor import run_script
 from tests.campaign.generator import script_of
 from tests.campaign.script import Script
 
-BUDGET_SECONDS = 40.0  # no new seed starts after it; one takes a quarter of that on a free machine
+BUDGET_SECONDS = 20.0  # no new seed starts after it; one takes half of that on a free machine
 FIRST_SEED, SEEDS, TICKS = 1, 6, 2
 
 
