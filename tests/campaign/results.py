@@ -51,7 +51,7 @@ def _page(outcomes: Sequence[Outcome], *, ticks: int, seconds: float) -> str:
         "Written by `make campaign`: random faults against the real handler, the real SDKs and the local cloud, and a",
         f"model that knows the truth. `python -m tests.campaign --seed N --ticks {ticks} --shrink` repeats one seed.",
         "",
-        f"- {sum(fired.values()):,} injected faults of {len(fired)} kinds in {sum(one.ticks for one in outcomes)} ticks",
+        f"- {sum(fired.values()):,} faults of {len(fired)} kinds met in {sum(one.ticks for one in outcomes)} ticks",
         f"- {sum(one.runs for one in outcomes):,} runs, {sum(one.calls for one in outcomes):,} calls",
         f"- {sum(verdicts.values()):,} entries reported",
         f"- seeds {seeds[0]} to {seeds[-1]}, {ticks} faulty ticks each",
