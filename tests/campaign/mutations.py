@@ -63,7 +63,7 @@ MUTATIONS = (
         "rules/breaker.py", "REFUSED_COOL_DOWN = timedelta(hours=1)", "REFUSED_COOL_DOWN = timedelta(days=9)", HEALING
     ),
     Mutation("adapters/s3_bucket.py", "len(content) != stored.size_bytes)", "len(content) < 0)", HEALING),
-    Mutation("rules/metrics.py", "[sum(usage.read_tokens for usage in usages)]", "[len(usages)]", AGREEMENT),
+    Mutation("rules/measurement.py", "[sum(usage.read_tokens for usage in usages)]", "[len(usages)]", AGREEMENT),
     Mutation("warm/ledger.py", "self.spent += spent", "self.spent = spent", AGREEMENT),
     Mutation("adapters/anthropic_exchange.py", 'getattr(answer, "input_tokens", None)', "answer.input_tokens", CONDUCT),
     Mutation("adapters/anthropic_exchange.py", 'frozenset({"httpx", "httpx2"})', "frozenset()", CONDUCT),
