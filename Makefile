@@ -21,7 +21,7 @@ ARTIFACT_FOLDER := build/artifact
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup demo agent test check lint types layers template-lint bench bench-policy build lock generate clean
+.PHONY: help setup demo agent test check lint types layers template-lint bench bench-policy campaign build lock generate clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 22
@@ -65,6 +65,12 @@ bench: setup .tools/sam/.synced ## Measure, as ratios within one run, and write 
 
 bench-policy: setup ## Replay the recorded traffic in ../shared/traces under every rule, and write tests/bench/policy.md
 	PYTHONPATH=handler $(BIN)/python -m tests.bench.policy
+
+# Some tens of minutes on two free cores; a part of it runs with the tests (tests/e2e/test_campaign.py).
+campaign: setup ## Inject 10,000 faults, fuzz the inputs, break the handler on purpose, and write tests/campaign/results.md
+	PYTHONPATH=handler:. $(BIN)/python -m tests.campaign --results tests/campaign/results.md
+	$(BIN)/pytest --no-cov -q --hypothesis-profile=campaign --timeout=0 tests/unit/test_fuzz_inputs.py
+	PYTHONPATH=handler:. $(BIN)/python -m tests.campaign.mutations
 
 build: .tools/sam/.synced ## sam build, as a deployment does it
 	$(SAM) build

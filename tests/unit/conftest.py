@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest_socket
+from hypothesis import settings
+
+settings.register_profile("campaign", max_examples=10_000)  # what `make campaign` asks for
 
 
 def pytest_runtest_setup() -> None:

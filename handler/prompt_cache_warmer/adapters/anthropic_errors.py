@@ -52,6 +52,7 @@ _SERVER_TYPES = frozenset(
         *("modelerrorexception", "modelstreamerrorexception", "modeltimeoutexception"),
     }
 )
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 AWS_TYPE_HEADER = "x-amzn-errortype"
 _SPEND_LIMIT_CODES = frozenset(
     {"enforced_spend_limit_reached", "contract_spend_limit_reached", "linked_organization_spend_limit_reached"}
@@ -114,7 +115,7 @@ def _branch(error: anthropic.APIStatusError, call: WarmCall) -> type[WarmCallErr
     status, kind, message = error.status_code, (_type(error) or "").lower(), said_by(error)
     is_bad_request = status == _BAD_REQUEST
     rules: tuple[tuple[type[WarmCallError], bool], ...] = (
-        (SpendLimitError, error.error_code in _SPEND_LIMIT_CODES),
+        (SpendLimitError, _word(error.error_code) in _SPEND_LIMIT_CODES),
         (SpendLimitError, status == _PAYMENT_REQUIRED or kind == "billing_error"),
         (SpendLimitError, is_bad_request and _OWN_SPEND_LIMIT_PHRASE in message),
         (CredentialError, status in (_UNAUTHORIZED, _FORBIDDEN) or kind in _CREDENTIAL_TYPES),
@@ -149,18 +150,23 @@ def _exchange_error(error: anthropic.WorkloadIdentityError) -> WarmCallError:
 def _type(error: anthropic.APIStatusError) -> str | None:
     """Return an error's type: the API's, or AWS's, whose header may have an address behind it."""
     named = error.response.headers.get(AWS_TYPE_HEADER, "").partition(":")[0]
-    return error.type or named or None
+    return _word(error.type) or _word(named) or None
+
+
+def _word(value: object) -> str:
+    """Return a stable word of an error; nothing for what is none: a gateway may put anything of any length there."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""
 
 
 def said_by(error: anthropic.APIStatusError) -> str:
     """Return an error's message: the API's, or AWS's; it may quote the request, so it is for telling errors apart."""
     body = error.body if isinstance(error.body, dict) else {}
-    own = body.get("message") or body.get("Message")
-    return error.api_message or (own if isinstance(own, str) else "")
+    said = (error.api_message, body.get("message"), body.get("Message"))
+    return next((message for message in said if isinstance(message, str) and message), "")
 
 
 def _code(error: anthropic.APIStatusError) -> str:
-    return f" ({error.error_code})" if error.error_code else ""
+    return f" ({code})" if (code := _word(error.error_code)) else ""
 
 
 def _quotation(error: anthropic.APIStatusError, call: WarmCall) -> str:

@@ -8,6 +8,8 @@ messages are the bytes the application's own SDK sends.
 from __future__ import annotations
 
 import json
+import re
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,6 +26,8 @@ from prompt_cache_warmer.values.regions import region_of
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import httpx2
 
     from prompt_cache_warmer.rules.request import WarmCall
@@ -47,6 +51,8 @@ _ARGUMENTS = frozenset({"model", "messages", "max_tokens", "stream"})
 _VERSION_FIELD = "anthropic_version"
 _INVOKE_MODEL_VERSION = "bedrock-2023-05-31"
 _FIRST_OF_SDK_VERSION = (4, 7)
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
+_HTTP_LIBRARIES = frozenset({"httpx", "httpx2"})  # by name, because which one is the SDK's matter
 _NO_START = "the stream ended before message_start"
 
 AsyncClient: TypeAlias = (
@@ -78,9 +84,10 @@ async def exchange(
             answer = _answer(json.loads(raw.http_response.content), raw.http_response, call)
             return replace(answer, raw=await raw.parse()) if keeps_message else answer
         async with await client.messages.create(**arguments, stream=True) as stream:
-            async for event in stream:
-                if event.type == "message_start":
-                    return _started(event, stream.response, call)
+            with _reading():
+                async for event in stream:
+                    if event.type == "message_start":
+                        return _started(event, stream.response, call)
     raise UnreachableError(_NO_START)
 
 
@@ -97,7 +104,7 @@ def exchange_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: 
         if call.form is not Form.STREAMED:
             raw = client.messages.with_raw_response.create(**arguments)
             return replace(_answer(json.loads(raw.http_response.content), raw.http_response, call), raw=raw.parse())
-        with client.messages.create(**arguments, stream=True) as stream:
+        with client.messages.create(**arguments, stream=True) as stream, _reading():
             for event in stream:
                 if event.type == "message_start":
                     return _started(event, stream.response, call)
@@ -112,7 +119,7 @@ async def count(client: AsyncClient, call: WarmCall, timeout_seconds: float) -> 
         UnreachableError: when the answer is no count.
     """
     counted = await client.messages.count_tokens(**_counting(call, timeout_seconds))
-    return _counted(counted.input_tokens)
+    return _counted(counted)
 
 
 def count_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: float) -> int:
@@ -122,13 +129,26 @@ def count_sync(client: anthropic.Anthropic, call: WarmCall, timeout_seconds: flo
         anthropic.APIError: as the SDK raises it.
         UnreachableError: when the answer is no count.
     """
-    return _counted(client.messages.count_tokens(**_counting(call, timeout_seconds)).input_tokens)
+    return _counted(client.messages.count_tokens(**_counting(call, timeout_seconds)))
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Turn what the SDK's HTTP library raises while a stream is read into ours: the SDK does so only when sending."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _HTTP_LIBRARIES:
+            raise
+        raise UnreachableError(f"no usable answer: {type(error).__name__}") from None
 
 
 def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answer:
     """Read what a message proves."""
     if not isinstance(message, dict) or not isinstance(message.get("usage"), dict):
         raise UnreachableError("an answer without usage, so nothing is proved")
+    if message["usage"].get("input_tokens") is None:  # every call has input: counted as none, it would seem free
+        raise UnreachableError("an answer whose usage names no input_tokens, so nothing is proved")
     try:
         counted = Usage.from_api(message["usage"], unsplit_ttl=call.requested_ttl)
     except ValueError as error:
@@ -136,13 +156,18 @@ def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answe
     divergence, missed_tokens = read_divergence(message.get("diagnostics"))
     return Answer(
         usage=counted,
-        message_id=message.get("id"),
+        message_id=_identifier(message.get("id")),
         request_id=response.headers.get(REQUEST_ID_HEADER) or response.headers.get(AWS_REQUEST_ID_HEADER),
         workspace_id=response.headers.get(WORKSPACE_HEADER),
         region=region_asked(response),
         divergence=divergence,
         missed_tokens=missed_tokens,
     )
+
+
+def _identifier(value: object) -> str | None:
+    """Read an id; what is none is not kept, because it is remembered and reported as it came."""
+    return value if isinstance(value, str) and _IDENTIFIER.fullmatch(value) else None
 
 
 def region_asked(response: httpx2.Response) -> str | None:
@@ -182,8 +207,9 @@ def _counting(call: WarmCall, timeout_seconds: float) -> dict[str, Any]:
     }
 
 
-def _counted(tokens: object) -> int:
-    """Read a count: the SDK does not check what it was answered."""
+def _counted(answer: object) -> int:
+    """Read a count: the SDK does not check what it was answered, and hands on a list or a text as it came."""
+    tokens = getattr(answer, "input_tokens", None)
     if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 0:
         raise UnreachableError("an answer without a token count")
     return tokens

@@ -81,5 +81,5 @@ class AnthropicMessages:
             raise translate(error, call) from None
         except TimeoutError:
             raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter of lists in lists in lists
             raise UnreachableError("an answer that is not the API's: its body is not JSON") from None

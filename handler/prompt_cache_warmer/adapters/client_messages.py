@@ -114,5 +114,5 @@ async def _within(timeout_seconds: float, call: WarmCall, work: Awaitable[A]) ->
         raise TransportError(f"the client raised {type(error).__name__}") from error
     except TimeoutError:
         raise CallTimeoutError(f"no answer within {timeout_seconds:g} s") from None
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of lists in lists in lists
         raise UnreachableError("an answer that is not the API's: its body is not JSON") from None

@@ -84,7 +84,7 @@ class StateTable:
                 return False, dict(refused.get("Item", {}))
             raise self._failed("UpdateItem", error) from error
         except BotoCoreError as error:
-            raise self._unasked("UpdateItem", error) from error
+            raise self._unasked("UpdateItem", error_word(error)) from error
         return True, dict(written.get("Attributes", {}))
 
     def read(self, keys: Sequence[str]) -> dict[str, Item]:
@@ -107,7 +107,9 @@ class StateTable:
             except ClientError as error:
                 raise self._failed("BatchGetItem", error) from error
             except BotoCoreError as error:
-                raise self._unasked("BatchGetItem", error) from error
+                raise self._unasked("BatchGetItem", error_word(error)) from error
+            if "Responses" not in answer:  # a connection that ends among the headers: read as nothing known, it is paid
+                raise self._unasked("BatchGetItem", "the answer was cut off")
             found |= {item[PARTITION_KEY]["S"]: item for item in answer["Responses"].get(self._name, ())}
             if self._name not in answer["UnprocessedKeys"]:
                 return found
@@ -127,7 +129,7 @@ class StateTable:
             advice = _CHECK
         return StateUnavailableError(f"state table {self._name!r} refused {operation}: {word}; {advice}")
 
-    def _unasked(self, operation: str, error: BotoCoreError) -> StateUnavailableError:
+    def _unasked(self, operation: str, word: str) -> StateUnavailableError:
         """Tell of a question that got no answer, so that nothing refused it: no credentials, no network."""
         said = f"could not be asked for {operation}, or gave no answer"
-        return StateUnavailableError(f"state table {self._name!r} {said}: {error_word(error)}; {_CHECK}")
+        return StateUnavailableError(f"state table {self._name!r} {said}: {word}; {_CHECK}")

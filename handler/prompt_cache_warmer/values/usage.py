@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from prompt_cache_warmer.values.body import Ttl
 
+# A hundred times the largest context window: what is more is no count, and money would be counted by it.
+MAX_COUNT = 100_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -60,7 +63,7 @@ class Usage:
             unsplit_ttl: the class of the written tokens when the answer does not split them.
 
         Raises:
-            ValueError: when a count is not a whole number of at least 0, or the split exceeds its sum.
+            ValueError: when a count is not a whole number of 0 to ``MAX_COUNT``, or the split exceeds its sum.
         """
         split = usage.get("cache_creation") or {}
         if not isinstance(split, Mapping):
@@ -88,6 +91,6 @@ def _count(counts: Mapping[str, Any], field: str) -> int:
     value = counts.get(field)
     if value is None:
         return 0
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_COUNT:
         raise ValueError(f"usage.{field} is not a token count")
     return value

@@ -130,7 +130,8 @@ class Caller:
         """Bound how many input tokens a call has, before anything is spent.
 
         By the API's own count, asked for once per prefix and model and raised by its margin of error. Where it
-        cannot be had, by the body's bytes, because no token is shorter than a byte, and what the API adds.
+        cannot be had, or is more than that, by the body's bytes, because no token is shorter than a byte, and
+        what the API adds.
 
         Returns:
             The bound, or None where there is none: the body refers to content that is not in it.
@@ -139,12 +140,13 @@ class Caller:
         is_lasting = not has_outside_content(call.body)  # what lies outside may be another tomorrow
         if key not in self._counted or not is_lasting:
             timeout_seconds = min(COUNT_TIMEOUT_SECONDS, self._timeout_seconds, max(1.0, remaining_seconds))
+            most = len(json.dumps(call.body, ensure_ascii=False).encode()) + ADDED_TOKENS if is_lasting else None
             try:
                 counted = await self._messages.count_tokens(call, timeout_seconds=timeout_seconds)
             except WarmCallError:
-                body_bytes = len(json.dumps(call.body, ensure_ascii=False).encode())
-                return body_bytes + ADDED_TOKENS if is_lasting else None
-            self._counted[key] = int(counted * COUNTED_TOKENS_MARGIN) + 1
+                return most
+            raised = int(counted * COUNTED_TOKENS_MARGIN) + 1
+            self._counted[key] = raised if most is None else min(raised, most)  # one wrong count must not hold it back
         return self._counted[key]
 
     async def warm(

@@ -1,0 +1,1 @@
+"""The fault campaign: random faults against the real handler, and a model that knows the truth."""
