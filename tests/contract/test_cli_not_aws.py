@@ -141,6 +141,19 @@ def test_a_page_that_refuses_is_not_aws_refusing(proxy: Proxy, name: str) -> Non
     assert refusal(*COMMANDS[name]).endswith(NOT_AWS)
 
 
+@pytest.mark.parametrize("status", [200, 502])
+def test_doctor_sends_nobody_to_log_in_for_it(proxy: Proxy, status: int) -> None:
+    """Who asks is not what is wrong."""
+    proxy.status = status
+    result = run("doctor", "--stack", "shop")
+    assert result.exit_code == 2
+    line = result.stdout.splitlines()[0]
+    word = {200: "something that is not AWS answered", 502: "502"}[status]
+    assert line == f"red       identity: AWS cannot be reached: {word}"
+    assert "log in" not in result.stdout
+    assert "check itself failed" not in result.stdout
+
+
 def test_a_tick_is_told_in_errors_of_ours(proxy: Proxy) -> None:
     """The function's adapters raise what its operator knows, and no lookup's error."""
     table, bucket = StateTable(aws_client("dynamodb"), "t-table"), Bucket(aws_client("s3"), "b-bucket")

@@ -53,7 +53,9 @@ def checked(make: Callable[..., Any], service: str, **arguments: Any) -> Any:  #
         if not str(error).startswith(_INVALID):
             raise
         raise EndpointAddressError(address=str(error).removeprefix(_INVALID)) from error
-    client.meta.events.register(f"before-parse.{client.meta.service_model.service_id.hyphenize()}", check_answer)
+    meta = getattr(client, "meta", None)
+    if meta is not None:  # an application's own session may make clients that are not botocore's
+        meta.events.register(f"before-parse.{meta.service_model.service_id.hyphenize()}", check_answer)
     return client
 
 

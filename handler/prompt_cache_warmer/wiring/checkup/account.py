@@ -13,6 +13,8 @@ from urllib.error import HTTPError, URLError
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoRegionError
 from botocore.exceptions import ConnectionError as ConnectionError_
 
+from prompt_cache_warmer.adapters.aws_advice import is_failing
+from prompt_cache_warmer.adapters.aws_answers import EndpointAddressError, NotAwsError
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.rules.checkup import Finding, green, not_asked, red
 from prompt_cache_warmer.values.state import MAX_CLOCK_SKEW
@@ -25,6 +27,7 @@ IDENTITY, AWS_CLOCK, API_CLOCK, VERSIONS = "identity", "clock", "api-clock", "ve
 DEFAULT_API = "https://api.anthropic.com"
 _API_PATH = "/v1/models"  # any path answers with a date; without a key this one answers 401
 _API_TIMEOUT_SECONDS = 5.0
+_UNREACHED_BY = (ConnectionError_, HTTPClientError, NotAwsError, EndpointAddressError)
 _LOG_IN = "log in (aws sso login, or aws configure) or set AWS_PROFILE; then: aws sts get-caller-identity"
 _UNREACHED = "check the network path to AWS, the region and AWS_ENDPOINT_URL; then: aws sts get-caller-identity"
 _SET_CLOCK = "set this machine's clock by the network: timedatectl set-ntp true"
@@ -40,7 +43,7 @@ def check_identity(clock: Clock) -> list[Finding]:
         fix = "set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region"
         return [red(IDENTITY, "nothing says which AWS region is meant", fix=fix), _unasked_clock()]
     except (ClientError, BotoCoreError) as error:
-        is_unreached = isinstance(error, (ConnectionError_, HTTPClientError))
+        is_unreached = isinstance(error, _UNREACHED_BY) or is_failing(error)
         fix = _UNREACHED if is_unreached else _LOG_IN
         what = "AWS cannot be reached" if is_unreached else "AWS does not know who asks"
         return [red(IDENTITY, f"{what}: {error_word(error)}", fix=fix), _unasked_clock()]
