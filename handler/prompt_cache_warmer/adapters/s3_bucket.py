@@ -104,14 +104,11 @@ class Bucket:
             word = error_word(error)
             kind = ObjectGoneError if word == _NO_SUCH_KEY else ObjectUnavailableError
             raise kind(f"{stored.key!r} could not be read: {word}") from error
-        etag = answer.get("ETag", "")  # a connection that ends among the headers leaves an answer without the rest
-        if not etag:
-            raise ObjectUnavailableError(f"{stored.key!r} could not be read: its answer was cut off")
-        if etag == stored.etag and len(content) != stored.size_bytes:  # kept by its ETag, it would stay so
+        if answer["ETag"] == stored.etag and len(content) != stored.size_bytes:  # kept by its ETag, it would stay so
             raise ObjectUnavailableError(
                 f"{stored.key!r} could not be read: {len(content):,} bytes came of {stored.size_bytes:,}"
             )
-        return StoredObject(stored.key, etag, len(content)), content
+        return StoredObject(stored.key, answer["ETag"], len(content)), content
 
 
 def error_word(error: BotoCoreError | ClientError) -> str:
