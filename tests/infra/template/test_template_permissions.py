@@ -134,7 +134,8 @@ def services_used(parsed: list[ast.Module]) -> set[str]:
     return {
         argument.value
         for call in calls
-        if isinstance(call.func, ast.Attribute) and call.func.attr in {"client", "resource", "create_client"}
+        if (isinstance(call.func, ast.Attribute) and call.func.attr in {"client", "resource", "create_client"})
+        or (isinstance(call.func, ast.Name) and call.func.id == "aws_client")
         for argument in call.args[:1]
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     }
