@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import anthropic
 
 from prompt_cache_warmer.adapters.anthropic_errors import translate
 from prompt_cache_warmer.adapters.anthropic_exchange import count, exchange
+from prompt_cache_warmer.adapters.talkative import hush
 from prompt_cache_warmer.errors import CallTimeoutError, UnreachableError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 A = TypeVar("A")
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
-# At their debug level these write whole requests, prompts and keys included, so no setting may open them.
-TALKATIVE_LOGGERS = ("anthropic", "httpx2", "httpcore2", "botocore", "boto3", "urllib3")
 
 
 class AnthropicMessages:
@@ -36,8 +34,7 @@ class AnthropicMessages:
 
     def __init__(self, clients: CredentialClients) -> None:
         self._clients = clients
-        for name in TALKATIVE_LOGGERS:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        hush()
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,13 +8,13 @@ and never counted as nothing.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import anthropic
 
-from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL, TALKATIVE_LOGGERS
+from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL
+from prompt_cache_warmer.adapters.talkative import hush
 from prompt_cache_warmer.rules.effect_figures import add_usage
 from prompt_cache_warmer.rules.effect_sources import ReportedUsage, SourceError
 from prompt_cache_warmer.rules.effect_window import PAGE_BUCKETS
@@ -53,8 +53,7 @@ class AnthropicUsageReports:
         self._clock = clock
         self._base_url = base_url
         self._asked_at_seconds: float | None = None
-        for name in TALKATIVE_LOGGERS:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        hush()
 
     async def read(self, window: Window, width: BucketWidth) -> tuple[ReportedUsage, ...]:
         """Return the tokens of a window in buckets of a width, by model and workspace.

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
-from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.system_clock import SystemClock
+from prompt_cache_warmer.adapters.talkative import hush
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.uploads import Watched
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
@@ -21,11 +22,12 @@ from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
 from prompt_cache_warmer.wiring.aws import aws_client, state_store
-from prompt_cache_warmer.wiring.credentials import credential_clients
+from prompt_cache_warmer.wiring.on_demand import MessagesOnDemand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages
     from prompt_cache_warmer.ports import Clock
     from prompt_cache_warmer.rules.report import RunReport
 
@@ -43,7 +45,7 @@ class Sandbox:
     """
 
     def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
-        self._messages = AnthropicMessages(credential_clients(settings))
+        hush()
         clock = clock or SystemClock()
         self._watched = Watched(settings.targets_bucket, settings.targets_prefix, settings.prompts_prefix)
         targets = S3Targets(
@@ -53,9 +55,10 @@ class Sandbox:
             bodies=BodyCache(BODY_CACHE_BYTES),
             max_inflight_bytes=settings.max_inflight_bytes,
         )
+        self._messages = MessagesOnDemand(targets, partial(_messages, settings))
         self._warmer = Warmer(
             index=targets,
-            bodies=targets,
+            bodies=self._messages,
             caller=Caller(
                 messages=self._messages, clock=clock, request_timeout_seconds=settings.request_timeout_seconds
             ),
@@ -95,6 +98,21 @@ class Sandbox:
     async def _run(self, order: Order, remaining_seconds: Callable[[], float]) -> RunReport:
         async with self._messages:
             return await self._warmer.run(order, remaining_seconds=remaining_seconds)
+
+
+def _messages(settings: Settings) -> AnthropicMessages:
+    gc.disable()  # as in app.py
+    try:
+        return _loaded_messages(settings)
+    finally:
+        gc.enable()
+
+
+def _loaded_messages(settings: Settings) -> AnthropicMessages:
+    from prompt_cache_warmer.adapters.anthropic_messages import AnthropicMessages  # noqa: PLC0415 - loads the SDK
+    from prompt_cache_warmer.wiring.credentials import credential_clients  # noqa: PLC0415 - as above
+
+    return AnthropicMessages(credential_clients(settings))
 
 
 @lru_cache(maxsize=1)

@@ -1,0 +1,42 @@
+"""A tick on which nothing is due never loads the SDK, whatever it lists, reads and remembers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.local.cloud import LocalCloud
+from tests.interpreter import printed
+
+SCRIPT = """
+import json, os, sys
+os.environ |= json.loads({environment!r})
+import app
+class Context:
+    def get_remaining_time_in_millis(self): return 110_000
+report = app.lambda_handler({{}}, Context())
+print([entry.get("verdict") or entry["code"] for entry in report["entries"]], "anthropic" in sys.modules, file=sys.stderr)
+"""
+
+
+def tick(cloud: LocalCloud) -> str:
+    """Run a tick in an interpreter of its own and return its last line."""
+    return printed(SCRIPT.format(environment=json.dumps(cloud.environment()))).splitlines()[-1]
+
+
+def target(name: str, **fields: object) -> dict[str, Any]:
+    """Return a document that lives for an hour once it was called."""
+    text = f"You are {name}, and you answer. " * 1_000
+    block = {"type": "text", "text": text, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    return {"name": name, "models": ["claude-sonnet-4-6"], "keep": "always", "request": {"system": [block]}, **fields}
+
+
+def test_only_a_due_call_loads_the_sdk() -> None:
+    """Not a disabled target, not one that lives on, only the tick that calls."""
+    with LocalCloud(state=True) as cloud:
+        cloud.put("targets/resting.json", target("resting", enabled=False))
+        assert tick(cloud) == "['disabled'] False"
+        cloud.put("targets/agent.json", target("agent"))
+        assert tick(cloud) == "['written', 'disabled'] True"
+        assert tick(cloud) == "['outlives-tick', 'disabled'] False"
+        assert len(cloud.api.requests) == 1
