@@ -61,7 +61,7 @@ template-lint: setup .tools/checkov/.synced
 	$(BIN)/python -m infra.local.lint_template template.yaml infra/monitoring.yaml
 	$(CHECKOV) --config-file .checkov.yaml --file template.yaml infra/monitoring.yaml
 
-bench: setup ## Measure, as ratios within one run, and write tests/bench/*.md
+bench: setup .tools/sam/.synced ## Measure, as ratios within one run, and write tests/bench/*.md
 	PYTHONPATH=handler $(BIN)/python -m tests.bench
 
 bench-policy: setup ## Replay the recorded traffic in ../shared/traces under every rule, and write tests/bench/policy.md

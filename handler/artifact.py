@@ -117,20 +117,28 @@ def add_extensions(requirements: Path, folder: Path, *, like: str, processor: st
     """Put the extension modules for another processor beside those that are there.
 
     Raises:
-        BuildError: when one has no twin, so that the zip would run on one processor alone.
+        BuildError: when pip cannot install them, or the zip would run on one processor alone.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        packages = Path(scratch) / "packages"
-        chosen = Path(scratch) / REQUIREMENTS
+        packages, chosen = Path(scratch) / "packages", Path(scratch) / REQUIREMENTS
         chosen.write_text("".join(pins(requirements.read_text("utf-8"), set(extended(folder)))), encoding="utf-8")
         install(chosen, packages, processor)
-        here, there = extensions(folder), extensions(packages)
-        twins = {Path(str(module).replace(f"-{like}-", f"-{processor}-")) for module in here}
-        lonely = sorted(map(str, (twins ^ there) | (twins & here)))
-        if lonely:
-            raise BuildError(f"not for both of {like} and {processor}: {', '.join(lonely)}")
-        for module in there:
-            shutil.copy2(packages / module, folder / module)
+        add_twins(folder, packages, like=like, processor=processor)
+
+
+def add_twins(folder: Path, packages: Path, *, like: str, processor: str) -> None:
+    """Copy the extension modules of the same packages for another processor.
+
+    Raises:
+        BuildError: when one has no twin.
+    """
+    here, there = extensions(folder), extensions(packages)
+    twins = {Path(str(module).replace(f"-{like}-", f"-{processor}-")) for module in here}
+    lonely = sorted(map(str, (twins ^ there) | (twins & here)))
+    if lonely:
+        raise BuildError(f"not for both of {like} and {processor}: {', '.join(lonely)}")
+    for module in there:
+        shutil.copy2(packages / module, folder / module)
 
 
 def extensions(folder: Path) -> set[Path]:

@@ -1,6 +1,7 @@
 """Run every benchmark; a module of its own because spawned processes do not import a ``__main__``."""
 
-from tests.bench import overhead, replay
+from tests.bench import cold_start_page, overhead, replay
 
 replay.main()
 overhead.main()
+cold_start_page.main()

@@ -17,13 +17,8 @@ import py_compile
 import re
 import shutil
 import subprocess
-import tempfile
-import zipfile
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
-from io import BytesIO
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -34,18 +29,16 @@ from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-RESULTS = Path(__file__).with_name("cold_start.md")
-STARTS = int(os.environ.get("S", 15))  # of each kind; a median of fewer moves with whatever else the machine does
-GOAL = 1.05
+STARTS = 9  # of each kind; a median of fewer moves with whatever else the machine does
 TIMEOUT_SECONDS = 110
 WARM_INVOCATIONS = 5
 PROMPT = "You are an agent that answers. " * 2000  # long enough to be cached
-MB = 1024 * 1024
-VERSIONS = ("anthropic", "boto3", "pydantic", "genai-prices", "awslambdaric")
 SAM = ROOT / ".tools/sam/bin/sam"
 
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
+_CPU = re.compile(r"^CPU ms (\d+)$", re.MULTILINE)
 _INVOKED = re.compile(r"INVOKE RTDONE\(status: success, .*duration: ([\d.]+)ms\)")
 
 POWERTOOLS = (
@@ -59,10 +52,12 @@ WHOLE = "import prompt_cache_warmer.adapters.anthropic_messages, prompt_cache_wa
 HANDLER = "from app import lambda_handler\n"
 
 # Modules beside app.py, by their names.
-APP, BARE, BARE_WITHOUT_SDK = "app", "bare", "bare_without_sdk"
+KEPT, BARE, BARE_WITHOUT_SDK = "kept", "bare", "bare_without_sdk"
 EAGER, COLLECTING, NO_HTTP, ORDERED, EAGER_COLLECTING = "eager", "collecting", "no_http", "ordered", "eager_collecting"
 _COLLECTING = "import gc\ngc.disable = gc.freeze = lambda: None\n"
-MODULES = {
+_TELL = "import time\nprint('CPU ms', round(time.process_time() * 1000))\n"
+_MODULES = {
+    KEPT: HANDLER,
     BARE: THIRD_PARTIES + NO_HANDLER,
     BARE_WITHOUT_SDK: WITHOUT_SDK + NO_HANDLER,
     EAGER: HANDLER + WHOLE,
@@ -71,6 +66,7 @@ MODULES = {
     NO_HTTP: "import sys, types\nsys.modules['httpx2'] = types.ModuleType('httpx2')\n" + HANDLER,
     ORDERED: WITHOUT_SDK + HANDLER,
 }
+MODULES = {name: code + _TELL for name, code in _MODULES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ class Kind:
     """
 
     folder: Path
-    module: str = APP
+    module: str = KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,32 +114,6 @@ class Folders:
     uncompiled: Path
     whole: Path
     plain: Path
-
-
-def main() -> None:
-    """Measure and write the table."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = make(Path(scratch))
-        levers = levers_of(folders)
-        built = Kind(folders.built)
-        ends = [
-            Kind(folders.plain, EAGER_COLLECTING),
-            *(Kind(folders.built, name) for name in (BARE, BARE_WITHOUT_SDK)),
-        ]
-        kinds = dict.fromkeys([built, *ends, *(kind for lever in levers for kind in (lever.before, lever.after))])
-        starts = measured(kinds)
-        lines = [
-            *head(),
-            *goal_lines(starts, folders),
-            "",
-            *lever_lines(levers, starts),
-            "",
-            *size_lines(folders),
-            "",
-            *tick_lines(folders),
-        ]
-    RESULTS.write_text("\n".join((*lines, "")), encoding="utf-8")
-    print("\n".join(lines))  # noqa: T201 - the figures are what this command is for
 
 
 def make(scratch: Path) -> Folders:
@@ -215,20 +185,36 @@ def levers_of(folders: Folders) -> list[Lever]:
     ]
 
 
-def measured(kinds: Iterable[Kind]) -> dict[Kind, float]:
-    """Start each as often, in turn; the first round only fills the caches. Milliseconds."""
-    rounds = [{kind: init_ms(kind) for kind in kinds} for _ in range(STARTS + 1)][1:]
-    return {kind: median(one[kind] for one in rounds) for kind in rounds[0]}
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a start took, in milliseconds.
+
+    Attributes:
+        wall: from the start of the process to the first ``/next``.
+        cpu: of the process, from its start to the end of its imports.
+    """
+
+    wall: float
+    cpu: float
 
 
-def init_ms(kind: Kind) -> float:
+def measured(kinds: Iterable[Kind]) -> dict[Kind, Start]:
+    """Start each as often, in turn; the first round only fills the caches."""
+    rounds = [{kind: start(kind) for kind in kinds} for _ in range(STARTS + 1)][1:]
+    return {
+        kind: Start(*(median(getattr(one[kind], name) for one in rounds) for name in ("wall", "cpu")))
+        for kind in rounds[0]
+    }
+
+
+def start(kind: Kind) -> Start:
     """Start a function; what it answers to an event without an environment is of no interest."""
     with LambdaEmulator(
         kind.folder, handler=f"{kind.module}.lambda_handler", environment={}, timeout_seconds=TIMEOUT_SECONDS
     ) as function:
         with suppress(FunctionError):
             function.invoke({})
-        return the_init_ms(function)
+        return Start(the_init_ms(function), float(_CPU.findall(function.output())[0]))
 
 
 def the_init_ms(function: LambdaEmulator) -> float:
@@ -280,96 +266,3 @@ def tick(kind: Kind, environment: Mapping[str, str]) -> Tick:
             function.invoke({})
         first, *later = map(float, _INVOKED.findall(function.output()))
         return Tick(the_init_ms(function), first, median(later))
-
-
-def head() -> list[str]:
-    """Say what was measured, on what and how."""
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in VERSIONS)
-    return [
-        "# Cold starts of the artifact",
-        "",
-        f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {versions}.",
-        "From the start of the process to its first `/next`, under AWS's own runtime emulator with AWS's own runtime",
-        f"client; medians of {STARTS} starts of each, in turn. Written by `make bench`; the ratios are what means",
-        "something on another machine. The emulator gives a whole core, where Lambda gives 512 MB a third of one.",
-        "",
-    ]
-
-
-def goal_lines(starts: Mapping[Kind, float], folders: Folders) -> list[str]:
-    """Compare the artifact with a handler that only imports third parties."""
-    ours, bare, loaded = (starts[Kind(folders.built, name)] for name in (APP, BARE, BARE_WITHOUT_SDK))
-    eager = starts[Kind(folders.built, EAGER)]
-    return [
-        "| start | ms | / only imports the same, compiled |",
-        "| --- | ---: | ---: |",
-        f"| the artifact | {ours:.0f} | {ours / bare:.2f} (goal: {GOAL:g}) |",
-        f"| the artifact, the SDK loaded at once | {eager:.0f} | {eager / bare:.2f} |",
-        f"| a handler that only imports its third parties | {bare:.0f} | 1.00 |",
-        f"| a handler that only imports those without the SDK | {loaded:.0f} | {loaded / bare:.2f} |",
-        "",
-        f"Against the last row, which is the floor while the SDK is not needed, the artifact is {ours / loaded:.2f}:",
-        "the rest is our own modules, most of it pydantic's models and dataclasses being made.",
-    ]
-
-
-def lever_lines(levers: Iterable[Lever], starts: Mapping[Kind, float]) -> list[str]:
-    """Write the levers."""
-    return [
-        "| lever | without, ms | with, ms | ratio | |",
-        "| --- | ---: | ---: | ---: | --- |",
-        *(
-            f"| {one.name} | {starts[one.before]:.0f} | {starts[one.after]:.0f} "
-            f"| {starts[one.after] / starts[one.before]:.2f} | {one.kept} |"
-            for one in levers
-        ),
-    ]
-
-
-def size_lines(folders: Folders) -> list[str]:
-    """Write what the zips weigh."""
-    extensions = [path for path in folders.built.rglob("*.so") if "-aarch64-" in path.name]
-    return [
-        "| zip | MB | unpacked, MB |",
-        "| --- | ---: | ---: |",
-        f"| SAM's own build, for one processor | {zipped(folders.plain):.1f} | {unpacked(folders.plain):.1f} |",
-        f"| the same, compiled | {zipped(folders.whole):.1f} | {unpacked(folders.whole):.1f} |",
-        f"| the artifact, for both processors | {zipped(folders.built):.1f} | {unpacked(folders.built):.1f} |",
-        f"| of which the other processor's modules | {zipped(folders.built, extensions):.1f} "
-        f"| {sum(path.stat().st_size for path in extensions) / MB:.1f} |",
-    ]
-
-
-def tick_lines(folders: Folders) -> list[str]:
-    """Write what a tick pays when nothing is due."""
-    named = {
-        Kind(folders.plain, EAGER_COLLECTING): "without any lever",
-        Kind(folders.built): "the artifact",
-        Kind(folders.built, EAGER): "the artifact, the SDK loaded at once",
-    }
-    found = ticks(tuple(named))
-    return [
-        "A tick on which nothing is due: one target, its state in a table, S3 and DynamoDB on loopback.",
-        "",
-        "| | init, ms | first invocation, ms | both | a warm invocation, ms |",
-        "| --- | ---: | ---: | ---: | ---: |",
-        *(
-            f"| {name} | {found[kind].init:.0f} | {found[kind].first:.0f} "
-            f"| {found[kind].init + found[kind].first:.0f} | {found[kind].warm:.0f} |"
-            for kind, name in named.items()
-        ),
-    ]
-
-
-def zipped(folder: Path, paths: Iterable[Path] | None = None) -> float:
-    """Weigh a folder's zip, as SAM makes it, in MB."""
-    content = BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in folder.rglob("*") if paths is None else paths:
-            archive.write(path, path.relative_to(folder))
-    return len(content.getvalue()) / MB
-
-
-def unpacked(folder: Path) -> float:
-    """Weigh a folder, in MB."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MB

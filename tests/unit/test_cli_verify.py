@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, ReadTimeoutErro
 from prompt_cache_warmer.adapters.deployed_function import ask_function
 from prompt_cache_warmer.cli.verification_lines import verification_lines
 from prompt_cache_warmer.errors import RunError
-from prompt_cache_warmer.wiring.aws import function_client
+from prompt_cache_warmer.wiring.deployment import function_client
 from tests.fakes import MODEL, document
 from tests.stacks import Stack
 

@@ -29,7 +29,7 @@ def ask_deployed(function: str, event: Mapping[str, Any]) -> dict[str, Any]:
 
         from prompt_cache_warmer.adapters.aws_advice import reason  # noqa: PLC0415 - as above
         from prompt_cache_warmer.adapters.deployed_function import ask_function  # noqa: PLC0415 - as above
-        from prompt_cache_warmer.wiring.aws import function_client  # noqa: PLC0415 - as above
+        from prompt_cache_warmer.wiring.deployment import function_client  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
         raise UnusableError(message) from error

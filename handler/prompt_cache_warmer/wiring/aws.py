@@ -23,16 +23,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from prompt_cache_warmer.adapters.deployed_function import FunctionClient
     from prompt_cache_warmer.ports import StateStore
 
 # A tick has minutes, not hours: an AWS call that hangs must fail while the run can still say so.
 AWS_CONNECT_TIMEOUT_SECONDS = 3
 AWS_READ_TIMEOUT_SECONDS = 15
 AWS_ATTEMPTS = 3
-# No function runs longer; whoever stops waiting sooner never learns what was proven, and pays for it all the same.
-LONGEST_FUNCTION_SECONDS = 900
-_ANSWER_MARGIN_SECONDS = 10
 
 
 class TableClient(Protocol):
@@ -98,15 +94,3 @@ def aws_config() -> Config:
         retries={"total_max_attempts": AWS_ATTEMPTS, "mode": "standard"},
         max_pool_connections=READERS,
     )
-
-
-def function_client() -> FunctionClient:
-    """Return a client that asks the deployed function, and asks once: asked again, it would spend again."""
-    config = Config(
-        connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
-        read_timeout=LONGEST_FUNCTION_SECONDS + _ANSWER_MARGIN_SECONDS,
-        retries={"total_max_attempts": 1},
-        tcp_keepalive=True,  # networks drop a connection on which nothing is said for minutes
-    )
-    client: FunctionClient = aws_client("lambda", config=config)
-    return client

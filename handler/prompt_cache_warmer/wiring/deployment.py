@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from botocore.config import Config
+
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.deployed_stack import function_environment, read_stack
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
@@ -11,12 +13,16 @@ from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.watched_bucket import WatchedBucket
 from prompt_cache_warmer.errors import RunError, SettingsError
 from prompt_cache_warmer.settings import Settings
-from prompt_cache_warmer.wiring.aws import aws_client
+from prompt_cache_warmer.wiring.aws import AWS_CONNECT_TIMEOUT_SECONDS, aws_client
 
 if TYPE_CHECKING:
+    from prompt_cache_warmer.adapters.deployed_function import FunctionClient
     from prompt_cache_warmer.adapters.deployed_stack import ConfigurationClient, DeployedStack, StackClient
     from prompt_cache_warmer.adapters.watched_bucket import Told
 
+# No function runs longer; whoever stops waiting sooner never learns what was proven, and pays for it all the same.
+LONGEST_FUNCTION_SECONDS = 900
+_ANSWER_MARGIN_SECONDS = 10
 _NO_BODIES = 0  # bytes: whoever only looks needs no prompt twice
 
 
@@ -64,3 +70,15 @@ def deployed_targets(settings: Settings, *, told: Told | None = None) -> S3Targe
         bodies=BodyCache(_NO_BODIES),
         max_inflight_bytes=settings.max_inflight_bytes,
     )
+
+
+def function_client() -> FunctionClient:
+    """Return a client that asks the deployed function, and asks once: asked again, it would spend again."""
+    config = Config(
+        connect_timeout=AWS_CONNECT_TIMEOUT_SECONDS,
+        read_timeout=LONGEST_FUNCTION_SECONDS + _ANSWER_MARGIN_SECONDS,
+        retries={"total_max_attempts": 1},
+        tcp_keepalive=True,  # networks drop a connection on which nothing is said for minutes
+    )
+    client: FunctionClient = aws_client("lambda", config=config)
+    return client
