@@ -18,7 +18,6 @@ BIN := .venv/bin
 SAM := .tools/sam/bin/sam
 CHECKOV := .tools/checkov/bin/checkov
 ARTIFACT_FOLDER := build/artifact
-ARCHITECTURE := $(subst aarch64,arm64,$(shell uname -m))
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
@@ -70,10 +69,10 @@ bench-policy: setup ## Replay the recorded traffic in ../shared/traces under eve
 build: .tools/sam/.synced ## sam build, as a deployment does it
 	$(SAM) build
 
-# For this machine's processor, and apart from .aws-sam: what `sam deploy` ships must never be this one.
+# The same as `make build` makes, and apart from it: what `sam deploy` ships changes when it is asked to.
 .PHONY: $(ARTIFACT_FOLDER)
 $(ARTIFACT_FOLDER): .tools/sam/.synced
-	$(SAM) build --build-dir $@ --parameter-overrides Architecture=$(ARCHITECTURE)
+	$(SAM) build --build-dir $@
 
 lock: $(UV) ## Resolve the hash-locked requirement files again
 	$(COMPILE) pyproject.toml --extra aws --output-file handler/requirements.txt

@@ -113,7 +113,7 @@ class LambdaEmulator:
         if not module.is_file():
             raise EmulatorError(
                 f"{self._task_root} holds no {module.name} for handler {self._handler!r}; "
-                "the artifact is made by: make build ARCHITECTURE=x86_64"
+                "the artifact is made by: make build"
             )
         with contextlib.ExitStack() as stack:
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lambda-emulator-")))
