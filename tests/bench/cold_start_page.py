@@ -98,9 +98,10 @@ def goal_lines(starts: Mapping[Kind, Start], folders: Folders) -> list[str]:
             for kind, name in kinds.items()
         ),
         "",
-        f"The goal is met while no call is due. With the SDK loaded at once it would not be ({eager.cpu / bare.cpu:.2f} in CPU),",
-        f"nor is it against the last row, the floor while no call is due ({ours.cpu / loaded.cpu:.2f} in CPU): the rest is our",
-        "own modules, most of it pydantic's models and dataclasses being made.",
+        "The goal is met while no call is due. With the SDK loaded at once it would not be",
+        f"({eager.cpu / bare.cpu:.2f} in CPU), nor is it against the last row, the floor while no call is due",
+        f"({ours.cpu / loaded.cpu:.2f} in CPU): the rest is our own modules, most of it pydantic's models and",
+        "dataclasses being made.",
     ]
 
 

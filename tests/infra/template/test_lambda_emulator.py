@@ -154,7 +154,7 @@ def test_nothing_is_left_behind_by_an_emulator_that_hangs(task_root: Path) -> No
 def test_a_missing_handler_names_the_build(tmp_path: Path) -> None:
     """A folder without the handler says how the artifact is made."""
     emulator = LambdaEmulator(tmp_path, environment={})
-    with pytest.raises(EmulatorError, match="the artifact is made by: make build$"), emulator:
+    with pytest.raises(EmulatorError, match=r"the artifact is made by: make build$"), emulator:
         pass
 
 
