@@ -73,7 +73,7 @@ def head() -> list[str]:
         "From the start of the process to its first `/next`, under AWS's own runtime emulator with AWS's own runtime",
         f"client; medians of {STARTS} starts of each, in turn; CPU is the process's own until its imports end. Ratios",
         "are what means something on another machine. The emulator gives a whole core; Lambda gives 512 MB a third of",
-        "one, and a whole one while a function starts.",
+        f"one, and a whole one while a function starts. Load average at the end: {os.getloadavg()[0]:.1f}.",
         "",
     ]
 
@@ -88,7 +88,7 @@ def goal_lines(starts: Mapping[Kind, Start], folders: Folders) -> list[str]:
         Kind(folders.built, BARE_WITHOUT_SDK): "a handler that only imports those without the SDK",
     }
     bare, loaded = starts[Kind(folders.built, BARE)], starts[Kind(folders.built, BARE_WITHOUT_SDK)]
-    ours = starts[Kind(folders.built, KEPT)]
+    ours, eager = starts[Kind(folders.built, KEPT)], starts[Kind(folders.built, EAGER)]
     return [
         "| start | ms | ratio | CPU, ms | ratio |",
         "| --- | ---: | ---: | ---: | ---: |",
@@ -98,8 +98,10 @@ def goal_lines(starts: Mapping[Kind, Start], folders: Folders) -> list[str]:
             for kind, name in kinds.items()
         ),
         "",
-        f"Against the last row, the floor while no call is due, the artifact is {ours.wall / loaded.wall:.2f}",
-        f"({ours.cpu / loaded.cpu:.2f} of its CPU): the rest is our own modules, most of it models being made.",
+        "The goal is met while no call is due. With the SDK loaded at once it would not be",
+        f"({eager.cpu / bare.cpu:.2f} in CPU), nor is it against the last row, the floor while no call is due",
+        f"({ours.cpu / loaded.cpu:.2f} in CPU): the rest is our own modules, most of it pydantic's models and",
+        "dataclasses being made.",
     ]
 
 

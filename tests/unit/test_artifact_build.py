@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 HANDLER = ROOT / "handler"
 SANDBOX = "prompt_cache_warmer.wiring.sandbox"
+MAKERS_MODULE, CLIENT_MAKER = "prompt_cache_warmer.wiring.aws", "aws_client"
 
 PINS = """\
 annotated-types==0.8.0 \\
@@ -49,10 +50,12 @@ def clients(module: str) -> Iterator[str]:
     path = HANDLER / module.replace(".", "/")
     source = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "client":
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == CLIENT_MAKER:
             service = node.args[0]
             assert isinstance(service, ast.Constant), f"{module} makes a client of what cannot be read here"
             yield str(service.value)
+        is_clients_own = isinstance(node, ast.Attribute) and node.attr in {"client", "create_client", "resource"}
+        assert not is_clients_own or module == MAKERS_MODULE, f"{module} makes a client past {CLIENT_MAKER}"
 
 
 def test_the_services_are_those_the_function_makes_clients_of() -> None:
