@@ -21,6 +21,7 @@ COOL_DOWN_SECONDS = 65 * 60  # longer than any breaker's
 EVERY_HEAL = 6  # so many faulty ticks, then the cool-down and a look at everything
 # A stack cap that holds back a part of the day's calls, and one that never does.
 DAY_CAPS_USD = ("0.1", "0.8", *["50"] * 6)
+END_SHARE = 0.35  # of ticks are killed or cancelled
 TWIN_SHARE, OWN_CAP_SHARE, HOUR_SHARE = 0.15, 0.15, 0.3
 
 
@@ -92,7 +93,7 @@ class _Writer:
         event = dice.choice(["schedule"] * 6 + ["again", "late"])
         changes = tuple(self._changes())
         faults = [*self._of_api(), *self._of_aws()]
-        if sandboxes != "pair" and dice.random() < 0.5:
+        if sandboxes != "pair" and dice.random() < END_SHARE:
             faults.append(self._end())
         dice.shuffle(faults)
         return TickScript(
@@ -196,6 +197,7 @@ class _Writer:
         dice = self._dice
         service = place.partition("-")[0]
         kinds = ["error"] * 4 + ["reset"] * 2 + ["reset-before", "garbled", "drip"]
+        kinds += ["garbled"] * 6 if "list" in place else []
         kinds += ["unprocessed"] * 3 if "Batch" in place else []
         kinds += ["rotated"] * 3 if "secret" in place else []
         kind = dice.choice(kinds)
