@@ -205,7 +205,7 @@ def _whole(tick: TickRecord) -> list[Run]:
 
 def _is_reason(problem: Mapping[str, Any]) -> bool:
     """Tell whether a problem says why a target is left out; a warning does not."""
-    return problem["severity"] == "error" or problem["code"] == "not-read-yet"
+    return str(problem["severity"]) == "error" or str(problem["code"]) == "not-read-yet"
 
 
 def _entries(run: Run) -> list[dict[str, Any]]:
