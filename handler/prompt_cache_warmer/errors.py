@@ -20,6 +20,7 @@
     |-- TargetUnavailableError       one target's body could not be fetched: the next tick tries again
     `-- WarmCallError                one warm call failed
         |-- CredentialError          correct the key, rule or role (401, 403, unknown credential)
+        |   `-- ExchangeRefusedError correct the federation rule: no identity was exchanged
         |-- SpendLimitError          raise the limit or wait for the period to end; never retried
         |-- RejectedError            correct the target: the API will refuse it again (400, 404, 413, ...)
         |   `-- ZeroRefusedError     nothing: the call is made again with max_tokens: 1
@@ -105,8 +106,7 @@ class PoolExhaustedError(OverBudgetError):
 
     def __init__(self, *, cap: str, limit: Decimal | int, taken: Decimal | int, wanted: Decimal | int) -> None:
         super().__init__(f"{cap} is {limit:,}; {taken:,} are taken and {wanted:,} more do not fit")
-        self.cap, self.limit = cap, limit
-        self.taken, self.wanted = taken, wanted
+        self.cap, self.limit, self.taken, self.wanted = cap, limit, taken, wanted
 
 
 class MessagesTooLongError(OverBudgetError):

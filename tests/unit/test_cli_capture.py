@@ -372,15 +372,15 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
         (["--upload", "--bucket="], "which stack? Say --stack NAME or set WARMER_STACK; "),
         (["--upload", "--bucket=b-1", "-o", "t.json"], "say --output or --upload"),
         (["--json"], "--json goes with --upload: without it the answer is the document itself"),
-        (["--upload", "--bucket=s3://b-1"], "TARGETS_BUCKET='s3://b-1': must be the name of an S3 bucket: "),
-        (["--upload", "--bucket=b-1", "--targets-prefix=t"], "TARGETS_PREFIX='t': must be a key prefix such as "),
+        (["--upload", "--bucket=s3://b-1"], "--bucket 's3://b-1': must be the name of an S3 bucket: "),
+        (["--upload", "--bucket=b-1", "--targets-prefix=t"], "--targets-prefix 't': must be a key prefix such as "),
         (
             ["--upload", "--bucket=b-1", "--prompts-prefix=targets/p/"],
-            "TARGETS_PREFIX='targets/' and PROMPTS_PREFIX='targets/p/' overlap: neither may begin with the other",
+            "TARGETS_PREFIX='targets/' and --prompts-prefix 'targets/p/' overlap: neither may begin with the other",
         ),
         (
             ["--upload", "--bucket=b", "--targets-prefix=/"],
-            "and '-', no s3:// and no ARN; TARGETS_PREFIX='/': must be a key prefix",
+            "and '-', no s3:// and no ARN; --targets-prefix '/': must be a key prefix",
         ),
     ],
     ids=[
@@ -389,7 +389,7 @@ def test_a_wrong_call_is_exit_code_2(arguments: list[str]) -> None:
     ],
 )
 def test_an_upload_to_nowhere_is_exit_code_2(arguments: list[str], said: str) -> None:
-    """Every problem is said, by the names the function's environment has, before anything is asked of AWS."""
+    """Every problem is said, by the name it was typed with, before anything is asked of AWS."""
     result = run(PLANTED, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[-1].startswith("Error: ")

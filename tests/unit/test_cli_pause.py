@@ -435,4 +435,6 @@ def test_a_state_that_cannot_be_had_is_one_line(command: list[str]) -> None:
     """Exit code 2, no traceback, nothing on standard output."""
     result = Stack(BrokenState()).run(*command, "--table", TABLE)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Error: state table 'warmer-state' refused BatchGetItem: AccessDenied\n"
+    assert (
+        result.stderr == "Error: state table 'warmer-state' refused BatchGetItem: AccessDenied; try again in a minute\n"
+    )

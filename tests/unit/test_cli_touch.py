@@ -135,4 +135,4 @@ def test_a_state_that_cannot_be_had_is_one_line() -> None:
     """Exit code 2, no traceback, nothing on standard output."""
     result = Stack(BrokenState()).run("touch", "support", "--model", OPUS, "--table", TABLE)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr == "Error: state table 'warmer-state' refused UpdateItem\n"
+    assert result.stderr == "Error: state table 'warmer-state' refused UpdateItem; try again in a minute\n"
