@@ -85,6 +85,7 @@ def test_the_words_of_failures_are_stable() -> None:
     assert {kind.__name__: kind.code for kind in warm_call_errors()} == {
         "WarmCallError": "failed",
         "CredentialError": "credential",
+        "ExchangeRefusedError": "credential",
         "SpendLimitError": "spend-limit",
         "RejectedError": "rejected",
         "ZeroRefusedError": "rejected",
