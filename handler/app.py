@@ -8,8 +8,8 @@ gc.disable()  # all that is imported stays, and to look for garbage in it is a t
 
 from typing import TYPE_CHECKING, Any  # noqa: E402 - see above
 
-from prompt_cache_warmer.settings import Settings  # noqa: E402
-from prompt_cache_warmer.wiring.sandbox import sandbox  # noqa: E402
+from prompt_cache_warmer.settings import Settings  # noqa: E402 - as above
+from prompt_cache_warmer.wiring.sandbox import sandbox  # noqa: E402 - as above
 
 gc.freeze()  # nor is it looked through later
 gc.enable()
