@@ -21,6 +21,8 @@ COOL_DOWN_SECONDS = 65 * 60  # longer than any breaker's
 EVERY_HEAL = 6  # so many faulty ticks, then the cool-down and a look at everything
 # A stack cap that holds back a part of the day's calls, and one that never does.
 DAY_CAPS_USD = ("0.1", "0.8", *["50"] * 6)
+WAITS_SECONDS: tuple[int, ...] = (0, 20, 180, 240, 240, 240, 250, 300, 301, 900, 3300, 3700, 3700)
+SOON_SECONDS: tuple[int, ...] = (0, 5, 20, 30, 240)  # after a run that was killed: while its claims still hold
 END_SHARE = 0.35  # of ticks are killed or cancelled
 TWIN_SHARE, OWN_CAP_SHARE, HOUR_SHARE = 0.15, 0.15, 0.3
 
@@ -41,6 +43,7 @@ class _Writer:
         self._seed = seed
         self._targets: dict[str, TargetSpec] = {}
         self._names = 0
+        self._is_ended = False
 
     def script(self, ticks: int) -> Script:
         settings = {"METRIC_DETAIL": self._dice.choice(["run", "target", "entry"])}
@@ -93,11 +96,13 @@ class _Writer:
         event = dice.choice(["schedule"] * 6 + ["again", "late"])
         changes = tuple(self._changes())
         faults = [*self._of_api(), *self._of_aws()]
+        waits, self._is_ended = (SOON_SECONDS if self._is_ended else WAITS_SECONDS), False
         if sandboxes != "pair" and dice.random() < END_SHARE:
-            faults.append(self._end())
+            self._is_ended = True
+            faults += [self._end(), self._end()]
         dice.shuffle(faults)
         return TickScript(
-            wait_seconds=dice.choice([0, 20, 180, 240, 240, 240, 250, 300, 301, 900, 3300, 3700, 3700]),
+            wait_seconds=dice.choice(waits),
             sandboxes=sandboxes,
             event=event,
             seconds=dice.choice([*[110] * 12, 20, 7]),

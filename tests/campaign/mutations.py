@@ -64,7 +64,7 @@ MUTATIONS = (
     ),
     Mutation("adapters/s3_bucket.py", "len(content) != stored.size_bytes)", "len(content) < 0)", HEALING),
     Mutation("rules/measurement.py", "[sum(usage.read_tokens for usage in usages)]", "[len(usages)]", AGREEMENT),
-    Mutation("warm/ledger.py", "self.spent += spent", "self.spent = spent", AGREEMENT),
+    Mutation("warm/ledger.py", "self.spent += spent", "self.spent = spent", CAPS),
     Mutation("adapters/anthropic_exchange.py", 'getattr(answer, "input_tokens", None)', "answer.input_tokens", CONDUCT),
     Mutation("adapters/anthropic_exchange.py", 'frozenset({"httpx", "httpx2"})', "frozenset()", CONDUCT),
     Mutation("adapters/anthropic_messages.py", "except (ValueError, RecursionError):", "except ValueError:", CONDUCT),
