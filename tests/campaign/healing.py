@@ -38,6 +38,7 @@ class Healing:
         self._evicted_seconds = 0.0
         self._failed_seconds: dict[tuple[str, str], float] = {}
         self._stopped_seconds = float("-inf")
+        self._had_capped = False
 
     def evicted(self) -> None:
         """Know that what is remembered as warm may not be."""
@@ -57,13 +58,15 @@ class Healing:
                 continue
             yield f"{problem['source']} has a problem: {problem['message']}"
         lines = {(entry["target"], entry["model"]): entry for entry in run.report["entries"]}
+        has_capped = self._had_capped or _has_capped(lines)  # a trial that a cap held back tried nothing
+        self._had_capped = _has_capped(lines)
         for target in tick.targets.values():
             for model in target.models:
                 entry = lines.get((target.name, model), {})
                 if entry.get("outcome") in ("failed", "deferred") and entry.get("code") != "timeout":
                     yield f"{target.name} on {model} is {entry['outcome']}: {entry.get('reason')}"
                 if target.keep == "always" and not self._is_warm(target, model):
-                    excuse = self._excuse(tick, target, entry, has_capped=_has_capped(lines))
+                    excuse = self._excuse(tick, target, entry, has_capped=has_capped)
                     if not excuse:
                         yield f"{target.name} on {model} is not warm: {entry.get('verdict')} {entry.get('code')}"
 
