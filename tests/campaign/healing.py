@@ -106,7 +106,7 @@ class Healing:
             failed = self._failed_seconds.get((target.prompt_id, entry["model"]), float("-inf"))
             return not tick.script.heals and (now - failed < COOL_DOWN_SECONDS or self._evicted_seconds > 0)
         if code in ("credential-stopped", "credential-on-trial"):
-            is_recent = now - self._stopped_seconds < COOL_DOWN_SECONDS + 2 * tick.script.wait_seconds
+            is_recent = now - self._stopped_seconds < 2 * COOL_DOWN_SECONDS  # and a trial at each tick after it
             return is_recent and (not tick.script.heals or has_capped)
         if code == "claimed":
             return not tick.script.heals
