@@ -62,6 +62,7 @@ def test_defaults_are_the_documented_ones() -> None:
         "max_tokens_per_month": None,
         "max_tokens_per_call": None,
         "max_concurrency": 32,
+        "rate_limit_share_percent": None,
         "max_inflight_bytes": 67_108_864,
         "request_timeout_seconds": 60,
         "tick_minutes": 4,
