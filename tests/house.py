@@ -38,6 +38,7 @@ class House:
     max_concurrency: int = 32
     max_inflight_bytes: int = 1000
     detail: Detail = "target"
+    rate_limit_share_percent: int | None = None
 
     def __post_init__(self) -> None:
         self.targets = MemoryTargets(self.documents)
@@ -53,6 +54,7 @@ class House:
                     max_concurrency=self.max_concurrency,
                     max_inflight_bytes=self.max_inflight_bytes,
                     request_timeout_seconds=TIMEOUT_SECONDS,
+                    rate_limit_share_percent=self.rate_limit_share_percent,
                 ),
                 tick_seconds=self.tick_seconds,
                 caps=self.caps,

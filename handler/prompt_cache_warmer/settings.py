@@ -156,7 +156,7 @@ class Settings(CredentialSettings):
     rate_limit_share_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(
         None,
         alias="RATE_LIMIT_SHARE_PERCENT",
-        description="percent of the API's rate limits that warm calls may use, `1` to `100`; without one nothing is paced",
+        description="percent of the API's rate limits that warm calls may use; without one they are not paced",
     )
     tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES", description="minutes between two runs")
     metric_detail: Detail = Field(

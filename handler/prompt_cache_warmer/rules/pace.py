@@ -18,13 +18,16 @@ above K; one that needs more than share x L can never go, and the answer says so
 Credit accrues at that rate. A call may start while there is no debt, whatever it costs, and what it costs
 is paid back before the next one starts; credit is capped at a second's worth, so that no burst builds up.
 A call under way counts as used until its answer comes. Between two answers the bucket is taken to fill at
-L/60, never above L. Before the first answer of a run nothing is known: one call goes alone as the probe.
+L/60, never above L; each time an answer finds less than K where more was expected, the application takes
+what fills it, and half of that rate is believed until an answer finds K again. Before the first answer of a
+run nothing is known: one call goes alone as the probe.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.values.rate_limits import MINUTE_SECONDS, RateLimit
@@ -129,11 +132,13 @@ class Pace:
         """Say in words why a call has to wait."""
         if self._held_until > at:
             return f"the API answered 429 and asked to wait; {self._held_until - at:.0f} s of that are left"
-        meter, taken = max(self._each(cost), key=lambda one: one[0].wait_seconds(one[1], at=at))
+        waits = [(meter.wait_seconds(taken, at=at), meter, taken) for meter, taken in self._each(cost)]
+        wait, meter, taken = max(waits, key=itemgetter(0))
         divided = f" divided by {self._workers} workers" if self._workers > 1 else ""
+        start = ", which is more than that" if wait == math.inf else f" and could start in {wait:.1f} s at the earliest"
         return (
             f"{meter.words(at=at)}; warm calls may use {self._share_percent} % of the limit "
-            f"(RATE_LIMIT_SHARE_PERCENT){divided}, and this one takes {taken:,}"
+            f"(RATE_LIMIT_SHARE_PERCENT){divided}, and this one takes {taken:,}{start}"
         )
 
     def _each(self, cost: Cost) -> Iterator[tuple[_Meter, int]]:
@@ -155,6 +160,7 @@ class _Meter:
         self._share_percent = share_percent
         self._workers = workers
         self._last = _UNREAD
+        self._trust = 1.0  # how much of the documented rate it is taken to fill at
         self._read_at = 0.0
         self._uncounted = 0  # used since the last reading by calls whose answers said nothing
         self._under_way = 0
@@ -170,9 +176,14 @@ class _Meter:
         """Take in what an answer says."""
         is_first = not self.is_read
         self._accrue(at)
+        was_enough = self._above(at) >= 0
         self._last, self._read_at, self._uncounted = limit, at, 0
         if is_first:
             self._credit = self._most_credit(at)
+        if limit.remaining >= self._kept:
+            self._trust = 1.0
+        elif was_enough and not is_first:
+            self._trust /= 2
 
     def start(self, taken: int, *, at: float) -> None:
         """Count what starts now."""
@@ -207,12 +218,17 @@ class _Meter:
 
     @property
     def _filled_per_second(self) -> float:
-        return self._last.limit / MINUTE_SECONDS
+        return self._last.limit / MINUTE_SECONDS * self._trust
 
     @property
     def _most(self) -> float:
         """The most that warm calls may use at once."""
         return self._last.limit * self._share_percent / _WHOLE_PERCENT
+
+    @property
+    def _kept(self) -> float:
+        """What the application keeps for itself."""
+        return self._last.limit * (_WHOLE_PERCENT - self._share_percent) / _WHOLE_PERCENT
 
     def _left(self, at: float) -> float:
         """How much remains by now, calls under way counted as used."""
@@ -221,7 +237,7 @@ class _Meter:
 
     def _above(self, at: float) -> float:
         """How much of that is above what the application keeps; below 0 where it is less."""
-        return self._left(at) - self._last.limit * (_WHOLE_PERCENT - self._share_percent) / _WHOLE_PERCENT
+        return self._left(at) - self._kept
 
     def _rate(self, at: float) -> float:
         """How much may start per second."""

@@ -114,14 +114,14 @@ class Turns:
         if not self._lanes:
             return next(self._in_order, None)
         async with self._turn:
-            while self._later or any(lane.waiting for lane in self._lanes.values()):
+            while self._is_any_left:
                 at = self._clock.monotonic_seconds()
                 self._bring_in(at)
                 waits: list[float] = [self._later[0][0] - at] if self._later else []
                 twins = self._pick(at, waits)
                 if twins is not None:
                     return twins
-                if self._later or any(lane.waiting for lane in self._lanes.values()):
+                if self._is_any_left:
                     await self._pause(min(waits, default=math.inf))
         return None
 
@@ -146,6 +146,10 @@ class Turns:
             at = self._clock.monotonic_seconds()
             under_way.pace.end(under_way.cost, used, at=at, is_heard=under_way.is_heard)
             self._changed.set()
+
+    @property
+    def _is_any_left(self) -> bool:
+        return bool(self._later) or any(lane.waiting for lane in self._lanes.values())
 
     def _spread(self, share_percent: int) -> None:
         """Give every call its lane and its moment."""
