@@ -137,7 +137,18 @@ def test_a_write_may_go_in_credit_and_leaves_a_debt() -> None:
     pace.start(write, at=0)
     # 14,500 are owed: 15 s at 375 a second in the mean while the bucket fills, then 17.75 s at 500
     assert pace.wait_seconds(Cost(1, 100), at=0) == pytest.approx(32.75)
-    assert pace.wait_seconds(Cost(1, 0), at=0) == 0  # a refresh takes no tokens, and waits for none
+    # a refresh waits until 600 are owed: 13,900 are paid after 15 s and 16.55 s
+    assert pace.wait_seconds(Cost(1, 0), at=0) == pytest.approx(31.55)
+
+
+def test_refreshes_go_while_no_tokens_are_above_what_is_kept() -> None:
+    """Each takes 5 tokens that count: 120 of them owe 600, a hundredth of the limit; then they wait, too."""
+    pace = read(tokens(30_000))
+    for _ in range(121):
+        assert pace.wait_seconds(Cost(1, 0), at=0) == 0
+        pace.start(Cost(1, 0), at=0)
+        pace.end(Cost(1, 0), Cost(1, 5), at=0, is_heard=True)
+    assert pace.wait_seconds(Cost(1, 0), at=0) > 0
 
 
 def test_the_debt_is_paid_while_time_passes() -> None:

@@ -38,8 +38,12 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.rate_limits import RateLimits
 
 CREDIT_SECONDS = 1.0  # the API may hold 60 requests a minute to one a second, so more at once is a burst
+# A refresh sends a handful of tokens that count, and waits only for debts above this part of the limit: hundreds of
+# refreshes may go while there is nothing above K, and those that prove to be writes are held back all the same.
+SLACK = 0.01
+SHORTEST_WAIT_SECONDS = 0.001  # less than any clock waits exactly, and no burst
 _WHOLE_PERCENT = 100
-_NO_DEBT = -1e-9  # sums of fractions of a call miss 0 by less
+_NO_DEBT = 1e-9  # sums of fractions of a call miss 0 by less
 _UNREAD = RateLimit(0, 0)  # no limit of the API's is 0
 
 
@@ -90,7 +94,8 @@ class Pace:
         held_seconds = max(0.0, self._held_until - at)
         if not self._is_answered:
             return None if self._calls_under_way else held_seconds
-        return max(held_seconds, *(meter.wait_seconds(taken, at=at) for meter, taken in self._each(cost)))
+        wait = max(held_seconds, *(meter.wait_seconds(taken, at=at) for meter, taken in self._each(cost)))
+        return wait if wait >= SHORTEST_WAIT_SECONDS else 0.0
 
     def start(self, cost: Cost, *, at: float) -> None:
         """Count a call that starts now."""
@@ -200,15 +205,19 @@ class _Meter:
             self._uncounted += taken
 
     def wait_seconds(self, taken: int, *, at: float) -> float:
-        """Say when this much may start: when nothing is owed, and as much remains above what is kept."""
-        if not self.is_read or not taken:
+        """Say when this much may start: when nothing is owed, and as much remains above what is kept.
+
+        What is expected to take none waits for large debts only.
+        """
+        if not self.is_read:
             return 0.0
         needed = taken * self._workers
         if needed > self._most:
             return math.inf
         self._accrue(at)
-        until_there = max(0.0, (needed - self._above(at)) / self._filled_per_second)
-        return max(until_there, 0.0 if self._credit >= _NO_DEBT else self._seconds_to_gain(-self._credit, at))
+        until_there = max(0.0, (needed - self._above(at)) / self._filled_per_second) if taken else 0.0
+        owed = -self._credit - (0.0 if taken else self._last.limit * SLACK)
+        return max(until_there, self._seconds_to_gain(owed, at) if owed > _NO_DEBT else 0.0)
 
     def words(self, *, at: float) -> str:
         """Say how much of it remains."""

@@ -224,9 +224,8 @@ def _lapses_in_seconds(case: Case) -> float | None:
 
 def _expected(case: Case, *, is_cold: bool) -> Cost:
     """Say what a call will probably take: a write takes the whole prefix, a refresh next to nothing."""
-    warmth = case.state.warmth
     if not is_cold:
-        return Cost(input_tokens=0 if warmth is None else warmth.other_tokens)
+        return Cost()
     return Cost(input_tokens=known_tokens(case.state) or case.entry.target.prefix_tokens)
 
 
