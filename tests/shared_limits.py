@@ -13,6 +13,7 @@ import random
 import selectors
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from infra.local.messages_api.behaviour import Behaviour
@@ -24,7 +25,6 @@ from prompt_cache_warmer.adapters.held_targets import HeldTargets
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.errors import RateLimitedError
 from prompt_cache_warmer.ports import Answer
-from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.values.rate_limits import RateLimits
 from prompt_cache_warmer.values.usage import Usage
@@ -36,6 +36,7 @@ from tests.fakes import MODEL, MemoryLog, MemoryMetrics, target
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
+    from prompt_cache_warmer.rules.entry_result import Outcome
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.targets import Target
@@ -129,7 +130,7 @@ def application(workspace: Workspace, *, load: float, burst: float, seconds: flo
         seconds: for how long.
         seed: the same seed makes the same requests.
     """
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - traffic that can be made again, no secret
     mean_tokens = COLD_SHARE * WRITE_TOKENS + READ_TOKENS
     burst_tokens = burst * workspace.input_tokens
     in_bursts = burst_tokens * 60 / BURST_EVERY_SECONDS
@@ -269,9 +270,7 @@ class SharedWorkspace:
         warmer = Warmer(
             index=held,
             bodies=held,
-            caller=Caller(
-                messages=EmulatedMessages(self), clock=self.clock, request_timeout_seconds=TIMEOUT_SECONDS
-            ),
+            caller=Caller(messages=EmulatedMessages(self), clock=self.clock, request_timeout_seconds=TIMEOUT_SECONDS),
             store=MemoryState(),
             recorders=Recorders(metrics=MemoryMetrics(), log=MemoryLog(), detail="run", service="svc"),
             clock=self.clock,
@@ -321,6 +320,7 @@ def beside(workspace: Workspace, arrivals: Sequence[Arrival], warming: Warming |
     return shared.seen
 
 
+@lru_cache
 def numbered_targets(count: int) -> list[Target]:
     """Return targets with a prompt of 1,100 tokens each."""
     return [
@@ -338,5 +338,3 @@ def numbered_targets(count: int) -> list[Target]:
         )
         for number in range(count)
     ]
-
-

@@ -202,7 +202,7 @@ def test_a_debt_of_an_empty_bucket_is_paid_once_it_has_filled() -> None:
 
 
 def test_an_application_that_takes_what_fills_the_bucket_is_believed() -> None:
-    """Each answer that finds less than is kept, where enough was expected, doubles the wait; one that finds it ends that."""
+    """An answer that finds too little, where enough was expected, doubles the wait; one that finds enough ends that."""
     pace = read(requests(290))
     waits = []
     for _ in range(3):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,7 +145,11 @@ async def test_a_probe_that_fails_without_an_answer_ends_the_probing() -> None:
     built = house(numbered(10))
     built.messages.script = [UnreachableError("no connection")]
     report = await built.run(seconds=NO_TIME_SECONDS)
-    assert (report.count(Outcome.FAILED), report.count(Outcome.WARMED), most_at_once(limited(built).events)) == (1, 9, 9)
+    assert (report.count(Outcome.FAILED), report.count(Outcome.WARMED), most_at_once(limited(built).events)) == (
+        1,
+        9,
+        9,
+    )
 
 
 async def test_a_probe_that_is_not_sent_leaves_its_place() -> None:
@@ -217,9 +221,7 @@ async def test_calls_wait_for_their_credit() -> None:
     report = await built.run()
     times = [at for _, at in limited(built).times]
     assert report.count(Outcome.WARMED) == 8
-    assert [later - sooner for sooner, later in zip(times[2:], times[3:], strict=False)] == pytest.approx(
-        [2.1] * 5, abs=0.15
-    )
+    assert [later - sooner for sooner, later in pairwise(times[2:])] == pytest.approx([2.1] * 5, abs=0.15)
     assert built.clock.seconds == pytest.approx(sum(built.clock.slept))
 
 
@@ -227,7 +229,9 @@ async def test_an_answer_ends_a_wait() -> None:
     """Whoever waits for credit looks again as soon as an answer says that there is more."""
     built = house(numbered(3), max_concurrency=2, clock=SlowClock())
     limited(built).says["default"] = RateLimits(RateLimit(600, 301))
-    built.messages.hook = lambda _: limited(built).says.update(default=PLENTY) if len(built.messages.calls) > 1 else None
+    built.messages.hook = lambda _: (
+        limited(built).says.update(default=PLENTY) if len(built.messages.calls) > 1 else None
+    )
     report = await built.run()
     assert report.count(Outcome.WARMED) == 3
     assert built.clock.seconds < 1
@@ -321,7 +325,7 @@ async def test_without_a_share_nothing_waits_and_nothing_is_spread() -> None:
 
 
 async def test_a_write_that_waits_for_tokens_lets_refreshes_pass() -> None:
-    """Two cold entries wait since the last run and are first in order; they have no tokens yet, ten refreshes need none."""
+    """Two cold entries come first since the last run left them; they wait for tokens, and ten refreshes need none."""
     clock, store = FakeClock(), MemoryState()
     messages = LimitedMessages(clock=clock)
     warm = numbered(10)
@@ -353,5 +357,5 @@ async def test_a_refresh_that_proves_to_be_a_write_is_paid_back() -> None:
     assert report.count(Outcome.WARMED) == 6
     # All are written at 500 tokens a second: 7,000 of each are 14 s, the first one has 600 tokens of slack
     times = [at for _, at in evicted.times]
-    waits = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    waits = [later - sooner for sooner, later in pairwise(times)]
     assert waits[1:] == pytest.approx([report.usage.written_tokens / 6 / 500] * 4, rel=0.15)

@@ -71,10 +71,11 @@ def test_tokens_are_rounded_to_the_nearest_thousand(api: LocalMessagesApi, clien
     assert "retry-after" not in headers_of(client)
 
 
-def test_each_class_of_models_has_a_bucket_of_its_own(api: LocalMessagesApi, client: anthropic.Anthropic) -> None:
-    """Sonnet 4.5 and 4.6 share one, Opus has another, and so has another workspace."""
+@pytest.mark.usefixtures("api")
+def test_each_class_of_models_has_a_bucket_of_its_own(client: anthropic.Anthropic) -> None:
+    """Two versions of Sonnet 4 share one, Opus has another, and so has another workspace."""
     assert headers_of(client, model="claude-sonnet-4-6")[f"{REQUESTS}-remaining"] == "5"
-    assert headers_of(client, model="claude-sonnet-4-5")[f"{REQUESTS}-remaining"] == "4"
+    assert headers_of(client, model="claude-sonnet-4-7")[f"{REQUESTS}-remaining"] == "4"
     assert headers_of(client, model="claude-opus-4-8")[f"{REQUESTS}-remaining"] == "5"
     other = client.with_options(api_key="sk-other")
     assert headers_of(other, model="claude-sonnet-4-6")[f"{REQUESTS}-remaining"] == "5"
