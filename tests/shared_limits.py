@@ -13,7 +13,7 @@ import random
 import selectors
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from infra.local.messages_api.behaviour import Behaviour
@@ -264,6 +264,9 @@ class SharedWorkspace:
             left = int(self.headers()["anthropic-ratelimit-input-tokens-remaining"]) / self._workspace.input_tokens
             self.seen.least_remaining = min(self.seen.least_remaining, left)
 
+    def _left_until(self, at_seconds: float) -> float:
+        return at_seconds - self.clock.monotonic_seconds()
+
     async def warm(self, targets: Sequence[Target], warming: Warming) -> None:
         """Be one warmer: a run at every tick, after the application has begun."""
         held = HeldTargets({target.summary.name: target for target in targets})
@@ -289,9 +292,7 @@ class SharedWorkspace:
         for _ in range(warming.ticks):
             started = self.clock.monotonic_seconds()
             ends_at = started + RUN_SECONDS
-            report = await warmer.run(
-                Order(), remaining_seconds=lambda ends_at=ends_at: ends_at - self.clock.monotonic_seconds()
-            )
+            report = await warmer.run(Order(), remaining_seconds=partial(self._left_until, ends_at))
             took = self.clock.monotonic_seconds() - started
             self.seen.reports.append(report)
             self.seen.run_seconds.append(took)

@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = "104"  # of the 110 of a run: what has to wait for a second is
 
 
 def test_what_the_share_does_not_allow_is_deferred_and_goes_first_at_the_next_tick() -> None:
-    """Of 10 requests a minute 5 are kept; the clock stands still, so nothing fills: 5 go, the rest waits for its tick."""
+    """Of 10 requests a minute 5 are kept; the clock stands still, so nothing fills: the rest waits for its tick."""
     with LocalCloud(api(), state=True) as cloud:
         cloud.api.rate_limits = RateLimits(requests_per_minute=10, is_continuous=True)
         for number in range(8):

@@ -32,6 +32,13 @@ def read(limits: RateLimits, *, share_percent: int = 50, workers: int = 1) -> Pa
     return pace
 
 
+def wait(pace: Pace, cost: Cost, *, at: float) -> float:
+    """Return how long a call waits, where something is known."""
+    found = pace.wait_seconds(cost, at=at)
+    assert found is not None
+    return found
+
+
 def starts_at_once(pace: Pace, *, at: float, cost: Cost = ONE) -> int:
     """Start calls as long as they may, and count them."""
     count = 0
@@ -111,7 +118,7 @@ def test_a_call_under_way_counts_as_used_until_its_answer() -> None:
     """Two above what is kept: while one is under way the second fits no more, and its answer says what is true."""
     pace = read(requests(302))
     pace.start(Cost(2), at=0)
-    assert pace.wait_seconds(ONE, at=0) > 0.09  # 0.1 s until one more is there
+    assert wait(pace, ONE, at=0) > 0.09  # 0.1 s until one more is there
     pace.hear(requests(600), at=0)
     pace.end(Cost(2), Cost(2), at=0, is_heard=True)
     pace.start(Cost(0), at=1)
@@ -148,7 +155,7 @@ def test_refreshes_go_while_no_tokens_are_above_what_is_kept() -> None:
         assert pace.wait_seconds(Cost(1, 0), at=0) == 0
         pace.start(Cost(1, 0), at=0)
         pace.end(Cost(1, 0), Cost(1, 5), at=0, is_heard=True)
-    assert pace.wait_seconds(Cost(1, 0), at=0) > 0
+    assert wait(pace, Cost(1, 0), at=0) > 0
 
 
 def test_the_debt_is_paid_while_time_passes() -> None:
@@ -158,7 +165,7 @@ def test_the_debt_is_paid_while_time_passes() -> None:
     pace.hear(tokens(45_000), at=0)
     pace.end(Cost(1, 15_000), Cost(1, 15_000), at=0, is_heard=True)
     for second in range(1, 33):
-        assert pace.wait_seconds(Cost(1, 100), at=second) > 0
+        assert wait(pace, Cost(1, 100), at=second) > 0
     assert pace.wait_seconds(Cost(1, 100), at=33) == 0
 
 
@@ -168,7 +175,7 @@ def test_what_was_expected_is_corrected_by_what_was_used() -> None:
     pace.start(Cost(1, 0), at=0)
     pace.hear(tokens(50_000), at=0)
     pace.end(Cost(1, 0), Cost(1, 10_000), at=0, is_heard=True)
-    assert pace.wait_seconds(Cost(1, 1), at=0) > 20
+    assert wait(pace, Cost(1, 1), at=0) > 20
     other = read(tokens(60_000))
     other.start(Cost(1, 10_000), at=0)
     other.hear(tokens(60_000), at=0)
@@ -204,14 +211,14 @@ def test_a_debt_of_an_empty_bucket_is_paid_once_it_has_filled() -> None:
 def test_an_application_that_takes_what_fills_the_bucket_is_believed() -> None:
     """An answer that finds too little, where enough was expected, doubles the wait; one that finds enough ends that."""
     pace = read(requests(290))
-    waits = []
+    waits: list[float] = []
     for _ in range(3):
         at = 100.0 * (len(waits) + 1)
         pace.start(Cost(0), at=at)  # it was expected to be full by now
         pace.hear(requests(290), at=at)
         pace.hear(requests(290), at=at)  # of another call under way: nothing new
         pace.end(Cost(0), Cost(0), at=at, is_heard=True)
-        waits.append(pace.wait_seconds(ONE, at=at))
+        waits.append(wait(pace, ONE, at=at))
     assert waits == pytest.approx([2.2, 4.4, 8.8])
     pace.hear(requests(300), at=400)
     assert pace.wait_seconds(ONE, at=400) == pytest.approx(0.1)
