@@ -38,7 +38,7 @@ def main() -> None:
         f"{ENTRIES:,} cold entries of 1,100 tokens are due beside an application on one workspace of {requests:,}",
         f"requests and {tokens:,} input tokens a minute, token buckets, {TICKS} tick of {TICK_SECONDS:g} s. The",
         f"application sends Poisson traffic, a tenth of it cold writes, and a burst of {BURST:.0%} of a minute's",
-        f"tokens every 20 s in the mean; load is its use of the limit. In simulated time.",
+        "tokens every 20 s in the mean; load is its use of the limit. In simulated time.",
         "It is compared request by request with the same application alone: *refused because of us* is what it was",
         "refused only beside the warmer. *Least left* is the least of the input tokens left at any of its requests.",
         "",
