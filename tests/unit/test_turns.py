@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from prompt_cache_warmer.adapters.memory_state import MemoryState
-from prompt_cache_warmer.errors import CredentialError, RateLimitedError, SecretUnreadableError, UnreachableError
+from prompt_cache_warmer.errors import (
+    CredentialError,
+    OverloadedError,
+    RateLimitedError,
+    SecretUnreadableError,
+    UnreachableError,
+)
 from prompt_cache_warmer.rules.entry_result import Outcome
 from prompt_cache_warmer.rules.spread import phase
 from prompt_cache_warmer.values.rate_limits import RateLimit, RateLimits
@@ -359,3 +365,27 @@ async def test_a_refresh_that_proves_to_be_a_write_is_paid_back() -> None:
     times = [at for _, at in evicted.times]
     waits = [later - sooner for sooner, later in pairwise(times)]
     assert waits[1:] == pytest.approx([report.usage.written_tokens / 6 / 500] * 4, rel=0.15)
+
+
+async def test_a_write_without_an_answer_keeps_its_debt() -> None:
+    """It may have been counted: 7,000 tokens at 500 a second are paid before the third one goes."""
+    built = house(numbered(3), max_concurrency=1)
+    limited(built).says["default"] = RateLimits(None, RateLimit(60_000, 60_000))
+    lost = UnreachableError("the connection broke off")
+    built.messages.hook = lambda _: built.messages.script.append(lost) if len(built.messages.calls) in {2, 3} else None
+    report = await built.run()
+    times = [at for _, at in limited(built).times]
+    assert (report.count(Outcome.FAILED), len(times)) == (1, 4)
+    assert times[3] - times[2] > 10
+
+
+async def test_a_call_that_was_sent_twice_took_two_requests() -> None:
+    """30 a minute, one every two seconds: after one that was sent again the next waits for both."""
+    built = house(numbered(4), max_concurrency=1)
+    limited(built).says["default"] = RateLimits(RateLimit(60, 60))
+    busy = OverloadedError("529", http_status=529)
+    built.messages.hook = lambda _: built.messages.script.append(busy) if len(built.messages.calls) == 3 else None
+    report = await built.run()
+    times = [at for _, at in limited(built).times]
+    assert (report.count(Outcome.WARMED), len(times)) == (4, 5)
+    assert times[4] - times[3] > 2.5  # one second of the four had passed when it was sent again
