@@ -33,7 +33,8 @@ def test_every_known_model_costs_what_the_package_says() -> None:
     for provider in data_snapshot.get_snapshot().providers:
         for model in provider.models:
             for most in dice.sample([9, 1_000, 32_000, 128_001, 200_000, 200_001, 1_000_000], USAGES_PER_MODEL):
-                usage = Usage(*(dice.randint(0, most) for _ in range(5)))
+                uncached, read, write_5m, write_1h, output = (dice.randint(0, most) for _ in range(5))
+                usage = Usage(uncached, read, write_5m, write_1h, output)
                 known = known_prices(model.get_prices(AT), input_tokens=usage.input_tokens)
                 if known is None:
                     continue
@@ -47,8 +48,8 @@ def test_each_kind_of_token_has_its_own_price() -> None:
     """Sonnet 4.6 as Anthropic lists it: 3 USD a million, a quarter more and twice that to write, a tenth to read."""
     known = known_prices(listed("claude-sonnet-4-6"), input_tokens=25_000)
     assert known is not None
-    assert (known.input_usd_per_mtok, known.output_usd_per_mtok) == (3, 15)
-    assert (known.cache_write_5m_usd_per_mtok, known.cache_write_1h_usd_per_mtok) == (Decimal("3.75"), 6)
+    assert (known.input_usd_per_mtok, known.output_usd_per_mtok) == (Decimal(3), Decimal(15))
+    assert (known.cache_write_5m_usd_per_mtok, known.cache_write_1h_usd_per_mtok) == (Decimal("3.75"), Decimal(6))
     assert known.cache_read_usd_per_mtok == Decimal("0.3")
 
 
@@ -57,7 +58,7 @@ def test_all_of_the_input_says_which_tier_a_call_is_in(tokens: int, usd_per_mtok
     """A tier that starts at 100 tokens holds for calls of more than 100, and then for all of their input."""
     known = known_prices(TIERED, input_tokens=tokens)
     assert known is not None
-    assert (known.input_usd_per_mtok, known.output_usd_per_mtok) == (usd_per_mtok, 10)
+    assert (known.input_usd_per_mtok, known.output_usd_per_mtok) == (Decimal(usd_per_mtok), Decimal(10))
 
 
 def test_a_model_that_asks_for_more_than_tokens_has_no_price_by_token() -> None:

@@ -90,8 +90,8 @@ def cost_usd(
     chosen = {"speed": usage.speed, "service_tier": usage.service_tier}
     context = {name: value for name, value in chosen.items() if value is not None} or None
     try:
-        _, found = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
-        known = None if context else known_prices(found.get_prices(at), input_tokens=usage.input_tokens)
+        _, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+        known = None if context else known_prices(info.get_prices(at), input_tokens=usage.input_tokens)
         if known is not None:
             return known.cost_usd(usage)
         priced = priced_usage(usage)
