@@ -178,3 +178,7 @@ LEVERS = [
     "| --- | --- | --- | --- |",
     *(f"| {' | '.join(lever)} |" for lever in _LEVERS),
 ]
+
+
+if __name__ == "__main__":
+    main()
