@@ -82,8 +82,8 @@ def run_lines(runs: Mapping[Case, Mapping[str, Figures]]) -> list[str]:
         "",
         "The engine alone holds its targets and keeps its state in memory; `with S3` is the real handler without a",
         "table, whose documents are read again where they do not fit in 32 MB; the last adds two writes per entry.",
-        "Two writes by boto3 cost 2 ms of CPU each, as much as the SDK's whole call of a small prompt: that is the floor",
-        "of a run with a table. moto writes one item at a time, so with a table the wall is moto's and not DynamoDB's.",
+        "Two writes by boto3 cost 2 ms of CPU each, as much as the SDK's whole call of a small prompt: the floor of a",
+        "run with a table. moto writes one item at a time, so that the wall with a table is moto's and not DynamoDB's.",
     ]
 
 
