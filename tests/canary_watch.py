@@ -1,17 +1,18 @@
-"""Searches all that is said during every test for the planted word, and fails the test during which it was said.
+"""Searches all that is said during every test for the planted words, and fails the test during which one was said.
 
 Searched is what pytest captured (standard output, standard error, the log), every log record with its fields, every
 exception of ours as text and as ``repr``, what commands and the handler printed and answered, what other processes
 printed, and every request that stores state, metrics or messages. A test fails by itself, in whichever process of
 pytest-xdist it runs.
 
-Where the word is planted is where it may be: in buckets, secrets, requests to the Messages API and files.
+Where a word is planted it may be: in buckets, secrets, requests to the Messages API and files.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import subprocess
 import sys
 from threading import Lock
@@ -22,7 +23,7 @@ import pytest
 from click.testing import CliRunner
 
 from infra.local.function import InProcessFunction
-from tests.canaries import CANARY
+from tests.canaries import CANARIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -33,6 +34,7 @@ MAY_SHOW = "may_show_the_canary"
 
 _OURS = ("prompt_cache_warmer", "app")
 _STORING = frozenset({"dynamodb", "cloudwatch", "sqs", "logs", "events", "sns"})
+_ANY = re.compile("|".join(CANARIES), re.IGNORECASE)
 _TOOL = 4  # the first of sys.monitoring's ids that are nobody's: 0 debugger, 1 coverage, 2 profiler, 5 optimizer
 _AROUND = 60  # characters shown around the word, so that the place is found
 
@@ -48,10 +50,11 @@ class CanaryWatch(logging.Handler):
     def heard(self, place: str, text: object) -> None:
         """Search what was said somewhere."""
         said = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
-        at = said.lower().find(CANARY)
-        if at >= 0:
+        found = _ANY.search(said)
+        if found is not None:
+            start, end = max(0, found.start() - _AROUND), found.end() + _AROUND
             with self._lock:
-                self._found.append(f"{place}: ...{said[max(0, at - _AROUND) : at + _AROUND]!r}...")
+                self._found.append(f"{place}: ...{said[start:end]!r}...")
 
     def emit(self, record: logging.LogRecord) -> None:
         """Search a log record: its message, its fields, its traceback."""
@@ -72,13 +75,13 @@ class CanaryWatch(logging.Handler):
             found, self._found = list(dict.fromkeys(self._found)), []
         if found and report.passed and item.get_closest_marker(MAY_SHOW) is None:
             report.outcome = "failed"
-            report.longrepr = f"the planted word {CANARY!r} was let out:\n" + "\n".join(found)
+            report.longrepr = "a planted word was let out:\n" + "\n".join(found)
         return report
 
 
 def watch(config: pytest.Config) -> None:
     """Begin to listen, for as long as pytest runs."""
-    config.addinivalue_line("markers", f"{MAY_SHOW}(reason): the planted word is let out on purpose")
+    config.addinivalue_line("markers", f"{MAY_SHOW}(reason): a planted word is let out on purpose")
     listener = CanaryWatch()
     config.pluginmanager.register(listener, "canary-watch")
     logging.getLogger().addHandler(listener)
