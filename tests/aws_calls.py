@@ -29,6 +29,11 @@ class AwsCall(NamedTuple):
     keys: dict[str, str | list[str]]
 
 
+def action_of(model: Any) -> str:
+    """Return the IAM action of an operation, by its service and its name where it is none of ours."""
+    return _ACTIONS.get(model.name, f"{model.service_model.service_name}:{model.name}")
+
+
 def note(calls: list[AwsCall]) -> Callable[..., None]:
     """Return a handler of ``before-parameter-build`` that writes calls down; one it does not know fails."""
 
@@ -75,6 +80,9 @@ def _proved(asked: dict[str, Any]) -> AwsCall:
     }
     return AwsCall("sts:GetWebIdentityToken", "*", keys)
 
+
+_ACTIONS = {"ListObjectsV2": "s3:ListBucket", "HeadObject": "s3:GetObject"}
+"""The action of each operation that is not named like it."""
 
 _CALLS: dict[str, Callable[[dict[str, Any]], AwsCall]] = {
     "ListObjectsV2": lambda asked: AwsCall(

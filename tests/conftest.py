@@ -1,10 +1,10 @@
-"""What is true of every test: nothing it does lets the planted word out."""
+"""What is true of every test: nothing lets a planted word out, and the handler asks AWS for what it may do only."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.canary_watch import watch
+from tests import call_watch, canary_watch
 
 if TYPE_CHECKING:
     import pytest
@@ -12,4 +12,5 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Listen."""
-    watch(config)
+    canary_watch.watch(config)
+    call_watch.watch(config)
