@@ -87,7 +87,7 @@ def is_call_of_re(node: ast.AST, *names: str) -> bool:
 
 def written_into_calls() -> dict[str, tuple[str, str]]:
     """Return the patterns that calls name or write out, by place, and the function that is called."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for module, tree in modules():
         for each in ast.walk(tree):
             if isinstance(each, ast.Call) and is_call_of_re(each, "match", "fullmatch", *SEARCHING):
