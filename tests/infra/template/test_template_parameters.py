@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 CONSTRAINTS = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue"}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-AbCdEf"
 
+WRITER = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/editor"
+
 GIVEN = {"TARGETS_BUCKET": "bucket", "ANTHROPIC_SECRET_ID": SECRET_ARN}
 """The least environment ``Settings`` accepts."""
 
@@ -184,6 +186,14 @@ def test_settings_accept_whatever_a_pattern_lets_through(data: st.DataObject, va
         ("DefaultCredential", ["Default", "a b", "-a"]),
         ("AnthropicBaseUrl", ["http://example.com", "example.com", "https://", "https://a b"]),
         ("DecryptKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
+        ("EncryptionKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
+        (
+            "TargetWriters",
+            [
+                *("*", "me", "arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:role/*"),
+                *(f"{WRITER}, {WRITER}", f"{WRITER},", "arn:aws:sts::123456789012:assumed-role/editor/me"),
+            ],
+        ),
         ("ReservedConcurrency", ["0", "-1", "1.5", "1000"]),
         ("RateLimitSharePercent", ["0", "101", "-1", "50%", "0.5", "05"]),
         *((f"MaxUsdPer{period}", BAD_USD) for period in ("Day", "Month", "Call")),
@@ -220,6 +230,8 @@ def test_a_pattern_refuses(name: str, refused: list[str], source: Template) -> N
         ("DefaultCredential", ["", "bedrock-eu-central-1"]),
         ("AnthropicBaseUrl", ["", "https://gateway.example.com:8443/anthropic"]),
         ("DecryptKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]),
+        ("EncryptionKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"]),
+        ("TargetWriters", ["", WRITER, f"{WRITER},arn:aws-us-gov:iam::123456789012:user/a/me@example.com"]),
         ("ReservedConcurrency", ["", "1", "25"]),
         ("RateLimitSharePercent", ["", "1", "50", "99", "100"]),
         *((f"MaxUsdPer{period}", GOOD_USD) for period in ("Day", "Month", "Call")),
