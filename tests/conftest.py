@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests import call_watch, canary_watch
+from tests import call_watch, canary_watch, tracing
 
 if TYPE_CHECKING:
     import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Listen."""
+    """Listen, and trace no more than is needed."""
     canary_watch.watch(config)
     call_watch.watch(config)
+    tracing.keep_short(config)

@@ -73,7 +73,7 @@ def licence(made: Distribution) -> str:
     Raises:
         LicenceError: when it says none, or one that is not allowed.
     """
-    said = _said(dict(made.metadata.items()), made.metadata.get_all("Classifier") or [])
+    said = _said({field: made.metadata[field] for field in made.metadata}, made.metadata.get_all("Classifier") or [])
     if not said or not any(_is_allowed(choice) for choice in said.split(" OR ")):
         raise LicenceError(f"{made.name} is licensed under {said or 'nothing it says'}; allowed: {sorted(ALLOWED)}")
     return said
