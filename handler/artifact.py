@@ -35,7 +35,7 @@ REQUIREMENTS = "requirements.txt"
 
 # The AWS services whose descriptions stay: those a client is made of, and what the Anthropic SDK decodes Bedrock's
 # streams by.
-CLIENTS = ("dynamodb", "s3", "secretsmanager", "ssm", "sts")
+CLIENTS = ("dynamodb", "s3", "secretsmanager", "sqs", "ssm", "sts")
 STREAMS = ("bedrock-runtime",)
 
 # What nothing reads at run time, by name wherever it is, and by place.

@@ -88,8 +88,10 @@ class Answer:
 class TargetIndex(Protocol):
     """Lists the targets without holding their prompts."""
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
-        """Return what there is to keep warm now, reading for a part of the time that is left.
+    async def load(
+        self, *, remaining_seconds: Callable[[], float] = unlimited, only: frozenset[str] | None = None
+    ) -> Index:
+        """Return what there is to keep warm now, or of it what some documents say, reading for a part of the time left.
 
         Raises:
             TargetsUnreadableError: when the whole listing is not possible; a bad document is a problem of the index.
@@ -251,11 +253,7 @@ class StateStore(Protocol):
         """Stop all warming until the pause ends."""
 
     async def resume(self) -> bool:
-        """End a pause.
-
-        Returns:
-            Whether there was one.
-        """
+        """End a pause, and say whether there was one."""
 
 
 class MetricSink(Protocol):

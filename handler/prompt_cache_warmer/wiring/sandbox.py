@@ -13,6 +13,7 @@ from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
+from prompt_cache_warmer.adapters.sqs_due_queue import SqsDueQueue
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.adapters.talkative import hush
 from prompt_cache_warmer.rules.order import Order
@@ -80,6 +81,7 @@ class Sandbox:
                 caps=settings.caps,
                 is_durable=settings.state_table is not None,
             ),
+            queue=None if settings.due_queue_url is None else SqsDueQueue(aws_client("sqs"), settings.due_queue_url),
         )
 
     def handle(self, event: object, *, remaining_seconds: Callable[[], float]) -> dict[str, Any]:
