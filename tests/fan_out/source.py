@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 DUPLICATED, KILLED = 0.05, 0.02  # of the messages
 HOLD_SECONDS = 3.0  # a killed worker's answer; it is dead within milliseconds
-IDLE_SECONDS = 0.05
+IDLE_SECONDS = 0.4  # to look for messages costs the local cloud more than to wait for them
 NAME = re.compile(rb"bot-[0-9]{5}")
 
 
@@ -50,6 +50,7 @@ class EventSource:
         duplicated: how many deliveries were duplicates.
         killed: how many workers were killed.
         returned: how many messages went back because an entry of theirs waited.
+        reasons: why workers did not call entries, by the target's name.
         leases: when the claims ended that killed workers left behind, by the target's name.
     """
 
@@ -69,6 +70,7 @@ class EventSource:
         self._busy = 0
         self.duplicated = self.killed = self.returned = 0
         self.leases: dict[str, list[datetime]] = defaultdict(list)
+        self.reasons: dict[str, set[str]] = defaultdict(set)
         cloud.api.holds_seconds = self._arrived
 
     def run(self, workers: Sequence[Worker]) -> None:
@@ -132,6 +134,8 @@ class EventSource:
             return
         finally:
             self._victims.pop(message["doomed"] or "", None)
+        for entry in answer["entries"]:
+            self.reasons[entry["target"]].add(entry.get("code", ""))
         if answer["batchItemFailures"]:
             self.returned += 1
         else:
