@@ -11,6 +11,7 @@ from infra.local import scale
 from infra.local.lambda_emulator import ROOT
 from infra.local.scale import Scale, calls_per_run, entries_per_tick, monthly_usd
 from infra.local.transform import read
+from prompt_cache_warmer.warm.fan_out import ENTRIES_PER_MESSAGE
 from tests.docs.pages import page, rows
 from tests.fakes import MemoryQueue
 from tests.house import House, numbered
@@ -86,7 +87,7 @@ def test_the_page_says_what_the_stack_does() -> None:
     flat = " ".join(PAGE.split())
     resources = read(ROOT / "template.yaml")["Resources"]
     assert "32 entries a message" in flat
-    assert scale.ENTRIES_PER_MESSAGE == 32
+    assert ENTRIES_PER_MESSAGE == 32
     assert "after three times it is in `UnwarmedQueue`" in flat
     assert resources["DueQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 3
     assert len(rows(PAGE, "needs")) == 6

@@ -83,14 +83,14 @@ def prove(entries: int, *, seed: int, cap_usd: str, artifact: Path | None = None
         cloud = stack.enter_context(LocalCloud(api, state=True))
         settings = {"MAX_USD_PER_DAY": cap_usd, "REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT_SECONDS)}
         worker_environment = cloud.environment(**settings, FAN_OUT_WORKERS=str(WORKERS))
-        workers: list[Worker] = [
-            stack.enter_context(
-                ProcessWorker(worker_environment, timeout_seconds=run_seconds)
-                if artifact is None
-                else EmulatedWorker(artifact, worker_environment, timeout_seconds=run_seconds, number=number)
-            )
-            for number in range(WORKERS)
-        ]
+        workers: list[Worker] = []
+        for number in range(WORKERS):
+            if artifact is None:
+                plain = ProcessWorker(worker_environment, timeout_seconds=run_seconds)
+                workers.append(stack.enter_context(plain))
+            else:
+                emulated = EmulatedWorker(artifact, worker_environment, timeout_seconds=run_seconds, number=number)
+                workers.append(stack.enter_context(emulated))
         due_url, unwarmed_url = _queues(cloud, hidden_seconds=run_seconds + 1)
         names = [f"bot-{number:05}" for number in range(entries)]
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import timedelta
+
 import pytest
 
 from prompt_cache_warmer.errors import RejectedError
