@@ -9,7 +9,7 @@ import pytest
 
 from prompt_cache_warmer.adapters.body_cache import BodyCache
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
-from prompt_cache_warmer.adapters.s3_bucket import Bucket
+from prompt_cache_warmer.adapters.s3_bucket import Bucket, StoredObject
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import ProblemCode
@@ -137,3 +137,41 @@ async def test_targets_in_memory_are_picked_by_their_source_too() -> None:
     held = HeldTargets({"a": target(name="a")})
     assert len((await held.load(only=frozenset({"targets/a.json"}))).targets) == 1
     assert (await held.load(only=frozenset())).targets == ()
+
+
+async def test_what_is_too_large_together_is_not_read_to_the_end(shelf: Shelf) -> None:
+    """Of 64 references of 8 MiB each only as many are read as a document may hold."""
+    keys = [f"prompts/{name}.md" for name in "abc"]
+    blocks = [{"type": "text", "text_from": key} for key in keys]
+    for key in keys:
+        shelf.put(key, b"x" * (MAX_TARGET_BYTES // 2 + 1))
+    shelf.put("targets/a.json", document("a", request={"system": blocks}))
+    index = await shelf.targets.load(only=frozenset({"targets/a.json"}))
+    assert codes(index.problems) == [ProblemCode.TOO_LARGE]
+    assert shelf.asked == ["targets/a.json", *keys[:2]]
+
+
+class Unread:
+    """A body that nobody may read."""
+
+    is_closed = False
+
+    def read(self) -> bytes:
+        """Fail."""
+        raise AssertionError
+
+    def close(self) -> None:
+        """Note it."""
+        self.is_closed = True
+
+
+def test_the_bytes_of_what_is_too_large_stay_where_they_are() -> None:
+    """Its size is in the answer's head; the connection is given up instead of drained."""
+    body = Unread()
+
+    class Client:
+        def get_object(self, **_: str) -> dict[str, Any]:
+            return {"ETag": "e", "ContentLength": MAX_TARGET_BYTES + 1, "Body": body}
+
+    found, content = Bucket(Client(), "b").read(StoredObject("k", "", 0))  # type: ignore[arg-type] # a double
+    assert (found.size_bytes, content, body.is_closed) == (MAX_TARGET_BYTES + 1, b"", True)

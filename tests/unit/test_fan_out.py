@@ -18,6 +18,7 @@ from prompt_cache_warmer.rules.uploads import Watched
 from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING
+from prompt_cache_warmer.values.observation import Sightings
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.snapshot import Pause
 from prompt_cache_warmer.values.state import EntryKey
@@ -323,3 +324,40 @@ async def test_the_latest_tick_that_names_an_entry_is_the_one_that_counts() -> N
     stack.queue.bodies.reverse()
     report = await stack.work()
     assert (report.results[0].verdict, len(stack.tick.messages.calls)) == (Verdict.REFRESHED, 2)
+
+
+async def test_a_lapse_that_the_latest_tick_has_counted_is_not_counted_again() -> None:
+    """Also where an older message comes after, from a tick that still found the entry alive."""
+    stack = Stack(numbered(1))
+    await stack.worker.run(Order(targets=("t000",)))
+    for seconds in (240, 310):
+        stack.tick.clock.seconds = seconds
+        await stack.send(at_seconds=seconds)
+    stack.queue.bodies.reverse()
+    report = await stack.work()
+    assert report.results[0].decision is not None
+    assert (report.results[0].decision.reason, report.entries_lapsed) == (Reason.LAPSED, 0)
+
+
+async def test_a_message_says_when_its_tick_was_due_and_when_it_decided() -> None:
+    """By the first a second delivery is known, however late the tick came."""
+    stack = Stack(numbered(1))
+    stack.tick.clock.seconds = 31.25
+    await stack.send()
+    await stack.tick.run(Order())
+    times = [(json.loads(body)["scheduled_time"], json.loads(body)["decided_at"]) for body in stack.queue.bodies]
+    decided = "2026-11-22T12:00:31.250000+00:00"
+    assert times == [("2026-11-22T12:00:00+00:00", decided), (decided, decided)]
+
+
+async def test_why_traffic_missed_is_told_by_the_tick() -> None:
+    """A worker that sees the same sightings tells nothing of them."""
+    stack = Stack(numbered(1))
+    await stack.worker.run(Order(targets=("t000",)))
+    missed = Sightings(cold_starts=1, touched_at=EPOCH + timedelta(seconds=60))
+    await stack.tick.store.observe(EntryKey("t000", "default", MODEL), missed)
+    stack.tick.clock.seconds = 350
+    tick = await stack.send(at_seconds=350)
+    report = await stack.work()
+    assert tick.results[0].traffic is not None
+    assert (report.results[0].outcome, report.results[0].traffic) == (Outcome.WARMED, None)
