@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +71,8 @@ def status(
     with suppress(KeyboardInterrupt):
         _show(found, place, lists_all=lists_all, as_json=as_json, watch=watch)
         while watch is not None:
-            asyncio.run(seams.clock.sleep(watch))
+            with closing(seams.clock.sleep(watch)) as waiting:  # a Ctrl-C that comes first leaves it unbegun
+                asyncio.run(waiting)
             try:
                 found = ask()
             except UnusableError as error:  # a network that fails once is no reason to stop watching
