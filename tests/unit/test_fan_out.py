@@ -22,7 +22,7 @@ from prompt_cache_warmer.values.observation import Sightings
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.snapshot import Pause
 from prompt_cache_warmer.values.state import EntryKey
-from prompt_cache_warmer.warm.fan_out import ENTRIES_PER_MESSAGE, TWINS_PER_MESSAGE
+from prompt_cache_warmer.warm.fan_out import ENTRIES_PER_MESSAGE, TWINS_PER_MESSAGE, fan_out
 from tests.fakes import EPOCH, MODEL, MemoryQueue, document
 from tests.house import House, numbered
 
@@ -361,3 +361,10 @@ async def test_why_traffic_missed_is_told_by_the_tick() -> None:
     report = await stack.work()
     assert tick.results[0].traffic is not None
     assert (report.results[0].outcome, report.results[0].traffic) == (Outcome.WARMED, None)
+
+
+async def test_where_nothing_is_due_nothing_is_sent() -> None:
+    """No empty message."""
+    queue = MemoryQueue()
+    assert await fan_out([], queue, scheduled_at=EPOCH, decided_at=EPOCH) == []
+    assert queue.bodies == []
