@@ -12,6 +12,7 @@ ENTRIES = 160
 CAP_USD = "20"
 
 
+@pytest.mark.timeout(300)  # some 25 s on free cores
 @pytest.mark.skipif(sys.platform == "win32", reason="workers are killed by a signal")
 def test_nothing_is_lost_or_called_twice_when_messages_come_twice_and_workers_die() -> None:
     """By the ledger of the API and the table: each is called, again only after a dead claim, and under the cap."""

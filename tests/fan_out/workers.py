@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -16,6 +17,7 @@ from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+GRACE_SECONDS = 0.5  # the handler's own clock starts a little later; its message is hidden for longer
 MARK = "FAN_OUT_WORKER"  # tells the processes of one worker from those of another
 
 
@@ -42,7 +44,7 @@ class ProcessWorker:
 
     Args:
         environment: the function's environment.
-        timeout_seconds: what the handler is told that it has.
+        timeout_seconds: what the handler is told that it has; after it the process is killed, as Lambda does it.
     """
 
     def __init__(self, environment: Mapping[str, str], *, timeout_seconds: float) -> None:
@@ -68,10 +70,13 @@ class ProcessWorker:
         process = self._process or self._start()
         self._ready()
         assert process.stdin is not None
+        deadline = threading.Timer(self._timeout_seconds + GRACE_SECONDS, process.kill)
+        deadline.start()
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(json.dumps(event) + "\n")
             process.stdin.flush()
         answer = self._line()
+        deadline.cancel()
         if answer is None or "errorType" in answer:
             if answer is None:
                 self._reap()
