@@ -58,7 +58,7 @@ PLANTED = [
     ),
     ('{"source": "prompt', '{source: "prompt', "is not JSON"),
     ("TARGETS_PREFIX: !Ref", "TARGET_PREFIX: !Ref", "TARGET_PREFIX is read by nobody"),
-    ("          LOG_LEVEL: !Ref LogLevel", "          LOG: !Ref LogLevel", "LOG_LEVEL is missing"),
+    ("        LOG_LEVEL: !Ref LogLevel", "        LOG: !Ref LogLevel", "LOG_LEVEL is missing"),
     ("STATE_TABLE: !Ref", "STATE_TABEL: !Ref", "STATE_TABLE is missing"),
     ("MAX_USD_PER_DAY: !Ref", "MAX_USD_A_DAY: !Ref", "MAX_USD_A_DAY is read by nobody"),
     ("Resource: !GetAtt StateTable.Arn", "Resource: !Ref StateTable", "use !GetAtt StateTable.Arn"),
