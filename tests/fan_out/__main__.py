@@ -70,7 +70,7 @@ Written by `make fan-out`, seed {seed}, in {sum(seconds) / 60:.0f} minutes on {p
 {platform.python_version()}. One tick of the real handler sends every entry to moto's SQS. {WORKERS} workers at once are
 processes of the built artifact under Lambda's runtime emulator; a poller plays Lambda's event source mapping. Of the
 messages {DUPLICATED:.0%} are delivered twice, and of {KILLED:.0%} the worker gets SIGKILL while the API holds an answer
-back. A run has {EMULATED_RUN_SECONDS} s, a message is hidden for one second more, and an answer takes \
+back. A run has {EMULATED_RUN_SECONDS} s, a message is hidden for a little longer, and an answer takes \
 {PREFILL_SECONDS * 1000:.0f} ms.
 
 {table(("", "all of it", "under a cap that binds"), rows)}

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WORKERS = 4
-# A worker's run, and so the longest lease; a message is hidden for one second more. A call begins only where its
+# A worker's run, and so the longest lease; a message is hidden for longer, so that whoever plays Lambda has seen the
+# end of a run, and noted the claims it left behind, before another run takes them over. A call begins only where its
 # timeout and five seconds more are left. Under the emulator a cold start is a part of the run.
 RUN_SECONDS, REQUEST_TIMEOUT_SECONDS = 12, 2
 EMULATED_RUN_SECONDS, EMULATED_REQUEST_TIMEOUT_SECONDS = 30, 8
 TICK_SECONDS = 900.0  # the tick reads every document, one after the other out of moto
+HIDDEN_LONGER_SECONDS = 4
 MAX_RECEIVES = 50  # a busy machine leaves entries over; here nothing may be given up for that
 PREFILL_SECONDS = 0.02
 
@@ -93,7 +95,7 @@ def prove(entries: int, *, seed: int, cap_usd: str, artifact: Path | None = None
             else:
                 emulated = EmulatedWorker(artifact, worker_environment, timeout_seconds=run_seconds, number=number)
                 workers.append(stack.enter_context(emulated))
-        due_url, unwarmed_url = _queues(cloud, hidden_seconds=run_seconds + 1)
+        due_url, unwarmed_url = _queues(cloud, hidden_seconds=run_seconds + HIDDEN_LONGER_SECONDS)
         names = [f"bot-{number:05}" for number in range(entries)]
         for name in names:
             system = [{"type": "text", "text": f"{name}. " * 600, "cache_control": {"type": "ephemeral"}}]
