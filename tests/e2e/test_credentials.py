@@ -257,14 +257,16 @@ class Rotating(dict[str, str]):
 
 
 def test_a_rotated_key_is_used_at_once(deploy: Callable[..., Deployment]) -> None:
-    """It was stored anew between the run's reading and its calls: each is refused once and sent once more."""
+    """It was stored anew between the run's reading and its calls: what was sent with the old one is sent once more."""
     deployment = deploy({})
     for number in range(4):
         put(deployment, "default", name=f"bot-{number}", request=prompt("1h", f"You are bot {number}. "))
     deployment.cloud.api.api_keys = Rotating(deployment)
     assert codes(tick(deployment)) == ["written"] * 4
     sent = [(one.headers["authorization"].removeprefix("Bearer "), one.status) for one in deployment.calls]
-    assert sorted(sent) == [("sk-ant-local-demo-key", 401)] * 4 + [("sk-ant-rotated", 200)] * 4
+    refused = sent.count(("sk-ant-local-demo-key", 401))  # a call that begins late has the new key at once
+    assert 1 <= refused <= 4
+    assert sorted(sent) == [("sk-ant-local-demo-key", 401)] * refused + [("sk-ant-rotated", 200)] * 4
 
 
 def test_a_key_that_stays_refused_is_not_sent_again(deploy: Callable[..., Deployment]) -> None:

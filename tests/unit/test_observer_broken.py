@@ -217,6 +217,7 @@ def test_no_prompt_is_in_anything_the_observer_says(
     assert len(held) == 1
 
 
+@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
 def test_fifty_threads_are_counted_exactly() -> None:
     """Whole and streamed, by name and by prefix, all at once."""
     told: list[Any] = []

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -105,6 +106,7 @@ def some_windows(draw: st.DrawFn, zone: str) -> tuple[Window, ...]:
     return tuple(draw(st.lists(window, min_size=1, max_size=4)))
 
 
+@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
 @settings(deadline=None, max_examples=300)  # a loaded machine is not a defect; eight clocks share the examples
 @given(st.data())
 def test_windows_are_what_a_clock_on_the_wall_says(data: st.DataObject) -> None:

@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 
 from botocore.exceptions import BotoCoreError
 
+from prompt_cache_warmer.adapters.aws_reading import READERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,7 +57,10 @@ def checked(make: Callable[..., Any], service: str, **arguments: Any) -> Any:  #
         raise EndpointAddressError(address=str(error).removeprefix(_INVALID)) from error
     meta = getattr(client, "meta", None)
     if meta is not None:  # an application's own session may make clients that are not botocore's
-        meta.events.register(f"before-parse.{meta.service_model.service_id.hyphenize()}", check_answer)
+        event = f"before-parse.{meta.service_model.service_id.hyphenize()}"
+        meta.events.register(event, check_answer)
+        for operation, read in READERS.get(service, {}).items():
+            meta.events.register(f"{event}.{operation}", read)
     return client
 
 

@@ -66,8 +66,16 @@ class Bucket:
         Raises:
             TargetsUnreadableError: when the bucket cannot be listed.
         """
+        return {key: found for page in self.pages(prefix) for key, found in page.items()}
+
+    def pages(self, prefix: str) -> Iterator[dict[str, StoredObject]]:
+        """List every object under a prefix page by page, each asked for when it is taken.
+
+        Raises:
+            TargetsUnreadableError: when the bucket cannot be listed.
+        """
         try:
-            return {found.key: found for found in self._listing(prefix)}
+            yield from self._pages(prefix)
         except (BotoCoreError, ClientError) as error:
             raise self._unlisted(prefix, error_word(error)) from error
 
@@ -77,14 +85,16 @@ class Bucket:
             "check TARGETS_BUCKET, the function's role and its network path to S3"
         )
 
-    def _listing(self, prefix: str) -> Iterator[StoredObject]:
+    def _pages(self, prefix: str) -> Iterator[dict[str, StoredObject]]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
         for page in pages:
             if _MARK_OF_A_LISTING not in page:  # read as an empty bucket it would leave every target out, in silence
                 raise self._unlisted(prefix, "the answer is no listing")
-            for found in page.get("Contents", ()):
-                if not found["Key"].endswith("/"):  # the console's folder marks
-                    yield StoredObject(found["Key"], found["ETag"], found["Size"], found["LastModified"])
+            yield {
+                found["Key"]: StoredObject(found["Key"], found["ETag"], found["Size"], found["LastModified"])
+                for found in page.get("Contents", ())
+                if not found["Key"].endswith("/")  # the console's folder marks
+            }
 
     def read(self, stored: StoredObject) -> tuple[StoredObject, bytes]:
         """Read an object as it is now, which may be newer than what was listed.

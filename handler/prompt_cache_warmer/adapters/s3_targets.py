@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from prompt_cache_warmer.adapters.documents import DocumentError, check_size, decode
 from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.adapters.s3_bucket import Bucket, ObjectGoneError, ObjectUnavailableError, StoredObject
-from prompt_cache_warmer.errors import TargetUnavailableError
+from prompt_cache_warmer.errors import RunError, TargetUnavailableError
 from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
@@ -109,23 +109,32 @@ class S3Targets:
         Raises:
             TargetsUnreadableError: when the bucket cannot be listed.
         """
+        pages: Iterator[Objects] = iter(())
+        page: Objects | None
         if only is None:
-            self._documents, self._prompts = await asyncio.gather(
-                self._in_thread(self._bucket.objects, self._targets_prefix),
-                self._in_thread(self._bucket.objects, self._prompts_prefix),
+            pages = self._bucket.pages(self._targets_prefix)
+            page, self._prompts = await asyncio.gather(
+                self._in_thread(_next_page, pages), self._in_thread(self._bucket.objects, self._prompts_prefix)
             )
         else:
             keys = (key for key in sorted(only) if key.startswith(self._targets_prefix))
-            self._documents, self._prompts = {key: _unlisted(key) for key in keys}, None
-        for key, known in list(self._known.items()):
-            if key not in self._documents or not known.is_current(self._documents[key], self._prompts or {}):
-                del self._known[key]
-                self._bodies.drop(key)
+            page, self._prompts = {key: _unlisted(key) for key in keys}, None
+        self._documents = {}
         until_seconds = remaining_seconds() * _READING_SHARE
-        waiting = iter([stored for key, stored in self._documents.items() if key not in self._known])
         room = Room(self._max_inflight_bytes)
-        readers = (self._read_all(waiting, room, lambda: remaining_seconds() >= until_seconds) for _ in range(READERS))
-        await asyncio.gather(*readers)
+        try:
+            async with asyncio.TaskGroup() as readers:  # the next page is listed while documents of this one are read
+                while page is not None:
+                    self._documents |= page
+                    unread = [stored for stored in page.values() if not self._is_known(stored)]
+                    waiting = iter(unread)
+                    for _ in unread[:READERS]:
+                        readers.create_task(self._read_all(waiting, room, lambda: remaining_seconds() >= until_seconds))
+                    page = await self._in_thread(_next_page, pages)
+        except* RunError as group:
+            raise group.exceptions[0] from None
+        for key in self._known.keys() - self._documents.keys():
+            self._forget(key)
         listed = {**self._documents, **(self._prompts or {})}
         return index_of(
             (self._indexed(key) for key in sorted(self._documents)),
@@ -154,6 +163,18 @@ class S3Targets:
         body = rebuild_target(document.value, target, document.texts)
         self._bodies.put(body)
         return body
+
+    def _is_known(self, stored: StoredObject) -> bool:
+        """Tell whether a document is known as it is now; what was known of it before is forgotten."""
+        known = self._known.get(stored.key)
+        if known is not None and known.is_current(stored, self._prompts or {}):
+            return True
+        self._forget(stored.key)
+        return False
+
+    def _forget(self, key: str) -> None:
+        self._known.pop(key, None)
+        self._bodies.drop(key)
 
     async def _read_all(self, waiting: Iterator[StoredObject], room: Room, may_go_on: Callable[[], bool]) -> None:
         """Read documents one after the other; several of these share what is waiting."""
@@ -238,3 +259,7 @@ class S3Targets:
 def _unlisted(key: str) -> StoredObject:
     """Return an object of which nothing is known but its key: it may be as large as any."""
     return StoredObject(key, "", MAX_TARGET_BYTES)
+
+
+def _next_page(pages: Iterator[Objects]) -> Objects | None:
+    return next(pages, None)

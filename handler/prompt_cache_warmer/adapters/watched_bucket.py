@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from prompt_cache_warmer.adapters.s3_bucket import Bucket, StoredObject
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_s3 import S3Client
 
 Told = Callable[[int, int], object]
@@ -32,16 +34,16 @@ class WatchedBucket(Bucket):
         self._lock = Lock()
         self._read = self._total = 0
 
-    def objects(self, prefix: str) -> dict[str, StoredObject]:
-        """List every object under a prefix, by key.
+    def pages(self, prefix: str) -> Iterator[dict[str, StoredObject]]:
+        """List every object under a prefix page by page; all of them first, so that it is known how many there are.
 
         Raises:
             TargetsUnreadableError: when the bucket cannot be listed.
         """
-        found = super().objects(prefix)
+        pages = list(super().pages(prefix))
         if prefix == self._prefix:
-            self._total = len(found)
-        return found
+            self._total = sum(map(len, pages))
+        yield from pages
 
     def read(self, stored: StoredObject) -> tuple[StoredObject, bytes]:
         """Read an object as it is now, and tell of it.

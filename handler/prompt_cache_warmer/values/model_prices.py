@@ -17,7 +17,7 @@ from prompt_cache_warmer.values.problems import shown
 if TYPE_CHECKING:
     from prompt_cache_warmer.values.usage import Usage
 
-_TOKENS_PER_MTOK = 1_000_000
+TOKENS_PER_MTOK = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class ModelPrices:
                 + usage.write_5m_tokens * self.cache_write_5m_usd_per_mtok
                 + usage.write_1h_tokens * self.cache_write_1h_usd_per_mtok
             )
-            return micro_usd / _TOKENS_PER_MTOK
+            return micro_usd / TOKENS_PER_MTOK
 
 
 class PriceList:

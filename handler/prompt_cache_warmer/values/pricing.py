@@ -13,9 +13,9 @@ from decimal import localcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price, data_snapshot
 
+from prompt_cache_warmer.values.known_prices import known_prices, priced_usage
 from prompt_cache_warmer.values.model_ids import claude_id, is_bedrock_id
 from prompt_cache_warmer.values.money import MONEY
 from prompt_cache_warmer.values.usage import Usage
@@ -87,16 +87,14 @@ def cost_usd(
         found = cost_usd(model, usage, at=at, provider=BEDROCK_PROVIDER)
         return cost_usd(claude_id(model), usage, at=at, provider=PROVIDER) if found is None else found
     provider = provider or PROVIDER
-    priced = PricedUsage(
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.read_tokens,
-        cache_write_tokens=usage.written_tokens,
-        cache_write_1h_tokens=usage.write_1h_tokens,
-        output_tokens=usage.output_tokens,
-    )
     chosen = {"speed": usage.speed, "service_tier": usage.service_tier}
     context = {name: value for name, value in chosen.items() if value is not None} or None
     try:
+        _, info = data_snapshot.get_snapshot().find_provider_model(model, None, provider, None)
+        known = None if context else known_prices(info.get_prices(at), input_tokens=usage.input_tokens)
+        if known is not None:
+            return known.cost_usd(usage)
+        priced = priced_usage(usage)
         with localcontext(MONEY):
             price = calc_price(priced, model, provider_id=provider, genai_request_timestamp=at, price_context=context)
     except LookupError:
