@@ -40,6 +40,7 @@ class House:
     max_inflight_bytes: int = 1000
     detail: Detail = "target"
     queue: DueQueue | None = None
+    rate_limit_share_percent: int | None = None
 
     def __post_init__(self) -> None:
         self.targets = MemoryTargets(self.documents)
@@ -55,6 +56,7 @@ class House:
                     max_concurrency=self.max_concurrency,
                     max_inflight_bytes=self.max_inflight_bytes,
                     request_timeout_seconds=TIMEOUT_SECONDS,
+                    rate_limit_share_percent=self.rate_limit_share_percent,
                 ),
                 tick_seconds=self.tick_seconds,
                 caps=self.caps,

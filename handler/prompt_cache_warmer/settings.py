@@ -161,6 +161,11 @@ class Settings(CredentialSettings):
         alias="REQUEST_TIMEOUT_SECONDS",
         description="how long one call may take; none starts with less of the run left",
     )
+    rate_limit_share_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None,
+        alias="RATE_LIMIT_SHARE_PERCENT",
+        description="percent of the API's rate limits that warm calls may use; without one they are not paced",
+    )
     tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES", description="minutes between two runs")
     metric_detail: Detail = Field(
         "auto",

@@ -14,8 +14,9 @@ import pytest
 
 from infra.local.emf import emf_lines
 from prompt_cache_warmer import CacheObserver
+from tests.canaries import CANARY
 from tests.fakes import MODEL, FakeClock, document
-from tests.observer_cases import CANARY, HIT, REQUEST, SYSTEM, Api, Watch, async_client, client, whole
+from tests.observer_cases import HIT, REQUEST, SYSTEM, Api, Watch, async_client, client, whole
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.library.observing.records import ObservedRequest

@@ -76,6 +76,8 @@ class Sandbox:
                     max_concurrency=settings.max_concurrency,
                     max_inflight_bytes=settings.max_inflight_bytes,
                     request_timeout_seconds=settings.request_timeout_seconds,
+                    rate_limit_share_percent=settings.rate_limit_share_percent,
+                    workers=settings.fan_out_workers,
                 ),
                 tick_seconds=settings.tick_minutes * SECONDS_PER_MINUTE,
                 caps=settings.caps,

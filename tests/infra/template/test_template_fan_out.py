@@ -99,7 +99,7 @@ def test_what_nobody_could_do_ends_in_a_queue_of_its_own(queue: Template, resour
     """Both are encrypted, and go with the stack."""
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["UnwarmedQueue", "Arn"]}
     for name in ("DueQueue", "UnwarmedQueue"):
-        assert resources[name]["Properties"]["SqsManagedSseEnabled"] is True
+        assert resources[name]["Properties"]["SqsManagedSseEnabled"] == {"Fn::If": ["HasEncryptionKey", False, True]}
         assert resources[name]["DeletionPolicy"] == "Delete"
     days = resources["UnwarmedQueue"]["Properties"]["MessageRetentionPeriod"] / 86_400
     assert days == 14

@@ -30,7 +30,7 @@ PLANTED: list[Planted] = [
     ("MaximumRetryAttempts: 3", "MaximumRetryAttempts: 300", "300 is greater than the maximum of 185"),
     ("State: !Ref ScheduleState", "State: !Ref ScheduleStat", "'ScheduleStat' is not one of"),
     ("      Timeout: !Ref Timeout", "      Timeout: !Ref AnthropicBaseUrl", "is not of type 'integer'"),
-    ("SqsManagedSseEnabled: true", "SqsManagedSseEnable: true", "'SqsManagedSseEnable' was unexpected"),
+    ("SqsManagedSseEnabled: !If", "SqsManagedSseEnable: !If", "'SqsManagedSseEnable' was unexpected"),
     ("BlockPublicAcls: true", "BlockPublicAcl: true", "'BlockPublicAcl' was unexpected"),
     ("SSEAlgorithm: AES256", "SSEAlgorithm: AES25", "'AES25' is not one of"),
     ("FailuresQueue.QueueName", "FailuresQueue.Name", "'Name' is not one of"),

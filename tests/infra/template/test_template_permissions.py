@@ -61,7 +61,8 @@ DONE_BY_AWS = {
     ),
     "logs:CreateLogStream": "Lambda writes the log",
     "logs:PutLogEvents": "Lambda writes the log",
-    "kms:Decrypt": "S3, Secrets Manager and SSM decrypt with the deployer's own key",
+    "kms:Decrypt": "S3, Secrets Manager, SSM, DynamoDB and SQS decrypt with the deployer's own key",
+    "kms:GenerateDataKey": "SQS encrypts a failed run with the deployer's own key",
 }
 """Granted to the function or the application, used by AWS in its name."""
 
@@ -420,7 +421,8 @@ def test_the_applications_key_is_used_only_through_s3(application: dict[str, Tem
     written = resources["ApplicationPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     conditions = [one["Fn::If"] for one in written if "Fn::If" in one]
     assert [(one[0], one[1]["Sid"], one[2]) for one in conditions] == [
-        ("HasDecryptKey", "DecryptWithYourKey", {"Ref": "AWS::NoValue"})
+        ("HasDecryptKey", "DecryptWithYourKey", {"Ref": "AWS::NoValue"}),
+        ("HasEncryptionKey", "DecryptWhatTheStackMade", {"Ref": "AWS::NoValue"}),
     ]
     assert application["DecryptWithYourKey"]["Resource"] == {"Ref": "DecryptKeyArn"}
     via = application["DecryptWithYourKey"]["Condition"]
