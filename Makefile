@@ -22,7 +22,7 @@ ARTIFACT_FOLDER := build/artifact
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup demo agent test check lint types layers template-lint audit bench bench-policy campaign build lock generate clean
+.PHONY: help setup demo agent test check lint types layers template-lint audit bench bench-policy campaign fan-out build lock generate clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 22
@@ -76,6 +76,10 @@ campaign: setup ## Inject 10,000 faults, fuzz the inputs, break the handler on p
 	PYTHONPATH=handler:. $(BIN)/python -m tests.campaign --results tests/campaign/results.md
 	$(BIN)/pytest --no-cov -q --hypothesis-profile=campaign --timeout=0 tests/unit/test_fuzz_inputs.py
 	PYTHONPATH=handler:. $(BIN)/python -m tests.campaign.mutations
+
+# About ten minutes on two free cores; a short version runs with the tests (tests/e2e/test_fan_out_proof.py).
+fan-out: setup $(ARTIFACT_FOLDER) ## Fan 10,000 entries out over SQS, kill workers of the built zip, write tests/bench/fan_out.md
+	PYTHONPATH=handler:. $(BIN)/python -m tests.fan_out
 
 build: .tools/sam/.synced ## sam build, as a deployment does it
 	$(SAM) build

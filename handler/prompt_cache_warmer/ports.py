@@ -53,8 +53,8 @@ class Index:
     @property
     def invalid_sources(self) -> frozenset[str]:
         """The documents that are not a valid target."""
-        errors = {problem.source for problem in self.problems if problem.severity is Severity.ERROR}
-        return frozenset(errors.difference(target.source for target in self.targets))
+        errors = frozenset(problem.source for problem in self.problems if problem.severity is Severity.ERROR)
+        return errors.difference(target.source for target in self.targets)
 
 
 def unlimited() -> float:
@@ -92,8 +92,10 @@ class Answer:
 class TargetIndex(Protocol):
     """Lists the targets without holding their prompts."""
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
-        """Return what there is to keep warm now, reading for a part of the time that is left.
+    async def load(
+        self, *, remaining_seconds: Callable[[], float] = unlimited, only: frozenset[str] | None = None
+    ) -> Index:
+        """Return what there is to keep warm now, or of it what some documents say, reading for a part of the time left.
 
         Raises:
             TargetsUnreadableError: when the whole listing is not possible; a bad document is a problem of the index.
@@ -244,11 +246,7 @@ class StateStore(Protocol):
         """Put what was spent in the place of what was leased, on the lease's own day and month."""
 
     async def save_credential(self, name: str, state: CredentialState) -> bool:
-        """Remember a credential's breaker, if its sequence is one above the last known.
-
-        Returns:
-            Whether it was.
-        """
+        """Remember a credential's breaker, if its sequence is one above the last known, and say whether it was."""
 
     async def pause(self, pause: Pause) -> None:
         """Stop all warming until the pause ends."""

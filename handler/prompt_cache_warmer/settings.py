@@ -140,6 +140,14 @@ class Settings(CredentialSettings):
         None, alias="MAX_TOKENS_PER_CALL", description="no warm call is made that may use more"
     )
     max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY", description="warm calls in flight at once")
+    due_queue_url: Annotated[str, AfterValidator(base_url)] | None = Field(
+        None,
+        alias="DUE_QUEUE_URL",
+        description="the SQS queue whole runs send due entries to, for workers to call; without one they call them",
+    )
+    fan_out_workers: int = Field(
+        1, ge=1, le=1000, alias="FAN_OUT_WORKERS", description="workers that read the queue at once"
+    )
     max_inflight_bytes: int = Field(
         64 * MIB_BYTES,
         ge=MAX_TARGET_BYTES,

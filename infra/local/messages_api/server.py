@@ -158,8 +158,10 @@ class MessagesServer:
     async def _answer_message(
         self, exchange: _Exchange, call: Call, asked: providers.Asked, slow_seconds: float | None
     ) -> web.StreamResponse:
+        behaviour = self._emulator.behaviour
+        held_seconds = 0.0 if behaviour.holds_seconds is None else behaviour.holds_seconds(call.raw_body)
         answer = self._emulator.answer(call)
-        await asyncio.sleep(self._emulator.behaviour.prefill_seconds)
+        await asyncio.sleep(behaviour.prefill_seconds + held_seconds)
         self._emulator.begin(answer)
         if answer.is_stream:
             events = [asked.encode(event) for event in streaming.message_events(answer.message, answer.usage)]

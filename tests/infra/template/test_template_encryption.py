@@ -32,13 +32,15 @@ def keys_of(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "table": found["StateTable"]["SSESpecification"].get("KMSMasterKeyId"),
         "failures": found["FailuresQueue"].get("KmsMasterKeyId"),
         "uploads": found["UploadsQueue"].get("KmsMasterKeyId"),
+        "due": found["DueQueue"].get("KmsMasterKeyId"),
+        "unwarmed": found["UnwarmedQueue"].get("KmsMasterKeyId"),
         "log": found["WarmerLogGroup"].get("KmsKeyId"),
     }
 
 
 def test_nothing_uses_a_key_that_was_not_named(transformed: Template) -> None:
     """By default AWS's own keys encrypt everything, and nobody may use any other."""
-    found = stack(transformed).resources()
+    found = stack(transformed, FanOut="ENABLED").resources()
     assert set(keys_of(found).values()) == {None}
     assert found["FailuresQueue"]["SqsManagedSseEnabled"] is found["UploadsQueue"]["SqsManagedSseEnabled"] is True
     assert found["StateTable"]["SSESpecification"] == {"SSEEnabled": True}
@@ -48,9 +50,10 @@ def test_nothing_uses_a_key_that_was_not_named(transformed: Template) -> None:
 
 
 def test_a_key_encrypts_everything_the_stack_makes(transformed: Template) -> None:
-    """Bucket, table, both queues and the log; there is no third way that a queue could be encrypted."""
-    found = stack(transformed, EncryptionKeyArn=KEY).resources()
+    """Bucket, table, every queue and the log; there is no third way that a queue could be encrypted."""
+    found = stack(transformed, EncryptionKeyArn=KEY, FanOut="ENABLED").resources()
     assert set(keys_of(found).values()) == {KEY}
+    assert found["DueQueue"]["SqsManagedSseEnabled"] is found["UnwarmedQueue"]["SqsManagedSseEnabled"] is False
     assert found["FailuresQueue"]["SqsManagedSseEnabled"] is found["UploadsQueue"]["SqsManagedSseEnabled"] is False
     bucket = found["TargetsBucket"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert bucket == [

@@ -42,6 +42,7 @@ ACTION_OF_CALL = {
     "get_web_identity_token": "sts:GetWebIdentityToken",
     "batch_get_item": "dynamodb:BatchGetItem",
     "update_item": "dynamodb:UpdateItem",
+    "send_message_batch": "sqs:SendMessage",
     "put_metric_data": "cloudwatch:PutMetricData",
 }
 """The IAM action of each boto3 call the code makes. A new call is added here and to the template."""
@@ -54,9 +55,9 @@ ACTIONS_OF_CLIENT = {
 """The IAM actions of messages, streams and counts of each client of the SDK that signs its requests."""
 
 DONE_BY_AWS = {
-    "sqs:SendMessage": "Lambda sends a failed run to the queue",
     **dict.fromkeys(
-        ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda reads the queue of uploads"
+        ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        "Lambda reads the queues of uploads and of due entries",
     ),
     "logs:CreateLogStream": "Lambda writes the log",
     "logs:PutLogEvents": "Lambda writes the log",
@@ -197,7 +198,9 @@ def test_every_client_is_of_a_recognised_service(entry: str) -> None:
     used = services_used(modules(entry))
     assert used <= set(SERVICES)
     assert used >= (
-        {"s3", "secretsmanager", "ssm", "sts", "dynamodb"} if entry in FUNCTION else {"s3", "dynamodb", "cloudwatch"}
+        {"s3", "secretsmanager", "ssm", "sts", "sqs", "dynamodb"}
+        if entry in FUNCTION
+        else {"s3", "dynamodb", "cloudwatch"}
     )
 
 
