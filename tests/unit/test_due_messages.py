@@ -61,7 +61,7 @@ def test_what_a_tick_writes_a_worker_reads() -> None:
     order = read(record(due_body(ENTRIES, scheduled_at=SCHEDULED, decided_at=DECIDED), "m-7"))
     assert order == Order(due=(DueMessage(ENTRIES, SCHEDULED, DECIDED, "m-7"),), is_batch=True)
     assert (order.trigger, order.is_selection, order.is_requested) == (Trigger.FAN_OUT, True, False)
-    assert order.documents == {"targets/a.json", "targets/ü\u2028\x01.json"}
+    assert order.documents == frozenset({"targets/a.json", "targets/ü\u2028\x01.json"})
     assert order.scheduled_at is None
 
 
