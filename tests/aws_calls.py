@@ -81,7 +81,7 @@ def _proved(asked: dict[str, Any]) -> AwsCall:
     return AwsCall("sts:GetWebIdentityToken", "*", keys)
 
 
-_ACTIONS = {"ListObjectsV2": "s3:ListBucket", "HeadObject": "s3:GetObject"}
+_ACTIONS = {"ListObjectsV2": "s3:ListBucket", "HeadObject": "s3:GetObject", "SendMessageBatch": "sqs:SendMessage"}
 """The action of each operation that is not named like it."""
 
 _CALLS: dict[str, Callable[[dict[str, Any]], AwsCall]] = {
