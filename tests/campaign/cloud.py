@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
+
+from botocore.exceptions import ClientError
 
 from infra.local.aws import LocalAws
 from infra.local.cloud import BUCKET, SECRET, STATE_TABLE, create_state_table
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+# moto answers 500 to a scan that meets a write, which a run that was killed may still make.
+LOOKS, LOOK_PAUSE_SECONDS = 20, 0.05
 _PROMPT = re.compile(rb"canary-(p[0-9.]+)-plumbago")
 
 
@@ -126,7 +131,14 @@ class CampaignCloud:
 
     def items(self) -> dict[str, dict[str, Any]]:
         """Read the whole state table."""
-        return {item["pk"]["S"]: item for item in self.aws.dynamodb.scan(TableName=STATE_TABLE)["Items"]}
+        for look in range(LOOKS):
+            try:
+                return {item["pk"]["S"]: item for item in self.aws.dynamodb.scan(TableName=STATE_TABLE)["Items"]}
+            except ClientError:
+                if look == LOOKS - 1:
+                    raise
+                time.sleep(LOOK_PAUSE_SECONDS)
+        raise AssertionError
 
     def _current(self) -> dict[str, str]:
         return {name: key_of(name, number) for name, number in self.generations.items()}
