@@ -15,7 +15,7 @@ from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.pricing import PrefixCosts
 from prompt_cache_warmer.values.snapshot import CredentialState, Pause, Snapshot
-from prompt_cache_warmer.values.state import Breaker, EntryState, Habit, Toucher, Traffic
+from prompt_cache_warmer.values.state import Breaker, Claim, EntryState, Habit, Toucher, Traffic
 from prompt_cache_warmer.values.targets import Entry, TargetSummary, entries, twins_beside
 from prompt_cache_warmer.warm.docket import Case, asked_ttl, dearest_ttl, docket
 from tests.decisions import HALF_OPEN, HOUR, NOW, OPEN, ago, tick, warmed
@@ -324,6 +324,25 @@ def test_without_an_interval_the_second_says_whose_turn_it_is() -> None:
         for s in range(2)
     ]
     assert sorted(turns) == [[False, True], [True, False]]
+
+
+def test_a_claim_of_the_same_bytes_holds_for_every_entry_of_them() -> None:
+    """A run that was killed between two claims may have made the call; once the last claim ends, nothing holds."""
+    request = {"system": [{"type": "text", "text": "You are one. " * 2000, "cache_control": HOUR_MARK}]}
+    first, second, third = (entry(name, request=request) for name in "abc")
+    other = entry("d", request={"system": [{"type": "text", "text": "You are two. " * 2000}]})
+    known = {
+        first.key: remembered(first, claim=Claim("killed", ago(-2))),
+        second.key: remembered(second, claim=Claim("later", ago(-3))),
+    }
+    snapshot = Snapshot(entries=known)
+    cases = docket([first, second, third, other], snapshot, tick(), caps=NO_CAPS)
+    assert [(case.decision.reason, case.decision.due_at) for case in cases[:3]] == [(Reason.CLAIMED, ago(-3))] * 3
+    assert cases[3].decision.reason is Reason.COLD
+    (beside,) = docket([third], snapshot, tick(), caps=NO_CAPS, twins=[first])
+    assert (beside.decision.reason, beside.decision.due_at) == (Reason.CLAIMED, ago(-2))
+    after = docket([first, second, third], snapshot, tick(ago(-3)), caps=NO_CAPS)
+    assert all(case.decision.is_due for case in after)
 
 
 def test_a_call_of_the_same_bytes_keeps_every_entry_of_them() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +148,22 @@ async def test_two_runs_at_once_call_twins_once_whoever_is_first() -> None:
         order = tick(house)
         await asyncio.gather(*(each.run(order) for each in (house, *others)))
         assert len(house.messages.calls) == 1
+
+
+async def test_a_run_that_finds_a_later_twin_claimed_gives_back_what_it_claimed() -> None:
+    """The other run was refused the first one, by the table or a cap, and makes the call for all of them."""
+    request = hourly()["request"]
+    capped = {f"targets/{name}.json": document(name, request=request, max_usd_per_day="9") for name in "abc"}
+    house = House(capped, store=PassedBy())
+    report = await house.run()
+    assert house.messages.calls == []
+    assert [(result.entry.target.name, result.code) for result in report.results] == [
+        (name, "claimed") for name in "abc"
+    ]
+    keys = [EntryKey(name, "default", MODEL) for name in "abc"]
+    snapshot = await house.store.load(keys, day=house.clock.now().date())
+    assert [key.target for key in keys if (state := snapshot.entries.get(key)) and state.claim is not None] == ["b"]
+    assert snapshot.spent_by_target["a"] == NOTHING
 
 
 async def test_a_claim_of_a_run_that_died_ends_by_itself() -> None:
@@ -372,6 +389,16 @@ class Hesitant(MemoryState):
         self.count += 1
         for _ in range((self.count * 7 + self.turns) % 5):
             await asyncio.sleep(0)
+        return await super().claim(request)
+
+
+class PassedBy(MemoryState):
+    """A memory store in which another run passed a first twin by and claims the second one."""
+
+    async def claim(self, request: ClaimRequest) -> ClaimAnswer:
+        """Let the other run go before the second twin is asked for."""
+        if request.key.target == "b":
+            await super().claim(replace(request, owner="a run that passed the first one by"))
         return await super().claim(request)
 
 

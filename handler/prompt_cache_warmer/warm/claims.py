@@ -7,6 +7,7 @@ allows makes the call, and all of them are claimed for it.
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,8 +103,8 @@ class Claims:
     async def claim(self, twins: Twins, worst: Amount) -> tuple[list[tuple[Case, ClaimRequest]], list[EntryResult]]:
         """Claim twins, the first that its budget allows with the money of the call.
 
-        All runs ask for twins in the same order, and a first one that another run holds ends it: that run
-        makes the call for all of them.
+        All runs ask for twins in the same order, and one that another run holds ends it: that run makes the call
+        for all of them. It may have passed by the first ones, where its caps or the table refused them.
 
         Returns:
             The claims, and the results of the entries that were not claimed.
@@ -125,12 +126,18 @@ class Claims:
                 claimed.append((case, answer))
             elif answer is None:
                 results += self._refused((case,))
-            elif answer is Reason.CLAIMED and not claimed:
+            elif answer is Reason.CLAIMED:
+                await self._give_back(claimed)
                 waiting = [other for other in twins if all(other.entry != result.entry for result in results)]
                 return [], [*results, *(skipped(other, answer) for other in waiting)]
             else:
                 results.append(skipped(case, answer, worst=asked))
         return claimed, results
+
+    async def _give_back(self, claimed: list[tuple[Case, ClaimRequest]]) -> None:
+        for case, request in claimed:
+            with suppress(StateUnavailableError):  # it ends by itself
+                await self._ledger.commit(request, spent=NOTHING, warmth=None, breaker=case.state.breaker)
 
     def _claim_end(self) -> datetime:
         return lease_end(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.values.body import Ttl
     from prompt_cache_warmer.values.caps import Caps
-    from prompt_cache_warmer.values.state import Warmth
+    from prompt_cache_warmer.values.state import Claim, Warmth
     from prompt_cache_warmer.values.targets import Entry
 
 _UNKNOWN_CREDENTIAL = CredentialState()
@@ -74,15 +74,18 @@ def docket(
         caps: the stack's caps.
         asked_at: when targets were uploaded, or the tick was due that sent them here, by name: that is when a run
             for them was due, so that what is told twice, or what another run came before, makes no second call.
-        twins: entries that are not decided, of the same bytes as one that is: their last calls were for it too.
+        twins: entries that are not decided, of the same bytes as one that is: their last calls were for it too, and
+            so is a call that another run is making.
     """
     due = {name: replace(tick, scheduled_at=_by_own_clock(at, tick.now)) for name, at in (asked_at or {}).items()}
     lives = [(entry, _life(entry, snapshot)) for entry in entries]
-    last = _last_calls([*lives, *((twin, _life(twin, snapshot)) for twin in twins)])
-    cases = [
-        _case(entry, _warmed(state, last.get(entry.call_key)), snapshot, due.get(entry.target.name, tick), caps)
+    known = [*lives, *((twin, _life(twin, snapshot)) for twin in twins)]
+    last, claims = _last_calls(known), _claims(known, tick.now)
+    shared = [
+        (entry, _claimed(_warmed(state, last.get(entry.call_key)), claims.get(entry.call_key)))
         for entry, state in lives
     ]
+    cases = [_case(entry, state, snapshot, due.get(entry.target.name, tick), caps) for entry, state in shared]
     return _one_trial_per_credential(cases)
 
 
@@ -118,6 +121,23 @@ def _last_calls(lives: Iterable[tuple[Entry, EntryState]]) -> dict[tuple[str, st
         if state.warmth is not None and (key not in last or last[key].warmed_at < state.warmth.warmed_at):
             last[key] = state.warmth
     return last
+
+
+def _claims(lives: Iterable[tuple[Entry, EntryState]], now: datetime) -> dict[tuple[str, str, str], Claim]:
+    """Find the claims that hold on entries with the same bytes: whoever has one makes the call for all of them.
+
+    A run that is killed between two claims leaves the other entries unclaimed, and its call may be under way.
+    """
+    held: dict[tuple[str, str, str], Claim] = {}
+    for entry, state in lives:
+        claim, key = state.as_of(now).claim, entry.call_key
+        if claim is not None and now < claim.until and (key not in held or held[key].until < claim.until):
+            held[key] = claim
+    return held
+
+
+def _claimed(state: EntryState, held: Claim | None) -> EntryState:
+    return state if held is None else replace(state, claim=held)
 
 
 def _warmed(state: EntryState, last: Warmth | None) -> EntryState:
