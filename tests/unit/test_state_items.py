@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name, expires_at, is_newer, leftovers
+from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name, expires_at, is_newer
+from prompt_cache_warmer.adapters.state_leftovers import leftovers
 from prompt_cache_warmer.adapters.state_update import Update
 from prompt_cache_warmer.adapters.state_writes import claiming, committing
 from prompt_cache_warmer.values.caps import Caps

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.snapshot import Pause
 
 MAX_LISTED = 200
+_OUTCOMES = tuple(Outcome)  # in the order a report shows them
 CAPPED_CODES = frozenset(reason.value for reason in Reason if reason.is_capped)
 
 
@@ -250,8 +251,7 @@ class RunReport:
 def _rank(result: EntryResult) -> tuple[bool, bool, int, str]:
     """Order entries as a report lists them: what a person must act on first."""
     is_failed = result.outcome is Outcome.FAILED
-    order = list(Outcome).index(result.outcome)
-    return not is_failed, result.diagnosis is None, order, result.entry.target.name
+    return not is_failed, result.diagnosis is None, _OUTCOMES.index(result.outcome), result.entry.target.name
 
 
 def pause_json(pause: Pause) -> dict[str, Any]:
