@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -176,3 +176,27 @@ def test_a_cap_below_a_reservation_is_no_room_at_all() -> None:
     request = asking(caps=Caps(tokens_per_day=999))
     condition = claiming(request, "token", leftovers({}, [KEY], day=DAY)).arguments()["ConditionExpression"]
     assert condition.count("attribute_not_exists") == 2  # schema and sequence
+
+
+@pytest.mark.parametrize(
+    ("strange", "spending", "entries"),
+    [
+        pytest.param({}, (), 0, id="nothing"),
+        pytest.param({"usd 2026-11-21": {"N": "1"}}, (), 0, id="yesterday"),
+        pytest.param({"tokens 2026-11-20": {"N": "1"}}, ("tokens 2026-11-20",), 0, id="the day before"),
+        pytest.param({"usd 2026-10": {"N": "1"}}, ("usd 2026-10",), 0, id="a month gone by"),
+        pytest.param({"lease 2026-11-20 a": {"N": "1"}}, ("lease 2026-11-20 a",), 0, id="a dead run's lease"),
+        pytest.param({"default m-2 sequence": {"N": "3"}}, (), 1, id="another model"),
+        pytest.param({"other m sequence": {"N": "3"}}, (), 1, id="another credential"),
+    ],
+)
+def test_only_what_is_strange_to_an_item_is_left_over(
+    strange: dict[str, dict[str, str]], spending: tuple[str, ...], entries: int
+) -> None:
+    """An item of a day's ordinary use has nothing that may go; each thing that may is seen beside all of that."""
+    asked = EntryKey("bot", "default", "m")
+    ordinary = {"pk": {"S": "target/bot"}, "schema": {"N": "1"}, "expires_at": {"N": "1798934400"}}
+    ordinary |= {f"default m {part}": {"N": "1"} for part in ("sequence", "used_at", "committed", "breaker", "warmth")}
+    ordinary |= {f"{what} 2026-11-22": {"N": "1"} for what in ("usd", "tokens")}
+    left = leftovers({**ordinary, **strange}, [asked], day=date(2026, 11, 22))
+    assert (left.spending, len(left.entries)) == (spending, entries)
