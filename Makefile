@@ -17,11 +17,12 @@ UV := .tools/uv/bin/uv
 BIN := .venv/bin
 SAM := .tools/sam/bin/sam
 CHECKOV := .tools/checkov/bin/checkov
+AUDIT := .tools/audit/bin/python
 ARTIFACT_FOLDER := build/artifact
 COMPILE := $(UV) pip compile --quiet --universal --python-version $(PYTHON_VERSION) \
 	--generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help setup demo agent test check lint types layers template-lint bench bench-policy campaign build lock generate clean
+.PHONY: help setup demo agent test check lint types layers template-lint audit bench bench-policy campaign fan-out build lock generate clean
 
 help: ## List the commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1 \t/' | expand -t 22
@@ -40,10 +41,10 @@ agent: setup ## Run the example agent's day beside the warmer: 2,000 requests, e
 test: check .tools/sam/.synced ## Check everything, then run every test with branch coverage
 	$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder
 
-# The four beside each other; each one's output in one piece where make can do that (4.0 and later).
-check: setup .tools/checkov/.synced ## Lint, types, layers and the template
+# The five beside each other; each one's output in one piece where make can do that (4.0 and later).
+check: setup .tools/checkov/.synced .tools/audit/.synced ## Lint, types, layers, the template and known vulnerabilities
 	@$(MAKE) --no-print-directory --jobs $(if $(filter output-sync,$(.FEATURES)),--output-sync) \
-		lint types layers template-lint
+		lint types layers template-lint audit
 
 lint: setup
 	$(BIN)/ruff check
@@ -60,6 +61,10 @@ template-lint: setup .tools/checkov/.synced
 	$(BIN)/python -m infra.local.lint_template template.yaml infra/monitoring.yaml
 	$(CHECKOV) --config-file .checkov.yaml --file template.yaml infra/monitoring.yaml
 
+# Of every locked file. Where nobody can be asked it says so and goes on; a vulnerability that is known fails.
+audit: .tools/audit/.synced ## Ask whether a locked dependency has a known vulnerability
+	$(AUDIT) infra/local/audit.py handler/requirements.txt requirements-*.lock
+
 bench: setup .tools/sam/.synced ## Measure, as ratios within one run, and write tests/bench/*.md
 	PYTHONPATH=handler $(BIN)/python -m tests.bench
 
@@ -71,6 +76,10 @@ campaign: setup ## Inject 10,000 faults, fuzz the inputs, break the handler on p
 	PYTHONPATH=handler:. $(BIN)/python -m tests.campaign --results tests/campaign/results.md
 	$(BIN)/pytest --no-cov -q --hypothesis-profile=campaign --timeout=0 tests/unit/test_fuzz_inputs.py
 	PYTHONPATH=handler:. $(BIN)/python -m tests.campaign.mutations
+
+# About ten minutes on two free cores; a short version runs with the tests (tests/e2e/test_fan_out_proof.py).
+fan-out: setup $(ARTIFACT_FOLDER) ## Fan 10,000 entries out over SQS, kill workers of the built zip, write tests/bench/fan_out.md
+	PYTHONPATH=handler:. $(BIN)/python -m tests.fan_out
 
 build: .tools/sam/.synced ## sam build, as a deployment does it
 	$(SAM) build
@@ -86,6 +95,7 @@ lock: $(UV) ## Resolve the hash-locked requirement files again
 		--constraint handler/requirements.txt --output-file requirements-dev.lock
 	echo 'aws-sam-cli' | $(COMPILE) - --output-file requirements-sam.lock
 	echo 'checkov' | $(COMPILE) - --output-file requirements-checkov.lock
+	echo 'pip-audit' | $(COMPILE) - --output-file requirements-audit.lock
 
 generate: setup ## Write the JSON Schema and the pages' tables again
 	$(BIN)/python -m infra.local.generate

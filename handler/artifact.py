@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import compileall
+import hashlib
 import os
 import py_compile
 import re
@@ -35,7 +36,7 @@ REQUIREMENTS = "requirements.txt"
 
 # The AWS services whose descriptions stay: those a client is made of, and what the Anthropic SDK decodes Bedrock's
 # streams by.
-CLIENTS = ("dynamodb", "s3", "secretsmanager", "ssm", "sts")
+CLIENTS = ("dynamodb", "s3", "secretsmanager", "sqs", "ssm", "sts")
 STREAMS = ("bedrock-runtime",)
 
 # What nothing reads at run time, by name wherever it is, and by place.
@@ -52,6 +53,8 @@ UNUSED_PLACES = (
     "botocore/data/*/waiters-2.json",  # nobody waits
     "dateutil/zoneinfo/*.tar.gz",  # zones come from tzdata
 )
+# What a finished build was made of: written last, and compared before it is copied.
+MADE_OF = "made-of.sha256"
 SERVICES = "botocore/data/*/"
 # Of a package's own description: its version and its entry points, which importlib.metadata is asked for.
 DESCRIPTIONS = "*.dist-info"
@@ -94,6 +97,28 @@ def build(folder: Path, source: Path) -> None:
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
     ):
         raise BuildError("some of it cannot be compiled; the lines above say what")
+    (folder / MADE_OF).write_text(made_of(source), encoding="utf-8")
+
+
+def made_of(source: Path) -> str:
+    """Hash everything an artifact is made of: how it is built, its packages and the function."""
+    files = [source / "artifact.py", source / REQUIREMENTS]
+    for name in SOURCES:
+        files += sorted((source / name).rglob("*.*")) if (source / name).is_dir() else [source / name]
+    found = hashlib.sha256()
+    for path in files:
+        if path.is_file() and path.suffix != ".pyc":
+            found.update(f"{path.relative_to(source)}\0".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def copied(folder: Path, source: Path, twin: Path) -> bool:
+    """Copy an artifact that is finished and made of the same; returns whether there was one."""
+    mark = twin / MADE_OF
+    if not mark.is_file() or mark.read_text("utf-8") != made_of(source):
+        return False
+    shutil.copytree(twin, folder, dirs_exist_ok=True)
+    return True
 
 
 def install(requirements: Path, folder: Path, processor: str) -> None:
@@ -191,8 +216,12 @@ def main() -> None:
     """Build into the folder that the command names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path, help="where to")
+    parser.add_argument("--twin", type=Path, help="the same artifact, copied if it is there")
+    arguments, source = parser.parse_args(), Path(__file__).resolve().parent
+    folder = arguments.folder.resolve()
     try:
-        build(parser.parse_args().folder.resolve(), Path(__file__).resolve().parent)
+        if arguments.twin is None or not copied(folder, source, arguments.twin.resolve()):
+            build(folder, source)
     except BuildError as error:
         sys.exit(f"artifact.py: {error}")
 

@@ -98,10 +98,13 @@ class MemoryTargets:
         self.modified_at: dict[str, datetime] = {}
         self.before_fetch: Callable[[], None] | None = None
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
-        """Read every document, if there is any time."""
+    async def load(
+        self, *, remaining_seconds: Callable[[], float] = unlimited, only: frozenset[str] | None = None
+    ) -> Index:
+        """Read every document, or only some, if there is any time."""
         assert remaining_seconds() > 0
-        readings = [reading(value, source=source, **self.prompts) for source, value in sorted(self.documents.items())]
+        asked = [(key, value) for key, value in sorted(self.documents.items()) if only is None or key in only]
+        readings = [reading(value, source=key, **self.prompts) for key, value in asked]
         return index_of(
             ((found.target.summary if found.target else None, found.problems) for found in readings),
             etags={key: etag(value) for key, value in (*self.documents.items(), *self.prompts.items())},
@@ -183,6 +186,33 @@ class FakeMessages:
         )
         number = len(self.calls)
         return Answer(usage, message_id=f"msg_{number}", request_id=f"req_{number}", workspace_id="wrkspc_fake")
+
+
+@dataclass
+class MemoryQueue:
+    """A workers' queue in memory.
+
+    Attributes:
+        refusals: why messages are not taken, by their place among those that are sent at once.
+        bodies: the messages that were taken.
+    """
+
+    refusals: dict[int, str] = field(default_factory=dict)
+    bodies: list[str] = field(default_factory=list)
+
+    async def send(self, bodies: Sequence[str]) -> dict[int, str]:
+        """Take the messages that are not refused."""
+        self.bodies += [body for place, body in enumerate(bodies) if place not in self.refusals]
+        return {place: why for place, why in self.refusals.items() if place < len(bodies)}
+
+    def records(self) -> dict[str, object]:
+        """Return what was taken as Lambda hands it over; message n is m-n."""
+        return {
+            "Records": [
+                {"messageId": f"m-{number}", "body": body, "eventSource": "aws:sqs"}
+                for number, body in enumerate(self.bodies)
+            ]
+        }
 
 
 class MemoryMetrics:

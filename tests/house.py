@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.metrics import Detail
     from prompt_cache_warmer.rules.report import RunReport
     from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.warm.fan_out import DueQueue
 
 TIMEOUT_SECONDS = 60.0
 PLENTY_SECONDS = 900.0
@@ -38,6 +39,8 @@ class House:
     max_concurrency: int = 32
     max_inflight_bytes: int = 1000
     detail: Detail = "target"
+    queue: DueQueue | None = None
+    rate_limit_share_percent: int | None = None
 
     def __post_init__(self) -> None:
         self.targets = MemoryTargets(self.documents)
@@ -53,10 +56,12 @@ class House:
                     max_concurrency=self.max_concurrency,
                     max_inflight_bytes=self.max_inflight_bytes,
                     request_timeout_seconds=TIMEOUT_SECONDS,
+                    rate_limit_share_percent=self.rate_limit_share_percent,
                 ),
                 tick_seconds=self.tick_seconds,
                 caps=self.caps,
             ),
+            queue=self.queue,
         )
 
     async def run(self, order: Order | None = None, *, seconds: float = PLENTY_SECONDS) -> RunReport:

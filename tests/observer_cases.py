@@ -12,6 +12,7 @@ import anthropic
 import httpx2
 
 from prompt_cache_warmer import CacheObserver
+from tests.canaries import CANARY
 from tests.fakes import MODEL, FakeClock, document
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.library.observing.records import ObservedRequest
 
-CANARY = "canary-7f3a"
 SYSTEM: list[Any] = document()["request"]["system"]
 REQUEST: dict[str, Any] = {
     "model": MODEL,

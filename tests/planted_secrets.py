@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.canaries import CANARY
 from tests.documents import FIVE_MINUTES, Json, text, user
 
-CANARY = "xanthophyll"
 MODEL = "claude-opus-4-8"
 WORTH = "word" * 5_000
 TOOL: Json = {"name": "search", "input_schema": {"type": "object"}}

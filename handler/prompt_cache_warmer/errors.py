@@ -90,8 +90,7 @@ class CostCapError(OverBudgetError):
 
     def __init__(self, *, estimate_usd: Decimal, cap_usd: Decimal, model: str) -> None:
         super().__init__(f"a call on {model} may cost {estimate_usd:f} USD; the cap is {cap_usd:f} USD")
-        self.estimate_usd, self.cap_usd = estimate_usd, cap_usd
-        self.model = model
+        self.estimate_usd, self.cap_usd, self.model = estimate_usd, cap_usd, model
 
 
 class PoolExhaustedError(OverBudgetError):
@@ -119,8 +118,7 @@ class MessagesTooLongError(OverBudgetError):
 
     def __init__(self, *, budget_tokens: int, needed_tokens: int) -> None:
         super().__init__(f"what must be kept has {needed_tokens:,} tokens; the budget is {budget_tokens:,}")
-        self.budget_tokens = budget_tokens
-        self.needed_tokens = needed_tokens
+        self.budget_tokens, self.needed_tokens = budget_tokens, needed_tokens
 
 
 class SettingsError(CacheWarmerError):
@@ -182,6 +180,7 @@ class WarmCallError(CacheWarmerError):
         request_id: the API's own id of the request, None when there was no answer.
         workspace_id: the workspace the credential resolved to, None when the API did not say.
         retry_after_seconds: how long the API asked to wait, None when it did not.
+        rate_headers: what the answer's headers say of the rate limits; None when there was no answer.
     """
 
     code: ClassVar[str] = "failed"
@@ -196,10 +195,11 @@ class WarmCallError(CacheWarmerError):
         request_id: str | None = None,
         workspace_id: str | None = None,
         retry_after_seconds: float | None = None,
+        rate_headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.http_status, self.request_id = http_status, request_id
-        self.workspace_id, self.retry_after_seconds = workspace_id, retry_after_seconds
+        self.http_status, self.request_id, self.workspace_id = http_status, request_id, workspace_id
+        self.retry_after_seconds, self.rate_headers = retry_after_seconds, rate_headers
 
     @property
     def may_be_billed(self) -> bool:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from prompt_cache_warmer.values.problems import Problem, Severity
+from prompt_cache_warmer.values.rate_limits import NO_RATE_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.divergence import Divergence
     from prompt_cache_warmer.values.money import Amount
     from prompt_cache_warmer.values.observation import Sightings
+    from prompt_cache_warmer.values.rate_limits import RateLimits
     from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause, Snapshot
     from prompt_cache_warmer.values.state import Breaker, EntryKey, Observed, Warmth
     from prompt_cache_warmer.values.targets import Target, TargetSummary
@@ -51,8 +53,8 @@ class Index:
     @property
     def invalid_sources(self) -> frozenset[str]:
         """The documents that are not a valid target."""
-        errors = {problem.source for problem in self.problems if problem.severity is Severity.ERROR}
-        return frozenset(errors.difference(target.source for target in self.targets))
+        errors = frozenset(problem.source for problem in self.problems if problem.severity is Severity.ERROR)
+        return errors.difference(target.source for target in self.targets)
 
 
 def unlimited() -> float:
@@ -72,6 +74,7 @@ class Answer:
         region: the AWS region that answered, None where the call did not go to Bedrock.
         divergence: where the request differs from the one it names; None where it names none, or nothing differs.
         missed_tokens: the API's estimate of what was missed for it, None where it says nothing.
+        rate_limits: what the answer's headers say of the limits that warm calls share with the application.
         raw: what the client itself returned, for callers of the library who want to look at it.
     """
 
@@ -82,14 +85,17 @@ class Answer:
     region: str | None = None
     divergence: Divergence | None = None
     missed_tokens: int | None = None
+    rate_limits: RateLimits = NO_RATE_LIMITS
     raw: object = field(default=None, repr=False, compare=False)
 
 
 class TargetIndex(Protocol):
     """Lists the targets without holding their prompts."""
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
-        """Return what there is to keep warm now, reading for a part of the time that is left.
+    async def load(
+        self, *, remaining_seconds: Callable[[], float] = unlimited, only: frozenset[str] | None = None
+    ) -> Index:
+        """Return what there is to keep warm now, or of it what some documents say, reading for a part of the time left.
 
         Raises:
             TargetsUnreadableError: when the whole listing is not possible; a bad document is a problem of the index.
@@ -206,8 +212,7 @@ class StateStore(Protocol):
         """End a claim with what came of it; the money is committed even where the claim was lost meanwhile.
 
         Returns:
-            Whether the claim was still held, so that warmth and breaker were kept, now or when it was
-            committed before.
+            Whether the claim was still held and warmth and breaker were kept, now or when it was committed before.
         """
 
     async def touch(self, key: EntryKey, *, at: datetime, fingerprint: str | None = None) -> bool:
@@ -241,21 +246,13 @@ class StateStore(Protocol):
         """Put what was spent in the place of what was leased, on the lease's own day and month."""
 
     async def save_credential(self, name: str, state: CredentialState) -> bool:
-        """Remember a credential's breaker, if its sequence is one above the last known.
-
-        Returns:
-            Whether it was.
-        """
+        """Remember a credential's breaker, if its sequence is one above the last known, and say whether it was."""
 
     async def pause(self, pause: Pause) -> None:
         """Stop all warming until the pause ends."""
 
     async def resume(self) -> bool:
-        """End a pause.
-
-        Returns:
-            Whether there was one.
-        """
+        """End a pause, and say whether there was one."""
 
 
 class MetricSink(Protocol):

@@ -140,6 +140,14 @@ class Settings(CredentialSettings):
         None, alias="MAX_TOKENS_PER_CALL", description="no warm call is made that may use more"
     )
     max_concurrency: int = Field(32, ge=1, le=1000, alias="MAX_CONCURRENCY", description="warm calls in flight at once")
+    due_queue_url: Annotated[str, AfterValidator(base_url)] | None = Field(
+        None,
+        alias="DUE_QUEUE_URL",
+        description="the SQS queue whole runs send due entries to, for workers to call; without one they call them",
+    )
+    fan_out_workers: int = Field(
+        1, ge=1, le=1000, alias="FAN_OUT_WORKERS", description="workers that read the queue at once"
+    )
     max_inflight_bytes: int = Field(
         64 * MIB_BYTES,
         ge=MAX_TARGET_BYTES,
@@ -152,6 +160,11 @@ class Settings(CredentialSettings):
         le=600,
         alias="REQUEST_TIMEOUT_SECONDS",
         description="how long one call may take; none starts with less of the run left",
+    )
+    rate_limit_share_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        None,
+        alias="RATE_LIMIT_SHARE_PERCENT",
+        description="percent of the API's rate limits that warm calls may use; without one they are not paced",
     )
     tick_minutes: int = Field(4, ge=1, le=60, alias="TICK_MINUTES", description="minutes between two runs")
     metric_detail: Detail = Field(

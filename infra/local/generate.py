@@ -14,6 +14,7 @@ from infra.local.generate_deploying import deploying_parts
 from infra.local.generate_economics import economics_parts
 from infra.local.generate_library import figures_table, names_table
 from infra.local.generate_monitoring import monitoring_parts
+from infra.local.generate_scale import scale_parts
 from infra.local.generate_security import security_parts
 from infra.local.generate_service import decisions_parts, effectiveness_parts, metrics_parts, settings_parts
 from infra.local.generate_targets import target_parts
@@ -40,6 +41,7 @@ PARTS: dict[str, Callable[[], dict[str, str]]] = {
     "monitoring.md": monitoring_parts,
     "settings.md": settings_parts,
     "security.md": security_parts,
+    "scale.md": scale_parts,
     "commands.md": command_parts,
     "deploying.md": deploying_parts,
     "library.md": lambda: {"names": names_table()},

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from infra.local.generate_licences import licence_part
 from infra.local.generated_tables import table
 from infra.local.lambda_emulator import ROOT
 from infra.local.transform import line_of, read
@@ -56,6 +57,7 @@ def security_parts() -> dict[str, str]:
         "function": _own(statements("WarmerRole")),
         "application": _own(statements("ApplicationPolicy")),
         "resources": _of_resources(),
+        "licences": licence_part(),
     }
 
 

@@ -34,7 +34,14 @@ _CONTEXT_ATTRIBUTES = frozenset(
 # Condition keys are free text to IAM: a misspelt one in a Deny never denies. A new one is added here once.
 _CONDITION_KEYS = frozenset(
     {
-        *("aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn", "kms:ViaService", "s3:prefix"),
+        *(
+            "aws:PrincipalArn",
+            "aws:SecureTransport",
+            "aws:SourceAccount",
+            "aws:SourceArn",
+            "kms:ViaService",
+            "s3:prefix",
+        ),
         *("cloudwatch:namespace", "dynamodb:LeadingKeys"),
         *("sts:IdentityTokenAudience", "sts:SigningAlgorithm", "sts:DurationSeconds"),
         *("aws:RequestedRegion", "bedrock:InferenceProfileArn"),

@@ -155,6 +155,7 @@ _FUNCTIONS: dict[str, Callable[[ResolvedStack, Any], Any]] = {
     "Fn::GetAtt": _attribute,
     "Fn::If": _if,
     "Fn::Join": _joined,
+    "Fn::Split": lambda stack, pair: str(stack.resolved(pair[1])).split(pair[0]),
     "Fn::FindInMap": _found_in_map,
     "Fn::Equals": lambda stack, pair: len({str(stack.resolved(one)) for one in pair}) == 1,
     "Fn::Not": lambda stack, one: not stack.resolved(one[0]),

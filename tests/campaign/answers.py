@@ -6,11 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.wire import Response
+from tests.canaries import CAMPAIGN_BODY as CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CANARY = "canary-of-a-body-4b1d"
 """Stands wherever a body may hold something that nobody may quote."""
 
 # name -> status, type, error code, message, headers. {prompt} and {key} are what the request carried.

@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import RunError
-from tests.campaign import answers
 from tests.campaign.bookkeeping import agreement
 from tests.campaign.healing import Healing
 from tests.campaign.world import KEY_CANARY
+from tests.canaries import CAMPAIGN_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -190,7 +190,7 @@ class Inspector:
             "the error": " ".join(repr(run.error) for run in tick.runs),
         }
         for place, text in everything.items():
-            for canary in ("canary-p", KEY_CANARY, answers.CANARY):
+            for canary in ("canary-p", KEY_CANARY, CAMPAIGN_BODY):
                 if canary in text:
                     at = text.index(canary)
                     yield SECRECY, f"{place} holds {canary}: ...{text[max(0, at - 120) : at + 60]}..."

@@ -11,6 +11,7 @@ import yaml
 
 from infra.local.messages_api.breakpoints import TTL_SECONDS
 from infra.local.messages_api.rendering import render
+from tests.canaries import CAMPAIGN_KEY, CAMPAIGN_PROMPT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ class TargetSpec:
     @property
     def text(self) -> str:
         """Its prompt; the canary in it is what no output may hold."""
-        return f"canary-{self.prompt_id}-plumbago. " * (10 + self.prompt % 7 * 12)
+        return f"canary-{self.prompt_id}-{CAMPAIGN_PROMPT}. " * (10 + self.prompt % 7 * 12)
 
     @property
     def key(self) -> str:
@@ -143,4 +144,4 @@ def price(model: str, usage: Mapping[str, Any], *, ttl: str) -> Decimal:
 
 def key_of(credential: str, generation: int) -> str:
     """Return a credential's API key after so many rotations; it is its own canary."""
-    return f"{KEY_CANARY}-{credential}-{generation:03}-kalanchoe"
+    return f"{KEY_CANARY}-{credential}-{generation:03}-{CAMPAIGN_KEY}"

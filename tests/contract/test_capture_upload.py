@@ -24,6 +24,7 @@ from prompt_cache_warmer.rules.capture import capture
 from prompt_cache_warmer.rules.draft import Draft
 from prompt_cache_warmer.settings import Settings
 from prompt_cache_warmer.wiring.capture import capture_into
+from tests.canaries import CANARY
 from tests.documents import FIVE_MINUTES, ONE_HOUR, Json, assistant, short_document, target_document, text, tool, user
 from tests.planted_secrets import PLANTED, place_of, planted
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 BUCKET = "b-1"
 MODEL = "claude-opus-4-8"
-CANARY = "xanthophyll"
 WORTH = "word" * 5_000
 BLOCK = text(WORTH, cache_control=FIVE_MINUTES)
 REQUEST: Json = {"model": MODEL, "max_tokens": 1_000, "system": [BLOCK], "messages": [user(text("Hello"))]}

@@ -22,8 +22,9 @@ from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.adapters.state_table import StateTable
 from prompt_cache_warmer.values.observation import Sight
+from tests.canaries import CANARY
 from tests.fakes import EPOCH, MODEL, FakeClock, document, target
-from tests.observer_cases import CANARY, REQUEST
+from tests.observer_cases import REQUEST
 from tests.observer_parts import Session
 from tests.state_cases import KEY, NOTHING, asking, outcome, proof
 

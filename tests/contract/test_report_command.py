@@ -21,6 +21,7 @@ from prompt_cache_warmer.cli.report import ReportSeams
 from prompt_cache_warmer.ports import Answer
 from prompt_cache_warmer.rules.metrics import MetricSet
 from prompt_cache_warmer.values.usage import Usage
+from tests.canaries import CANARY
 from tests.fakes import EPOCH, MODEL, FakeClock, FakeMessages, document
 from tests.house import House
 
@@ -224,8 +225,8 @@ def test_the_cross_check_with_the_emulators_usage_api(run: Run, aws: LocalAws, t
     clock = EmulatorClock(frozen=True)
     clock.advance(EPOCH.timestamp() - clock.now_seconds() - 7_200)
     key = tmp_path / "admin.txt"
-    key.write_text("sk-ant-admin-canary\n", encoding="utf-8")
-    with LocalMessagesApi(clock=clock, admin_keys=frozenset({"sk-ant-admin-canary"})) as api:
+    key.write_text(f"sk-ant-admin-{CANARY}\n", encoding="utf-8")
+    with LocalMessagesApi(clock=clock, admin_keys=frozenset({f"sk-ant-admin-{CANARY}"})) as api:
         with anthropic.Anthropic(base_url=api.base_url, api_key="sk-a", max_retries=0) as client:
             usage = client.messages.create(
                 model=MODEL, max_tokens=1, messages=[{"role": "user", "content": "hello " * 100}]
@@ -238,7 +239,7 @@ def test_the_cross_check_with_the_emulators_usage_api(run: Run, aws: LocalAws, t
         clock.advance(60)
         publish(aws, traffic("support", MODEL, EPOCH - 2 * HOUR, TrafficUncachedTokens=1.0))
         more = run(*arguments, ANTHROPIC_BASE_URL=api.base_url)
-        refused = run("--json", ANTHROPIC_BASE_URL=api.base_url, ANTHROPIC_ADMIN_KEY="sk-ant-admin-other-canary")
+        refused = run("--json", ANTHROPIC_BASE_URL=api.base_url, ANTHROPIC_ADMIN_KEY=f"sk-ant-admin-other-{CANARY}")
     (model,) = json.loads(same.stdout)["cross_check"]["models"]
     assert (model["model"], model["ours"]["uncached_tokens"]) == (MODEL, usage.input_tokens)
     assert (same.exit_code, set(model["difference"].values()), model["is_consistent"]) == (0, {0}, True)
@@ -247,7 +248,7 @@ def test_the_cross_check_with_the_emulators_usage_api(run: Run, aws: LocalAws, t
     assert "our metrics count more than the Usage API" in answer["notices"][-1]
     assert (refused.exit_code, json.loads(refused.stdout)["cross_check"]) == (1, None)
     assert "no cross-check: the Usage API answered 401" in refused.stderr
-    assert "canary" not in same.output + more.output + refused.output
+    assert CANARY not in same.output + more.output + refused.output
 
 
 def test_without_a_region_or_credentials_it_is_said_what_to_set(run: Run) -> None:

@@ -32,7 +32,9 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove a document."""
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
+    async def load(
+        self, *, remaining_seconds: Callable[[], float] = unlimited, only: frozenset[str] | None = None
+    ) -> Index:
         """Index the targets."""
 
     async def fetch(self, target: TargetSummary) -> Target:

@@ -17,11 +17,12 @@ from prompt_cache_warmer.adapters.usage_report import AnthropicUsageReports
 from prompt_cache_warmer.rules.effect_sources import ReportedUsage, SourceError
 from prompt_cache_warmer.rules.effect_window import Window
 from prompt_cache_warmer.values.usage import Usage
+from tests.canaries import CANARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ADMIN_KEY = "sk-ant-admin-canary"
+ADMIN_KEY = f"sk-ant-admin-{CANARY}"
 MODEL = "claude-sonnet-4-6"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -136,12 +137,12 @@ async def test_whoever_asked_before_is_waited_for(api: LocalMessagesApi) -> None
 async def test_a_refused_key_is_told_and_never_quoted(api: LocalMessagesApi, caplog: pytest.LogCaptureFixture) -> None:
     """What to check, without the key and without the API's own words."""
     with caplog.at_level("DEBUG"), pytest.raises(SourceError) as refusal:
-        await reports(api, "sk-ant-api-canary").read(HOURS, "1h")
+        await reports(api, f"sk-ant-api-{CANARY}").read(HOURS, "1h")
     assert str(refusal.value) == (
         "the Usage API answered 401: check the admin key: one that begins with sk-ant-admin, of the organization "
         "that pays"
     )
-    assert "canary" not in caplog.text + repr(refusal.value)
+    assert CANARY not in caplog.text + repr(refusal.value)
     assert refusal.value.__suppress_context__
 
 

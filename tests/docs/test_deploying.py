@@ -55,6 +55,7 @@ CREATES = {
     "AWS::DynamoDB::Table": "dynamodb:CreateTable",
     "AWS::Events::Rule": "events:PutRule",
     "AWS::IAM::ManagedPolicy": "iam:CreatePolicy",
+    "AWS::IAM::Policy": "iam:PutRolePolicy",
     "AWS::IAM::Role": "iam:CreateRole",
     "AWS::Lambda::EventInvokeConfig": "lambda:PutFunctionEventInvokeConfig",
     "AWS::Lambda::EventSourceMapping": "lambda:CreateEventSourceMapping",
@@ -73,6 +74,7 @@ CREATES = {
 
 NOT_DELETED = {
     *("iam:DetachGroupPolicy", "iam:DetachUserPolicy"),  # the stack's policies are for roles
+    *("iam:DeleteGroupPolicy", "iam:DeleteUserPolicy"),  # as above
     *("ec2:DescribeNetworkInterfaces", "kms:Decrypt"),  # no network and no key of one's own
     "logs:DeleteDataProtectionPolicy",  # its log group has none
 }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 
 import pytest
 
 from infra.local.generate_security import TEMPLATE, statements
 from infra.local.lambda_emulator import ROOT
+from infra.local.transform import read
 from prompt_cache_warmer.adapters.documents import MAX_DEPTH, MAX_VALUES
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.references import MAX_REFERENCES
@@ -110,6 +112,26 @@ def test_the_policies_of_resources_are_all_in_their_table() -> None:
     both = TEXT + (ROOT / "infra/monitoring.yaml").read_text(encoding="utf-8")
     policies = len(re.findall(r"^    Type: AWS::\w+::(?:Bucket|Queue|Topic)Policy$", both, re.MULTILINE))
     assert len(rows(PAGE, "resources")) >= policies >= 2
+
+
+def test_the_keys_policy_lets_the_two_services_in_and_nobody_else() -> None:
+    """EventBridge of this account and the log group of this stack: what no role of the account speaks for."""
+    (block,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    events, logs = json.loads(block)
+    assert events["Principal"] == {"Service": "events.amazonaws.com"}
+    assert events["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+    assert events["Condition"] == {"StringEquals": {"aws:SourceAccount": "ACCOUNT"}}
+    assert logs["Principal"] == {"Service": "logs.REGION.amazonaws.com"}
+    (group,) = logs["Condition"]["ArnEquals"].values()
+    name = read(TEMPLATE)["Resources"]["WarmerLogGroup"]["Properties"]["LogGroupName"]["Fn::Sub"]
+    assert group.endswith(":log-group:" + name.replace("${AWS::StackName}", "STACK"))
+
+
+def test_every_row_of_who_can_cost_money_names_its_test() -> None:
+    """A claim of what stops somebody is worth what proves it."""
+    table = PAGE.partition("## Who can cost you money")[2].partition("\n\n")[2].partition("\n\n")[0].splitlines()[2:]
+    assert len(table) >= 10
+    assert all(re.search(r"\| `tests/[\w/]+\.py::test_\w+` \|$", row) for row in table)
 
 
 def _read(text: str) -> dict[str, object]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [
     # Powertools warns of time stamps that CloudWatch would refuse; the clock here stands at a day long past.
     pytest.mark.filterwarnings("ignore:This metric doesn't meet the requirements"),
-    pytest.mark.no_cover,  # hours of ticks, and all they run is covered by others: traced, they take twice as long
+    pytest.mark.untraced,  # hours of ticks, and all they run is covered by others: traced, they take twice as long
 ]
 
 HOUR = 60

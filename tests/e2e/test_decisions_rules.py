@@ -12,6 +12,7 @@ from infra.local.cloud import SECRET
 from infra.local.messages_api import Fault
 from prompt_cache_warmer.adapters.state_items import PARTITION_KEY
 from prompt_cache_warmer.values.snapshot import Pause
+from tests.canaries import CANARY
 from tests.deployments import MONDAY, TICK_MINUTES, Deployment, as_text, codes, prompt
 from tests.fakes import document
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.filterwarnings("ignore:This metric doesn't meet the requirements")
 
 BERLIN = {"from": "07:30", "to": "19:00", "timezone": "Europe/Berlin"}
-CANARY = "CANARY-7f3a"
 
 
 def test_a_pause_stops_all_warming_and_ends_by_itself(deployment: Deployment) -> None:

@@ -13,6 +13,7 @@ from infra.local.cloud import API_KEY, BUCKET, LocalCloud
 from infra.local.function import InProcessFunction
 from infra.local.messages_api import Fault
 from prompt_cache_warmer.errors import EventError, SecretUnreadableError, SettingsError, TargetsUnreadableError
+from tests.canaries import CANARY
 from tests.fakes import MODEL, document
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ def test_a_dry_run_of_a_selection_calls_nothing(cloud: LocalCloud) -> None:
 
 def test_nothing_planted_is_in_the_output_of_any_run(cloud: LocalCloud) -> None:
     """Prompts, keys and bodies are in no log line, metric, report or trace, even at LOG_LEVEL=DEBUG."""
-    canary = "CANARY-7f3a"
+    canary = CANARY
     prompt = f"You know the {canary}-prompt. " * 1000
     good = {"system": [{"type": "text", "text": prompt, "cache_control": {"type": "ephemeral"}}]}
     cloud.put("targets/good.json", document("good", request=good))

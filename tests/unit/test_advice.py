@@ -32,7 +32,7 @@ def cost(rate: float, choice: Choice, *, tick: float = 0.0, value: str = "0") ->
     return float(forecast(rate, COSTS, tick_seconds=tick, cold_start_value_usd=Decimal(value))[choice].cost_usd)
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @pytest.mark.parametrize(
     ("rate", "choice"),
     [(0.5, NO_CACHING), (1, NO_CACHING), (3, Choice("1h", "always")), (24, Choice("1h", "always"))],
@@ -44,7 +44,7 @@ def test_the_cheapest_choice_for_a_rate(rate: float, choice: Choice) -> None:
     assert len(found) == 7
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 def test_without_caching_each_request_is_paid_in_full() -> None:
     """Ten at 1, and at the value of a cold start."""
     assert (cost(10, NO_CACHING), cost(10, NO_CACHING, value="0.5")) == (10.0, 15.0)
@@ -61,7 +61,7 @@ def test_kept_always_every_request_is_a_hit() -> None:
     assert cost(24, Choice("1h", "always")) == pytest.approx(24 * (0.1 + 0.1 / (exp(1) - 1)))
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @pytest.mark.parametrize("ttl", ["5m", "1h"])
 @pytest.mark.parametrize("rate", [5, 20, 100])
 def test_kept_while_used_is_what_the_services_own_rule_does(rate: int, ttl: Ttl) -> None:

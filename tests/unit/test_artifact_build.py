@@ -162,6 +162,21 @@ def test_what_nothing_reads_is_taken_out(tmp_path: Path) -> None:
     assert (tmp_path / "a-1.dist-info/METADATA").read_text(encoding="utf-8") == "Name: a\nVersion: 1\n"
 
 
+def test_a_finished_artifact_of_the_same_sources_is_copied_and_no_other(tmp_path: Path) -> None:
+    """The second function's folder: not from a build that is under way, nor from one of another source."""
+    source = made(tmp_path / "source", "artifact.py", "requirements.txt", "app.py", "prompt_cache_warmer/a.py")
+    twin = made(tmp_path / "twin", "app.py", "deep/b.py")
+    assert not artifact.copied(tmp_path / "folder", source, twin)
+    (twin / artifact.MADE_OF).write_text(artifact.made_of(source))
+    made(source, "prompt_cache_warmer/__pycache__/a.cpython-313.pyc")
+    assert artifact.copied(tmp_path / "folder", source, twin)
+    assert there(tmp_path / "folder") == {"app.py", "deep/b.py", artifact.MADE_OF}
+    for path in ("artifact.py", "requirements.txt", "app.py", "prompt_cache_warmer/a.py"):
+        (source / path).write_text("changed")
+        assert not artifact.copied(tmp_path / "folder", source, twin), path
+        made(source, path)
+
+
 def test_another_python_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its bytecode would be passed over, and nobody would notice."""
     monkeypatch.setattr(artifact, "RUNTIME", (3, 7))

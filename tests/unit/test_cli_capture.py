@@ -14,12 +14,12 @@ from prompt_cache_warmer.rules.capture import capture
 from prompt_cache_warmer.values.body import Tier
 from prompt_cache_warmer.values.markers import MarkerOrigin, mark
 from prompt_cache_warmer.values.prefix import fingerprint
+from tests.canaries import CANARY
 from tests.documents import FIVE_MINUTES, ONE_HOUR, Json, assistant, read, text, tool, user, valid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CANARY = "xanthophyll"
 MODEL = "claude-opus-4-8"
 WORTH = "word" * 5_000
 SHARED = text(WORTH, cache_control=FIVE_MINUTES)

@@ -275,7 +275,7 @@ def test_a_call_without_files_is_refused() -> None:
     assert replay().exit_code == 2
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 def test_pictures_are_drawn_one_for_each_file(folder: Path) -> None:
     """One file has the name that was given; several are numbered as they were named, bad ones too."""
     assert replay("three.csv", "--plot", "one.png").stderr == "three.csv: drawn in one.png\n"

@@ -22,13 +22,14 @@ from prompt_cache_warmer.rules.effect import Moment, merged
 from prompt_cache_warmer.rules.effect_figures import DEFINITIONS, Seen
 from prompt_cache_warmer.rules.effect_sources import Series
 from prompt_cache_warmer.rules.effect_window import Window, window
+from tests.canaries import CANARY
 from tests.fakes import EPOCH, MODEL, FakeClock
 from tests.report_cases import HAIKU, START, TRAFFIC, FakeHistory, FakeUsage, one_entry, reported, series, working_week
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEY = "sk-ant-admin-canary"
+KEY = f"sk-ant-admin-{CANARY}"
 VARIABLES = ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "ANTHROPIC_ADMIN_KEY", "ANTHROPIC_BASE_URL")
 ENVIRONMENT: dict[str, str | None] = dict.fromkeys(VARIABLES)
 OURS: dict[str, Any] = {"read_tokens": 6_000_000, "write_5m_tokens": 300_000, "write_1h_tokens": 200_000}
@@ -190,14 +191,14 @@ def test_a_cross_check_by_a_file_or_the_environment(tmp_path: Path) -> None:
     other = run(
         FakeHistory(one_entry()),
         usage=usage,
-        ANTHROPIC_ADMIN_KEY="sk-canary",
+        ANTHROPIC_ADMIN_KEY=f"sk-{CANARY}",
         ANTHROPIC_BASE_URL="https://gateway.example",
     )
-    assert usage.opened == [(KEY, None), ("sk-canary", "https://gateway.example")]
+    assert usage.opened == [(KEY, None), (f"sk-{CANARY}", "https://gateway.example")]
     assert [asked[1] for asked in usage.asked] == ["1h", "1h"]
     assert usage.asked[0][0] == Window(START, EPOCH - timedelta(hours=1), 3_600)
     assert (one.exit_code, one.stderr) == (0, "")
-    assert "canary" not in one.output + other.output
+    assert CANARY not in one.output + other.output
     lines = one.stdout.splitlines()
     at = lines.index("cross-check, tokens             read           w 5m          w 1h          plain")
     assert lines[at + 1 : at + 6] == [
@@ -257,7 +258,7 @@ def test_a_key_on_the_command_line_is_refused() -> None:
     result = run(FakeHistory(), "--admin-key", KEY)
     assert result.exit_code == 2
     assert "a key on the command line is seen by everybody: use --admin-key-file FILE" in result.stderr
-    assert "canary" not in result.output
+    assert CANARY not in result.output
 
 
 def test_an_admin_key_travels_over_https_only() -> None:

@@ -22,7 +22,7 @@ def random_arrivals(count: int) -> Arrivals:
     return Arrivals(found.times_us, [TOKENS + 10 * number for number in range(count)])
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @pytest.mark.parametrize("tick_seconds", [0.0, 240.0])
 @pytest.mark.parametrize("tail_seconds", [0.0, 100_000.0])
 @pytest.mark.parametrize("requests", [arrivals(0), arrivals(5, 5), random_arrivals(300), random_arrivals(2_500)])

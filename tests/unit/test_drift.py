@@ -15,6 +15,7 @@ from prompt_cache_warmer.rules.json_difference import Difference, DifferenceKind
 from prompt_cache_warmer.values import body_checks
 from prompt_cache_warmer.values.markers import mark
 from prompt_cache_warmer.values.prefix import PrefixEnd, fingerprint, prefix_blocks
+from tests.canaries import CANARY
 from tests.documents import (
     FIVE_MINUTES,
     ONE_HOUR,
@@ -404,7 +405,7 @@ def test_a_stamp_is_near_when_it_shows_within_40_characters(character: int) -> N
 
 def test_a_drift_is_json_without_any_text() -> None:
     """Places and kinds only, so that it may be logged; a key that reads as prose is not shown either."""
-    canary = "xanthophyll"
+    canary = CANARY
     secret = {"type": "object", f"{canary} is a key": f"{canary} is a value"}
     target = changed(SCHEMA, secret, changed("system 0 text", f"{canary} sells tents."))
     request = {**changed(SCHEMA, {"type": "object"}), "thinking": {"type": canary}}

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from prompt_cache_warmer.cli.commands import commands
 from prompt_cache_warmer.rules.capture import capture
 from prompt_cache_warmer.values.prefix import fingerprint
+from tests.canaries import CANARY
 from tests.documents import FIVE_MINUTES, Json, read, text, user, valid
-from tests.planted_secrets import CANARY, KEPT_SERVER, MODEL, PLANTED, SERVER, TOOL, WORTH, place_of, planted, server
+from tests.planted_secrets import KEPT_SERVER, MODEL, PLANTED, SERVER, TOOL, WORTH, place_of, planted, server
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from prompt_cache_warmer.errors import ArgumentError
 from prompt_cache_warmer.library.prompts import cache_key
 from prompt_cache_warmer.library.prompts.cache_key import KEY_PREFIX, compute_cache_key
+from tests.canaries import CANARY
 from tests.documents import (
     FIVE_MINUTES,
     ONE_HOUR,
@@ -437,9 +438,9 @@ def test_a_bad_argument_is_named_with_what_is_allowed(arguments: Json, kind: typ
 
 def test_no_error_quotes_a_prompt() -> None:
     """A prompt in the place of any argument is told by its size at most."""
-    prose = "You are xanthophyll, and kind."
+    prose = f"You are {CANARY}, and kind."
     for argument in ("request", "model", "tools", "messages", "strict"):
         arguments: Json = {"model": MODEL, argument: prose} if argument != "model" else {"model": prose, "system": "a"}
         with pytest.raises(ArgumentError) as caught:
             compute_cache_key(**arguments)
-        assert "xanthophyll" not in str(caught.value)
+        assert CANARY not in str(caught.value)

@@ -18,7 +18,7 @@ THREADS = 200
 STRESS_SECONDS = 5.0  # what the project promises; it counts what is recorded, it does not time it
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 def test_200_threads_on_one_tracker_lose_nothing() -> None:
     """cachebench: "thread safety": 200 threads for 5 seconds, every call and token of theirs is in the sums."""
     tracker = CacheTracker(max_history=1_000, alert_threshold=0.5, on_alert=lambda _: None, prices={})

@@ -49,7 +49,7 @@ def indexed(bucket: CountedBucket) -> S3Targets:
     )
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 async def test_reading_stops_at_half_of_the_time_and_goes_on_at_the_next_tick() -> None:
     """Here each look at the clock takes a second: 1,000 s are enough for some hundred documents a tick."""
     bucket = CountedBucket()
@@ -72,7 +72,7 @@ async def test_reading_stops_at_half_of_the_time_and_goes_on_at_the_next_tick() 
     assert (len(second.targets), second.problems, max(bucket.reads.values())) == (TARGETS, second.problems, 1)
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 async def test_five_thousand_targets_are_indexed_and_read_once() -> None:
     """The first tick reads all, the second none, the third the one that changed; memory keeps no body."""
     bucket = CountedBucket()

@@ -14,8 +14,9 @@ import yaml
 from prompt_cache_warmer import CacheObserver
 from prompt_cache_warmer.adapters.file_targets import document_files, root_of
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
+from tests.canaries import CANARY
 from tests.fakes import document
-from tests.observer_cases import CANARY, REQUEST, Watch
+from tests.observer_cases import REQUEST, Watch
 from tests.observer_parts import Offline
 
 TEXT = json.dumps(document(request={"system": [{"type": "text", "text": CANARY * 99}]}))

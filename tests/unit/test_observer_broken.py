@@ -14,8 +14,9 @@ import pytest
 
 from infra.local.emf import emf_lines
 from prompt_cache_warmer import CacheObserver
+from tests.canaries import CANARY
 from tests.fakes import MODEL, FakeClock, document
-from tests.observer_cases import CANARY, HIT, REQUEST, SYSTEM, Api, Watch, async_client, client, whole
+from tests.observer_cases import HIT, REQUEST, SYSTEM, Api, Watch, async_client, client, whole
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.library.observing.records import ObservedRequest
@@ -217,7 +218,7 @@ def test_no_prompt_is_in_anything_the_observer_says(
     assert len(held) == 1
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 def test_fifty_threads_are_counted_exactly() -> None:
     """Whole and streamed, by name and by prefix, all at once."""
     told: list[Any] = []

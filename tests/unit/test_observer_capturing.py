@@ -8,8 +8,9 @@ import pytest
 
 from prompt_cache_warmer.library.observing.capturing import PAUSE_SECONDS, Capturing
 from prompt_cache_warmer.rules.traffic import Match
+from tests.canaries import CANARY
 from tests.fakes import MODEL, FakeClock, target
-from tests.observer_cases import CANARY, REQUEST
+from tests.observer_cases import REQUEST
 from tests.observer_parts import Desk, Source, answered
 
 if TYPE_CHECKING:

@@ -204,7 +204,7 @@ def test_windows_that_never_open_have_no_figures() -> None:
     assert pays_from(terms, "1h") == PaysFrom(None, None, None)
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @pytest.mark.parametrize("ttl", TTLS)
 @pytest.mark.parametrize("terms", [CLOCK, OFFICE_TERMS])
 def test_at_the_break_even_both_cost_the_same(ttl: str, terms: Terms) -> None:

@@ -13,6 +13,7 @@ from prompt_cache_warmer.adapters.documents import DocumentError, decode
 from prompt_cache_warmer.values.document import TargetDocument
 from prompt_cache_warmer.values.problems import shown
 from tests.body_cases import ERRORS, WARNINGS
+from tests.canaries import CANARY
 from tests.document_cases import DOCUMENTS
 from tests.documents import FIVE_MINUTES, SOURCE, Json, read, text, tool, user
 from tests.keeping_cases import KEEPING
@@ -22,7 +23,6 @@ from tests.request_cases import REQUESTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CANARY = "xanthophyll"
 PROSE = f"You are {CANARY}."  # short enough to be shown as a value
 CASES = {**DOCUMENTS, **KEEPING, **REQUESTS, **REFERENCES, **ERRORS, **WARNINGS}
 

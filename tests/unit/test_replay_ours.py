@@ -104,7 +104,7 @@ def ratio(prices: PricedArrivals, *, value: str = "0") -> float:
     return settle(replayed(prices, value=value), prices).cost_pico / clairvoyant_pico(prices)
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("ttl", ["5m", "1h"])
 @pytest.mark.parametrize("value", ["0", "0.05"])
@@ -119,7 +119,7 @@ def test_gaps_just_past_each_expiry_cost_at_most_twice(model: str, ttl: Ttl, val
             assert ratio(priced_at(model, requests, ttl, cold_start_value_usd=value), value=value) <= 2
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("ttl", ["5m", "1h"])
 def test_an_adversary_who_sees_every_refresh_gets_at_most_twice(model: str, ttl: Ttl) -> None:

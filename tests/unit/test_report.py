@@ -48,13 +48,14 @@ def test_failures_come_first_and_what_is_left_out_is_counted() -> None:
     assert (answer["totals"]["entries"], answer["totals"]["refreshed"], answer["totals"]["failed"]) == (301, 300, 1)
 
 
-def test_the_order_is_failed_deferred_warmed_planned_skipped() -> None:
+def test_the_order_is_failed_deferred_warmed_sent_planned_skipped() -> None:
     """What a person must act on stands above what went well."""
     mixed = [result(n, outcome, None) for n, outcome in enumerate(reversed(Outcome))]
     assert [line["outcome"] for line in report(*mixed).as_json()["entries"]] == [
         "failed",
         "deferred",
         "warmed",
+        "sent",
         "planned",
         "skipped",
     ]

@@ -28,7 +28,7 @@ MISS = Miss(at(0), TIERS, 10**6, 10**6, 10**6, workspace_id="w" * 40, region="ap
 SEEN = Sightings(hits=10**6, cold_starts=1, drifts=1, touched_at=at(0), fingerprint="f" * 64, last_miss=MISS)
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 async def test_an_item_stays_small_for_400_days() -> None:
     """All 16 names of a target change every day, and a run dies twice a day."""
     table = QuickTable()

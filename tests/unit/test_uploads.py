@@ -10,7 +10,7 @@ import pytest
 
 from prompt_cache_warmer.errors import EventError
 from prompt_cache_warmer.rules.order import Order, Trigger
-from prompt_cache_warmer.rules.uploads import Ignored, Upload, Watched, failures_json, read_batch
+from prompt_cache_warmer.rules.uploads import Ignored, Upload, Watched, failures_json
 
 WATCHED = Watched("my-bucket", "targets/", "prompts/")
 AT = datetime(2026, 11, 22, 12, 0, 5, tzinfo=UTC)
@@ -61,6 +61,12 @@ def message(body: object, message_id: str = "m-1", **changes: Any) -> dict[str, 
     return {"messageId": message_id, "body": text, "eventSource": "aws:sqs", **changes}
 
 
+def batch(*records: dict[str, Any]) -> tuple[tuple[Upload, ...] | None, tuple[Ignored, ...]]:
+    """Read a queue's messages; returns the uploads and what is not acted on."""
+    order = Order.from_event({"Records": list(records)}, watched=WATCHED)
+    return order.uploads, order.ignored
+
+
 def test_an_upload_is_understood_by_itself() -> None:
     """A rule that has the function for its target sends the event as it is."""
     order = Order.from_event(event(), watched=WATCHED)
@@ -96,7 +102,7 @@ def test_what_is_none_of_this_deployments_is_ignored_with_its_reason(told: dict[
     """A wider rule of somebody's own is no error."""
     assert Order.from_event(told, watched=WATCHED).ignored == (ignored,)
     assert Order.from_event(told, watched=WATCHED).uploads == ()
-    assert read_batch([message(told)], WATCHED) == ((), (ignored,))
+    assert batch(message(told)) == ((), (ignored,))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +131,7 @@ def test_a_shape_nobody_knows_is_an_error_that_names_the_place(path: str, value:
     with pytest.raises(EventError) as caught:
         Order.from_event(told, watched=WATCHED)
     assert str(caught.value) == f"the event's {said}"
-    uploads, ignored = read_batch([message(event("prompts/p.md")), message(told, "m-2")], WATCHED)
+    uploads, ignored = batch(message(event("prompts/p.md")), message(told, "m-2"))
     assert uploads == (Upload("prompts/p.md", ETAG, AT),)
     assert ignored == (Ignored("Records[1]", f"the event's Records[1].body.{said}", "m-2"),)
 
@@ -133,8 +139,8 @@ def test_a_shape_nobody_knows_is_an_error_that_names_the_place(path: str, value:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("not JSON", "Records[0].body is not JSON; allowed: an event of EventBridge's"),
-        ("[" * 200_000, "Records[0].body is not JSON; allowed: an event of EventBridge's"),
+        ("not JSON", "Records[0].body is not JSON; allowed: an event of EventBridge's, or due entries"),
+        ("[" * 200_000, "Records[0].body is not JSON; allowed: an event of EventBridge's, or due entries"),
         ("[]", "Records[0].body=a list of 0 is not allowed; allowed: an object"),
         ("{}", "Records[0].body.detail-type=null is not allowed; allowed: 'Object Created', 'Object Deleted'"),
         (

@@ -122,7 +122,7 @@ async def test_a_request_dated_in_the_future_keeps_no_entry_alive(ahead: dict[st
     assert report.results[0].as_json()["lapses_at"] == f"2026-11-22T{lapses_at}:00+00:00"
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 async def test_two_runs_at_once_call_each_of_a_thousand_entries_once() -> None:
     """Whoever claims an entry first calls it; the other says that it is claimed or called."""
     documents = numbered(1000)

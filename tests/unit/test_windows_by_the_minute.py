@@ -106,7 +106,7 @@ def some_windows(draw: st.DrawFn, zone: str) -> tuple[Window, ...]:
     return tuple(draw(st.lists(window, min_size=1, max_size=4)))
 
 
-@pytest.mark.no_cover  # long, and all it runs is covered by others: traced, it takes some times as long
+@pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long
 @settings(deadline=None, max_examples=300)  # a loaded machine is not a defect; eight clocks share the examples
 @given(st.data())
 def test_windows_are_what_a_clock_on_the_wall_says(data: st.DataObject) -> None:

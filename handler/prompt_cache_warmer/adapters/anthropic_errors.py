@@ -27,6 +27,7 @@ from prompt_cache_warmer.errors import (
     ZeroRefusedError,
 )
 from prompt_cache_warmer.rules.request import Form
+from prompt_cache_warmer.values.rate_limits import RATE_HEADERS_BEGINNING
 
 if TYPE_CHECKING:
     from prompt_cache_warmer.rules.request import WarmCall
@@ -91,6 +92,7 @@ def translate(error: anthropic.AnthropicError, call: WarmCall) -> WarmCallError:
         request_id=error.request_id or error.response.headers.get(AWS_REQUEST_ID_HEADER),
         workspace_id=error.workspace_id,
         retry_after_seconds=_retry_after_seconds(error),
+        rate_headers=_rate_headers(error),
     )
 
 
@@ -190,6 +192,11 @@ def _squeeze(text: str) -> str:
     for escaped in ("\\n", "\\r", "\\t", "\\", '"', "'"):
         text = text.replace(escaped, "")
     return "".join(text.split())
+
+
+def _rate_headers(error: anthropic.APIStatusError) -> dict[str, str]:
+    headers = error.response.headers
+    return {name: value for name, value in headers.items() if name.startswith(RATE_HEADERS_BEGINNING)}
 
 
 def _retry_after_seconds(error: anthropic.APIStatusError) -> float | None:

@@ -22,6 +22,7 @@ from prompt_cache_warmer.rules.request import Form
 from prompt_cache_warmer.values.body import BETA_HEADER
 from prompt_cache_warmer.values.divergence import read_divergence
 from prompt_cache_warmer.values.model_ids import version_of
+from prompt_cache_warmer.values.rate_limits import RateLimits
 from prompt_cache_warmer.values.regions import region_of
 from prompt_cache_warmer.values.usage import Usage
 
@@ -162,6 +163,7 @@ def _answer(message: object, response: httpx2.Response, call: WarmCall) -> Answe
         region=region_asked(response),
         divergence=divergence,
         missed_tokens=missed_tokens,
+        rate_limits=RateLimits.from_headers(response.headers),
     )
 
 

@@ -167,7 +167,7 @@ def parse_keys(stored: str, label: str) -> Mapping[str, str]:
             f"{label} has a key in quotes or brackets: store the key itself, or a JSON object of names to keys"
         )
     usable = {name: key.strip() for name, key in keys.items() if isinstance(key, str) and _is_key(key.strip())}
-    named = [name for name in usable if re.match(NAME_PATTERN, name) and not name.startswith(KEY_BEGINNING)]
+    named = [name for name in usable if re.fullmatch(NAME_PATTERN, name) and not name.startswith(KEY_BEGINNING)]
     if not usable or len(named) != len(keys):
         raise SecretUnreadableError(
             f"{label} must be an API key as plain text, or a JSON object of credential names to keys: "

@@ -23,9 +23,15 @@ class HeldTargets:
     def __init__(self, targets: Mapping[str, Target]) -> None:
         self._targets = dict(targets)
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:  # noqa: ARG002 - takes no time
+    async def load(
+        self,
+        *,
+        remaining_seconds: Callable[[], float] = unlimited,  # noqa: ARG002 - takes no time
+        only: frozenset[str] | None = None,
+    ) -> Index:
         """Return what there is to keep warm."""
-        return Index(tuple(target.summary for target in self._targets.values()), ())
+        held = (target.summary for target in self._targets.values())
+        return Index(tuple(one for one in held if only is None or one.source in only), ())
 
     async def fetch(self, target: TargetSummary) -> Target:
         """Return the target with its body.

@@ -6,6 +6,7 @@ process, and the first one's level and stream would win; its formatter has no su
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,7 +34,7 @@ class JsonRunLog:
     """
 
     def __init__(self, *, service: str, level: str, stream: TextIO) -> None:
-        formatter = LambdaPowertoolsFormatter(service=service, use_rfc3339=True)
+        formatter = LambdaPowertoolsFormatter(service=service, use_rfc3339=True, json_serializer=_line)
         formatter.remove_keys(["location"])  # always a place in this file
         handler = logging.StreamHandler(stream)
         handler.setFormatter(formatter)
@@ -94,6 +95,11 @@ class JsonRunLog:
             **report.totals(),
         }
         self._logger.info("run finished", extra=extra)
+
+
+def _line(log: object) -> str:
+    """Write a line in ASCII: an object's key may hold signs that turn or hide the text around them."""
+    return json.dumps(log, default=str, separators=(",", ":"))
 
 
 def _without_task_name(record: logging.LogRecord) -> bool:

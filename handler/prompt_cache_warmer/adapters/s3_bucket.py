@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from prompt_cache_warmer.adapters.aws_answers import EndpointAddressError, NotAwsError
 from prompt_cache_warmer.errors import TargetsUnreadableError
+from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +100,7 @@ class Bucket:
         """Read an object as it is now, which may be newer than what was listed.
 
         Returns:
-            What was read: its own ETag and size, and its bytes.
+            What was read: its own ETag and size, and its bytes; none of what is larger than a document may be.
 
         Raises:
             ObjectGoneError: when it was deleted since.
@@ -109,6 +110,9 @@ class Bucket:
             answer = self._client.get_object(Bucket=self.name, Key=stored.key)
             if "ETag" not in answer:  # in every answer of S3's
                 raise NotAwsError
+            if answer["ContentLength"] > MAX_TARGET_BYTES:  # larger than any document may be, so nobody wants it
+                answer["Body"].close()
+                return StoredObject(stored.key, answer["ETag"], answer["ContentLength"]), b""
             content = answer["Body"].read()
         except (BotoCoreError, ClientError) as error:
             word = error_word(error)

@@ -18,9 +18,10 @@ from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.adapters.s3_bucket import Bucket, ObjectGoneError, ObjectUnavailableError, StoredObject
 from prompt_cache_warmer.errors import RunError, TargetUnavailableError
 from prompt_cache_warmer.ports import unlimited
+from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target, rebuild_target
-from prompt_cache_warmer.values.references import MAX_REFERENCES, find_references
+from prompt_cache_warmer.values.references import MAX_REFERENCES, find_references, is_allowed
 from prompt_cache_warmer.warm.room import Room
 
 if TYPE_CHECKING:
@@ -91,11 +92,16 @@ class S3Targets:
         self._max_inflight_bytes = max_inflight_bytes
         self._known: dict[str, _Known] = {}
         self._documents: Objects = {}
-        self._prompts: Objects = {}
+        self._prompts: Objects | None = {}
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="s3")
 
-    async def load(self, *, remaining_seconds: Callable[[], float] = unlimited) -> Index:
+    async def load(
+        self, *, remaining_seconds: Callable[[], float] = unlimited, only: frozenset[str] | None = None
+    ) -> Index:
         """Return what there is to keep warm now.
+
+        Where only some documents are asked for, they are read with what they refer to and nothing is listed: a
+        listing costs as much as reading a dozen of them, and says nothing that the reading does not.
 
         New and changed documents are read for at most half of the time that is left, so that the other
         half warms what is known; what was not read is a problem of the index and comes first at the next tick.
@@ -103,10 +109,16 @@ class S3Targets:
         Raises:
             TargetsUnreadableError: when the bucket cannot be listed.
         """
-        pages = self._bucket.pages(self._targets_prefix)
-        page, self._prompts = await asyncio.gather(
-            self._in_thread(_next_page, pages), self._in_thread(self._bucket.objects, self._prompts_prefix)
-        )
+        pages: Iterator[Objects] = iter(())
+        page: Objects | None
+        if only is None:
+            pages = self._bucket.pages(self._targets_prefix)
+            page, self._prompts = await asyncio.gather(
+                self._in_thread(_next_page, pages), self._in_thread(self._bucket.objects, self._prompts_prefix)
+            )
+        else:
+            keys = (key for key in sorted(only) if key.startswith(self._targets_prefix))
+            page, self._prompts = {key: _unlisted(key) for key in keys}, None
         self._documents = {}
         until_seconds = remaining_seconds() * _READING_SHARE
         room = Room(self._max_inflight_bytes)
@@ -123,7 +135,7 @@ class S3Targets:
             raise group.exceptions[0] from None
         for key in self._known.keys() - self._documents.keys():
             self._forget(key)
-        listed = {**self._documents, **self._prompts}
+        listed = {**self._documents, **(self._prompts or {})}
         return index_of(
             (self._indexed(key) for key in sorted(self._documents)),
             etags={key: one.etag.strip('"') for key, one in listed.items()},
@@ -155,7 +167,7 @@ class S3Targets:
     def _is_known(self, stored: StoredObject) -> bool:
         """Tell whether a document is known as it is now; what was known of it before is forgotten."""
         known = self._known.get(stored.key)
-        if known is not None and known.is_current(stored, self._prompts):
+        if known is not None and known.is_current(stored, self._prompts or {}):
             return True
         self._forget(stored.key)
         return False
@@ -219,22 +231,34 @@ class S3Targets:
         check_size(stored.size_bytes)
         value = decode(content, stored.key)
         keys = find_references(value)
-        sizes = [self._prompts[key].size_bytes for key in keys if key in self._prompts]
-        check_size(stored.size_bytes + sum(sizes))
+        prompts = {key: prompt for key in keys[:MAX_REFERENCES] if (prompt := self._prompt(key)) is not None}
+        if self._prompts is not None:
+            check_size(stored.size_bytes + sum(prompt.size_bytes for prompt in prompts.values()))
         texts: dict[str, str] = {}
         etags: dict[str, str] = {}
         size_bytes = stored.size_bytes
-        for key in keys[:MAX_REFERENCES]:  # beyond it the document is an error anyway
-            if key in self._prompts:
-                prompt, text = self._bucket.read(self._prompts[key])
-                etags[key] = prompt.etag
-                size_bytes += prompt.size_bytes
-                with suppress(UnicodeDecodeError):
-                    texts[key] = text.decode()
+        for key, listed_prompt in prompts.items():
+            prompt, text = self._bucket.read(listed_prompt)
+            etags[key] = prompt.etag
+            size_bytes += prompt.size_bytes
+            check_size(size_bytes)  # it may have grown, or was not listed
+            with suppress(UnicodeDecodeError):
+                texts[key] = text.decode()
         references = tuple((key, etags.get(key)) for key in keys)
         version = "+".join((stored.etag, *(etag or "" for _, etag in references)))
         origin = Origin(stored.key, version, size_bytes, self._prompts_prefix)
         return _Document(value, stored.etag, references, texts, origin)
+
+    def _prompt(self, key: str) -> StoredObject | None:
+        """Return an object that a document refers to; whether it is there is only known where it was listed."""
+        if self._prompts is not None:
+            return self._prompts.get(key)
+        return _unlisted(key) if is_allowed(key, self._prompts_prefix) else None
+
+
+def _unlisted(key: str) -> StoredObject:
+    """Return an object of which nothing is known but its key: it may be as large as any."""
+    return StoredObject(key, "", MAX_TARGET_BYTES)
 
 
 def _next_page(pages: Iterator[Objects]) -> Objects | None:

@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     DEFERRED = "deferred"
     WARMED = "warmed"
+    SENT = "sent"
     PLANNED = "planned"
     SKIPPED = "skipped"
 
@@ -67,7 +68,7 @@ class EntryResult:
 
     Attributes:
         entry: the entry.
-        outcome: warmed, failed, deferred, planned or skipped.
+        outcome: failed, deferred, warmed, sent to the workers, planned or skipped.
         reason: why, in words.
         verdict: what the call proved; None where none was made.
         code: the stable word for a failure or a deferral, None where there was none.

@@ -1,18 +1,20 @@
 """The order: what one invocation asks for, read from its event.
 
-Four events are understood: the schedule's own input, an EventBridge rule's envelope, a queue's messages with
-envelopes of uploads, and a direct invocation such as ``{"targets": ["support-agent"], "dry_run": true}`` or
-``{"verify": ["support-agent"]}``. A field nobody knows is an error and not ignored: a misspelt ``dry_run`` would
-spend money.
+Five events are understood: the schedule's own input, an EventBridge rule's envelope, a queue's messages with
+envelopes of uploads or with due entries of a tick, and a direct invocation such as
+``{"targets": ["support-agent"], "dry_run": true}`` or ``{"verify": ["support-agent"]}``. A field nobody knows is an
+error and not ignored: a misspelt ``dry_run`` would spend money.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import EventError
+from prompt_cache_warmer.rules.fan_out import DueMessage, is_due_body, read_due
 from prompt_cache_warmer.rules.uploads import (
     CREATED,
     DELETED,
@@ -40,6 +42,7 @@ class Trigger(StrEnum):
 
     SCHEDULE = "schedule"
     UPLOAD = "upload"
+    FAN_OUT = "fan-out"
     DIRECT = "direct"
 
 
@@ -56,6 +59,7 @@ class Order:
         verify: the names to warm and to prove with a real request each; None for no such proof. Never together
             with ``targets`` or ``dry_run``.
         uploads: what was uploaded, and whose targets the run looks at; None where it was not made for uploads.
+        due: what a tick found due and sent, and what the run looks at; None where it was not made by such messages.
         ignored: uploads and messages that are not acted on.
         is_batch: whether it came from a queue, which is told what goes back to it.
     """
@@ -66,6 +70,7 @@ class Order:
     execution_id: str | None = None
     verify: tuple[str, ...] | None = None
     uploads: tuple[Upload, ...] | None = None
+    due: tuple[DueMessage, ...] | None = None
     ignored: tuple[Ignored, ...] = ()
     is_batch: bool = False
 
@@ -74,12 +79,26 @@ class Order:
         """What made the run happen."""
         if self.uploads is not None:
             return Trigger.UPLOAD
+        if self.due is not None:
+            return Trigger.FAN_OUT
         return Trigger.DIRECT if self.scheduled_time is None else Trigger.SCHEDULE
 
     @property
     def is_selection(self) -> bool:
         """Whether it asks for some targets only, so that its run is no picture of the whole."""
+        return self.is_requested or self.due is not None
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether somebody asks for its targets now, by name or by an upload, and no tick."""
         return self.names is not None or self.uploads is not None
+
+    @property
+    def documents(self) -> frozenset[str] | None:
+        """The keys of the only documents it is about; None where that may be any of them."""
+        if self.due is None:
+            return None
+        return frozenset(entry.document for message in self.due for entry in message.entries)
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -138,8 +157,23 @@ def _batch(event: Mapping[str, Any], watched: Watched) -> Order:
     for field in event:
         if field != _MESSAGES:
             raise EventError(f"the event has {shown(field)} beside {_MESSAGES}; allowed: {_MESSAGES} alone")
-    uploads, ignored = read_batch(event[_MESSAGES], watched)
-    return Order(uploads=uploads, ignored=ignored, is_batch=True)
+    found = read_batch(event[_MESSAGES], partial(_message, watched))
+    uploads = tuple(one for one in found if isinstance(one, Upload))
+    due = tuple(one for one in found if isinstance(one, DueMessage))
+    if uploads and due:
+        raise EventError(f"the event's {_MESSAGES} hold both uploads and due entries; allowed: one of them")
+    return Order(
+        uploads=None if due else uploads,
+        due=due or None,
+        ignored=tuple(one for one in found if isinstance(one, Ignored)),
+        is_batch=True,
+    )
+
+
+def _message(watched: Watched, body: Mapping[str, Any], place: str, message_id: str) -> Upload | DueMessage | Ignored:
+    if is_due_body(body):
+        return read_due(body, message_id, place=place)
+    return read_upload(body, watched, place=place)
 
 
 def _enveloped(event: Mapping[str, Any], watched: Watched | None) -> Order:

@@ -19,7 +19,7 @@ from prompt_cache_warmer.rules.verdict import Verdict
 from prompt_cache_warmer.rules.verification import Verification, verifications_json
 from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
-from prompt_cache_warmer.values.problems import Problem, Severity
+from prompt_cache_warmer.values.problems import Problem, ProblemCode, Severity
 from prompt_cache_warmer.values.usage import Usage
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_LISTED = 200
 _OUTCOMES = tuple(Outcome)  # in the order a report shows them
+_UNREAD = (ProblemCode.NOT_READ_YET, ProblemCode.UNREADABLE)
 CAPPED_CODES = frozenset(reason.value for reason in Reason if reason.is_capped)
 
 
@@ -189,6 +190,24 @@ class RunReport:
         more = [f"and {len(notices) - MAX_LISTED} more like these"] if len(notices) > MAX_LISTED else []
         return (*found, *notices[:MAX_LISTED], *more)
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The messages that go back to their queue: an entry of theirs is another run's, was left over, or not read.
+
+        Everything else is done with: what failed or was kept back is the next tick's, which sends it again.
+        """
+        entries = {
+            (result.entry.target.name, result.entry.model)
+            for result in self.results
+            if result.outcome is Outcome.DEFERRED or result.code == Reason.CLAIMED
+        }
+        unread = {problem.source for problem in self.problems if problem.code in _UNREAD}
+        return tuple(
+            message.message_id
+            for message in self.order.due or ()
+            if any(one.document in unread or (one.target, one.model) in entries for one in message.entries)
+        )
+
     def count(self, outcome: Outcome) -> int:
         """Count the entries with an outcome."""
         return sum(result.outcome is outcome for result in self.results)
@@ -233,19 +252,23 @@ class RunReport:
             "entries": [result.as_json() for result in ordered[:MAX_LISTED]],
             "truncated": max(0, len(ordered) - MAX_LISTED),
             **({} if self.order.verify is None else verifications_json(self.verifications, asked=self.order.verify)),
-            **({} if self.order.uploads is None else self._uploads_json(self.order.uploads)),
+            **({} if self.order.uploads is None else _uploads_json(self.order.uploads)),
+            **({} if self.order.uploads is None and self.order.due is None else self._batch_json()),
         }
 
-    def _uploads_json(self, uploads: Sequence[Upload]) -> dict[str, Any]:
-        """Write what was uploaded, what of it was not acted on and, for a queue, what goes back to it."""
-        keys = list(dict.fromkeys(upload.key for upload in uploads))
+    def _batch_json(self) -> dict[str, Any]:
+        """Write what was not acted on and, for a queue, what goes back to it."""
+        failures = failures_json(self.ignored) + [{"itemIdentifier": one} for one in self.waiting]
         return {
-            "uploads": keys[:MAX_LISTED],
-            "uploads_truncated": max(0, len(keys) - MAX_LISTED),
             "ignored": [one.as_json() for one in self.ignored[:MAX_LISTED]],
             "ignored_truncated": max(0, len(self.ignored) - MAX_LISTED),
-            **({"batchItemFailures": failures_json(self.ignored)} if self.order.is_batch else {}),
+            **({"batchItemFailures": failures} if self.order.is_batch else {}),
         }
+
+
+def _uploads_json(uploads: Sequence[Upload]) -> dict[str, Any]:
+    keys = list(dict.fromkeys(upload.key for upload in uploads))
+    return {"uploads": keys[:MAX_LISTED], "uploads_truncated": max(0, len(keys) - MAX_LISTED)}
 
 
 def _rank(result: EntryResult) -> tuple[bool, bool, int, str]:

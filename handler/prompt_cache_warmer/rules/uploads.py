@@ -10,13 +10,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from prompt_cache_warmer.errors import EventError
 from prompt_cache_warmer.values.problems import named, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
 
 CREATED = "Object Created"
 DELETED = "Object Deleted"  # nobody subscribes to it, and a wider rule of somebody's own may send it
@@ -89,56 +91,46 @@ def read_upload(event: Mapping[str, Any], watched: Watched, *, place: str = "") 
     """
     kind = event.get(_KIND)
     if kind not in (CREATED, DELETED):
-        raise _not_allowed(f"{place}{_KIND}", kind, f"{CREATED!r}, {DELETED!r}")
+        raise not_allowed(f"{place}{_KIND}", kind, f"{CREATED!r}, {DELETED!r}")
     detail = _object(event, "detail", place)
-    bucket = _text(_object(detail, "bucket", f"{place}detail."), "name", f"{place}detail.bucket.")
+    bucket = text_in(_object(detail, "bucket", f"{place}detail."), "name", f"{place}detail.bucket.")
     stored, inside = _object(detail, "object", f"{place}detail."), f"{place}detail.object."
-    key = _text(stored, "key", inside)
+    key = text_in(stored, "key", inside)
     if reason := _elsewhere(bucket, key, watched):
         return Ignored(named(key), reason)
     if kind == DELETED:
         return Ignored(key, "it was deleted; the next tick knows")
-    etag, written = _text(stored, "etag", inside), _text(event, "time", place)
-    try:
-        return Upload(key, etag.strip('"'), moment(written))
-    except (ValueError, OverflowError):
-        raise _not_allowed(f"{place}time", written, f"a time such as {_TIME_EXAMPLE!r}") from None
+    return Upload(key, text_in(stored, "etag", inside).strip('"'), time_in(event, "time", place))
 
 
-def read_batch(records: object, watched: Watched) -> tuple[tuple[Upload, ...], tuple[Ignored, ...]]:
-    """Read a batch of a queue's messages whose bodies are EventBridge's events.
+def read_batch(records: object, read: Callable[[Mapping[str, Any], str, str], T]) -> list[T | Ignored]:
+    """Read a batch of a queue's messages.
 
     Args:
         records: the event's ``Records``.
-        watched: where this deployment reads.
+        read: reads a message's body; told where it stands, with a dot at its end, and the message's id.
 
     Returns:
-        The uploads, and what is not acted on: messages that go back to the queue have their id.
+        What was read of each; a message that is not understood is ignored, and goes back to the queue by its id.
 
     Raises:
         EventError: when it is no batch of a queue's.
     """
     if not isinstance(records, list):
-        raise _not_allowed("Records", records, "a list of messages")
-    uploads: list[Upload] = []
-    ignored: list[Ignored] = []
+        raise not_allowed("Records", records, "a list of messages")
+    found: list[T | Ignored] = []
     for number, record in enumerate(records):
         place = f"Records[{number}]"
         if not isinstance(record, dict):
-            raise _not_allowed(place, record, "an object")
+            raise not_allowed(place, record, "an object")
         if record.get("eventSource") != _QUEUE:
-            raise _not_allowed(f"{place}.eventSource", record.get("eventSource"), repr(_QUEUE))
-        message_id = _text(record, "messageId", f"{place}.")
+            raise not_allowed(f"{place}.eventSource", record.get("eventSource"), repr(_QUEUE))
+        message_id = text_in(record, "messageId", f"{place}.")
         try:
-            found = read_upload(_body(record, place), watched, place=f"{place}.body.")
+            found.append(read(_body(record, place), f"{place}.body.", message_id))
         except EventError as error:
-            ignored.append(Ignored(place, str(error), message_id))
-            continue
-        if isinstance(found, Upload):
-            uploads.append(found)
-        else:
-            ignored.append(found)
-    return tuple(uploads), tuple(ignored)
+            found.append(Ignored(place, str(error), message_id))
+    return found
 
 
 def moment(written: str) -> datetime:
@@ -158,13 +150,15 @@ def failures_json(ignored: Sequence[Ignored]) -> list[dict[str, str]]:
 
 
 def _body(record: Mapping[str, Any], place: str) -> Mapping[str, Any]:
-    text = _text(record, "body", f"{place}.")
+    text = text_in(record, "body", f"{place}.")
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
-        raise EventError(f"the event's {place}.body is not JSON; allowed: an event of EventBridge's") from None
+        raise EventError(
+            f"the event's {place}.body is not JSON; allowed: an event of EventBridge's, or due entries"
+        ) from None
     if not isinstance(body, dict):
-        raise _not_allowed(f"{place}.body", body, "an object")
+        raise not_allowed(f"{place}.body", body, "an object")
     return body
 
 
@@ -180,16 +174,27 @@ def _elsewhere(bucket: str, key: str, watched: Watched) -> str:
 def _object(event: Mapping[str, Any], name: str, place: str) -> Mapping[str, Any]:
     value = event.get(name)
     if not isinstance(value, dict):
-        raise _not_allowed(place + name, value, "an object")
+        raise not_allowed(place + name, value, "an object")
     return value
 
 
-def _text(event: Mapping[str, Any], name: str, place: str) -> str:
+def text_in(event: Mapping[str, Any], name: str, place: str) -> str:
+    """Read a field that must be a text, and not an empty one."""
     value = event.get(name)
     if not isinstance(value, str) or not value:
-        raise _not_allowed(place + name, value, "a text")
+        raise not_allowed(place + name, value, "a text")
     return value
 
 
-def _not_allowed(place: str, value: object, allowed: str) -> EventError:
+def time_in(event: Mapping[str, Any], name: str, place: str) -> datetime:
+    """Read a field that must be a time."""
+    written = text_in(event, name, place)
+    try:
+        return moment(written)
+    except (ValueError, OverflowError):
+        raise not_allowed(f"{place}{name}", written, f"a time such as {_TIME_EXAMPLE!r}") from None
+
+
+def not_allowed(place: str, value: object, allowed: str) -> EventError:
+    """Make the error of a value that is not allowed."""
     return EventError(f"the event's {place}={shown(value)} is not allowed; allowed: {allowed}")

@@ -11,6 +11,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import RunError, StateUnavailableError, TargetUnavailableError, WarmCallError
@@ -34,15 +35,16 @@ from prompt_cache_warmer.warm.claims import Claims, RunLimits, Tools, Twins
 from prompt_cache_warmer.warm.docket import Case, asked_ttl
 from prompt_cache_warmer.warm.results import amount_in_words, failed, shared, skipped
 from prompt_cache_warmer.warm.room import Room
+from prompt_cache_warmer.warm.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from prompt_cache_warmer.ports import ClaimRequest
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.state import Breaker, Warmth
     from prompt_cache_warmer.values.targets import Entry, Target
-    from prompt_cache_warmer.warm.caller import Called
+    from prompt_cache_warmer.warm.called import Called
     from prompt_cache_warmer.warm.ledger import Ledger
 
 
@@ -99,34 +101,53 @@ class Batch:
         self._results: list[EntryResult] = []
 
     async def call(self, due: Iterable[Twins]) -> list[EntryResult]:
-        """Make the calls of all due entries, in the order they come.
+        """Make the calls of all due entries, in the order they come or, where they are paced, as their turn comes.
 
         Raises:
             RunError: when the run as a whole cannot go on.
         """
-        waiting = iter(due)
+        turns = Turns(
+            due,
+            limits=self._limits,
+            clock=self._tools.clock,
+            remaining_seconds=self._remaining_seconds,
+            is_refused=lambda twins: bool(self._refused(twins)),
+            defer=self._defer_for_rate_limits,
+        )
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(self._limits.max_concurrency):
-                    workers.create_task(self._work(waiting))
+                    workers.create_task(self._work(turns))
         except* RunError as group:
             raise group.exceptions[0] from None
         return self._results
 
-    async def _work(self, waiting: Iterator[Twins]) -> None:
-        for twins in waiting:
-            async with self._room.take(twins[0].entry.target.size_bytes):
-                results = self._refused(twins) or await self._warm(twins)
-            for result in results:
-                self._results.append(result)
-                if self._errand.is_warming:
-                    self._tools.log.entry(result)
+    async def _work(self, turns: Turns) -> None:
+        while (twins := await turns.next()) is not None:
+            try:
+                async with self._room.take(twins[0].entry.target.size_bytes):
+                    results = self._refused(twins) or await self._warm(twins, turns)
+            finally:
+                turns.done(twins)
+            self._report(results)
 
-    async def _warm(self, twins: Twins) -> list[EntryResult]:
+    def _report(self, results: list[EntryResult]) -> None:
+        for result in results:
+            self._results.append(result)
+            if self._errand.is_warming:
+                self._tools.log.entry(result)
+
+    def _defer_for_rate_limits(self, twins: Twins, reason: str) -> None:
+        advice = (
+            "If it lasts, raise the workspace's rate limit or RATE_LIMIT_SHARE_PERCENT; it goes first at the next tick."
+        )
+        self._report(_deferred(twins, "rate-limits", f"left to the next run: {reason}", advice))
+
+    async def _warm(self, twins: Twins, turns: Turns) -> list[EntryResult]:
         """Warm twins; whatever goes wrong is their own."""
         try:
             target = await self._tools.bodies.fetch(twins[0].entry.target)
-            return self._refused(twins) or await self._claim_and_call(twins, target)
+            return self._refused(twins) or await self._claim_and_call(twins, target, turns)
         except TargetUnavailableError as error:
             return failed(twins, "body-unavailable", str(error), "Nothing: the next tick reads the target again.")
         except RunError:
@@ -135,7 +156,7 @@ class Batch:
             advice = "This is a defect of prompt-cache-warmer: please report it with this line."
             return failed(twins, "internal", f"unexpected {type(error).__name__} while warming", advice)
 
-    async def _claim_and_call(self, twins: Twins, target: Target) -> list[EntryResult]:
+    async def _claim_and_call(self, twins: Twins, target: Target, turns: Turns) -> list[EntryResult]:
         """Claim all twins, make the call for those that were granted, and record it."""
         call = self._errand.prepare(self._tools.caller, twins[0].entry, target)
         worst = await self._claims.worst(twins, call)
@@ -149,8 +170,13 @@ class Batch:
         leader = claimed[0][0]
         try:
             called = await self._tools.caller.warm(
-                leader.entry, call, remaining_seconds=self._remaining_seconds, is_capped=bool(leader.allowances)
+                leader.entry,
+                call,
+                remaining_seconds=self._remaining_seconds,
+                is_capped=bool(leader.allowances),
+                heard=partial(turns.hear, twins),
             )
+            turns.done(twins, called)
         except BaseException as end:  # cancelled, interrupted, or no credential at all
             # Without a credential nothing was sent; a call that is given up may be billed all the same.
             lost = NOTHING if isinstance(end, RunError) else worst
@@ -220,10 +246,14 @@ class Batch:
             f"({timeout:g} s) and {RUN_END_MARGIN_SECONDS:g} s to finish the run"
         )
         advice = "If it lasts, raise the function's timeout or MAX_CONCURRENCY, or lower REQUEST_TIMEOUT_SECONDS."
-        return [
-            EntryResult(case.entry, Outcome.DEFERRED, reason, code="deadline", advice=advice, decision=case.decision)
-            for case in twins
-        ]
+        return _deferred(twins, "deadline", reason, advice)
+
+
+def _deferred(twins: Twins, code: str, reason: str, advice: str) -> list[EntryResult]:
+    return [
+        EntryResult(case.entry, Outcome.DEFERRED, reason, code=code, advice=advice, decision=case.decision)
+        for case in twins
+    ]
 
 
 def _after(case: Case, called: Called) -> tuple[Warmth | None, Breaker]:

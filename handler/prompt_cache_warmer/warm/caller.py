@@ -15,8 +15,10 @@ from prompt_cache_warmer.rules.retry import changed_call, needed_seconds, wait_b
 from prompt_cache_warmer.rules.verdict import Verdict, granted_ttls, verdict_of
 from prompt_cache_warmer.values.body import has_outside_content
 from prompt_cache_warmer.values.divergence import Divergence
-from prompt_cache_warmer.values.money import NOTHING, Amount
+from prompt_cache_warmer.values.money import Amount
 from prompt_cache_warmer.values.pricing import cost_usd, savings_usd
+from prompt_cache_warmer.values.rate_limits import RateLimits
+from prompt_cache_warmer.warm.called import Called
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,31 +59,8 @@ class _Sent:
         return CallFacts(self.call.form.value, self.call.form_reason, self.attempts, latency_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
-    """What became of a call.
-
-    Attributes:
-        result: for the report.
-        started_at: when the last request started.
-        latency_seconds: from its start to its answer.
-        billed: what the answer's usage is billed at; of a stream that was closed early, with all the output it
-            might have generated.
-        unanswered: how many requests got no answer and may be billed at the worst case each.
-        failure: why it failed, None where it was answered.
-    """
-
-    result: EntryResult
-    started_at: datetime
-    latency_seconds: float
-    billed: Amount = NOTHING
-    unanswered: int = 0
-    failure: WarmCallError | None = None
-
-    def spent(self, worst: Amount) -> Amount:
-        """Say what it cost, or may have cost: the worst case for every request without an answer."""
-        lost = Amount(worst.known_usd * self.unanswered, worst.tokens * self.unanswered)
-        return self.billed + lost
+def _unheard(_limits: RateLimits, _retry_after_seconds: float | None) -> None:
+    """Leave what an answer says of the rate limits: nobody paces by it."""
 
 
 class Caller:
@@ -150,7 +129,13 @@ class Caller:
         return self._counted[key]
 
     async def warm(
-        self, entry: Entry, call: WarmCall, *, remaining_seconds: Callable[[], float], is_capped: bool = False
+        self,
+        entry: Entry,
+        call: WarmCall,
+        *,
+        remaining_seconds: Callable[[], float],
+        is_capped: bool = False,
+        heard: Callable[[RateLimits, float | None], None] = _unheard,
     ) -> Called:
         """Warm one entry.
 
@@ -160,10 +145,11 @@ class Caller:
             remaining_seconds: says at any moment how much time the run has left.
             is_capped: whether money or tokens were reserved for one request only, so that one without an
                 answer is not sent again.
+            heard: told by every answer, a refusal too, what it says of the limits and how long it asks to wait.
         """
         sent = _Sent(call, self._clock.now())
         try:
-            answer = await self._send(sent, remaining_seconds, is_capped=is_capped)
+            answer = await self._send(sent, remaining_seconds, is_capped=is_capped, heard=heard)
         except RunError:
             raise
         except Exception as unexpected:  # noqa: BLE001 - one entry never sinks another; its type is told, never its text
@@ -183,7 +169,14 @@ class Caller:
             unanswered=sent.unanswered + (not answer.usage.is_reported),
         )
 
-    async def _send(self, sent: _Sent, remaining_seconds: Callable[[], float], *, is_capped: bool) -> Answer:
+    async def _send(
+        self,
+        sent: _Sent,
+        remaining_seconds: Callable[[], float],
+        *,
+        is_capped: bool,
+        heard: Callable[[RateLimits, float | None], None],
+    ) -> Answer:
         """Send until answered: at most one retry, and once more without each thing that an API may refuse."""
         retries = 0
         while True:
@@ -191,8 +184,9 @@ class Caller:
             sent.started_at = self._clock.now()
             started = self._clock.monotonic_seconds()
             try:
-                return await self._messages.send(sent.call, timeout_seconds=self._timeout_seconds)
+                answer = await self._messages.send(sent.call, timeout_seconds=self._timeout_seconds)
             except WarmCallError as error:
+                heard(RateLimits.from_headers(error.rate_headers or {}), error.retry_after_seconds)
                 sent.unanswered += error.may_be_billed
                 changed = changed_call(sent.call, error)
                 if changed is not None and remaining_seconds() >= needed_seconds(self._timeout_seconds):
@@ -211,6 +205,9 @@ class Caller:
                 await self._clock.sleep(wait_seconds)
                 if remaining_seconds() < needed_seconds(self._timeout_seconds):  # the run was stopped meanwhile
                     raise
+            else:
+                heard(answer.rate_limits, None)
+                return answer
             finally:
                 sent.latency_seconds = self._clock.monotonic_seconds() - started
 

@@ -43,11 +43,15 @@ class RunLimits:
         max_concurrency: how many calls are in flight at once.
         max_inflight_bytes: how many bytes of bodies are in memory at once.
         request_timeout_seconds: how long one call may take; none starts with less left.
+        rate_limit_share_percent: how much of the API's rate limits its calls may use, 1 to 100; None paces nothing.
+        workers: how many runs pace themselves by that share at once.
     """
 
     max_concurrency: int
     max_inflight_bytes: int
     request_timeout_seconds: float
+    rate_limit_share_percent: int | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def docket(
     tick: Tick,
     *,
     caps: Caps,
-    uploaded_at: Mapping[str, datetime] | None = None,
+    asked_at: Mapping[str, datetime] | None = None,
     twins: Iterable[Entry] = (),
 ) -> list[Case]:
     """Decide every entry.
@@ -72,11 +72,11 @@ def docket(
         snapshot: what is remembered.
         tick: the moment.
         caps: the stack's caps.
-        uploaded_at: when targets were uploaded, by name: that is when a run for them was due, so that an upload
-            which is told twice, or which another run came before, makes no second call.
+        asked_at: when targets were uploaded, or the tick was due that sent them here, by name: that is when a run
+            for them was due, so that what is told twice, or what another run came before, makes no second call.
         twins: entries that are not decided, of the same bytes as one that is: their last calls were for it too.
     """
-    due = {name: replace(tick, scheduled_at=_by_own_clock(at, tick.now)) for name, at in (uploaded_at or {}).items()}
+    due = {name: replace(tick, scheduled_at=_by_own_clock(at, tick.now)) for name, at in (asked_at or {}).items()}
     lives = [(entry, _life(entry, snapshot)) for entry in entries]
     last = _last_calls([*lives, *((twin, _life(twin, snapshot)) for twin in twins)])
     cases = [
@@ -97,7 +97,7 @@ def dearest_ttl(entry: Entry) -> Ttl:
 
 
 def _by_own_clock(at: datetime, now: datetime) -> datetime:
-    """Return when an upload was by this clock at the earliest; the bucket's may be ahead, nobody knows how far."""
+    """Return when it was by this clock at the earliest; the bucket's may be ahead, nobody knows how far."""
     return at if at <= now else now - MAX_CLOCK_SKEW
 
 

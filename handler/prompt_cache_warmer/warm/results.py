@@ -25,6 +25,13 @@ def skipped(case: Case, reason: Reason, *, worst: Amount | None = None) -> Entry
     return EntryResult(case.entry, Outcome.SKIPPED, words, code=reason.value, decision=case.decision)
 
 
+def sent(case: Case) -> EntryResult:
+    """Report an entry that a worker is to call."""
+    reason = case.decision.reason
+    words = f"sent to the workers: {reason.sentence}"
+    return EntryResult(case.entry, Outcome.SENT, words, code=reason.value, decision=case.decision)
+
+
 def shared(case: Case, result: EntryResult) -> EntryResult:
     """Give a twin the leader's verdict; the call and its cost stay the leader's."""
     return EntryResult(

@@ -14,13 +14,13 @@ from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.report import MAX_LISTED, RunReport, RunStanding
 from prompt_cache_warmer.rules.situation import SCHEDULE_JITTER_SECONDS, Tick
 from prompt_cache_warmer.values.caps import NO_CAPS
-from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.problems import ProblemCode, Severity
 from prompt_cache_warmer.values.targets import entries, twins_beside
 from prompt_cache_warmer.warm.batch import TRACED, WARMING, Errand
 from prompt_cache_warmer.warm.claims import RunLimits, Tools, twins_of
 from prompt_cache_warmer.warm.diagnoses import Diagnoses
 from prompt_cache_warmer.warm.docket import Case, docket
+from prompt_cache_warmer.warm.fan_out import fan_out, second_look
 from prompt_cache_warmer.warm.results import skipped
 from prompt_cache_warmer.warm.round import Round, call_all
 from prompt_cache_warmer.warm.selection import select
@@ -33,9 +33,12 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.rules.metrics import Detail
     from prompt_cache_warmer.rules.order import Order
     from prompt_cache_warmer.values.caps import Caps
+    from prompt_cache_warmer.values.money import Amount
     from prompt_cache_warmer.values.snapshot import Snapshot
     from prompt_cache_warmer.values.state import EntryKey
     from prompt_cache_warmer.warm.caller import Caller
+    from prompt_cache_warmer.warm.claims import Twins
+    from prompt_cache_warmer.warm.fan_out import DueQueue
 
 # Reasons that come and go with every call that was made.
 _NO_NEWS = frozenset({Reason.OUTLIVES_TICK, Reason.OUTLIVES_WINDOW, Reason.CALLED_THIS_TICK, Reason.CLAIMED})
@@ -95,9 +98,10 @@ class Warmer:
         recorders: where the run is recorded.
         clock: the time.
         policy: what bounds a run and what it may spend.
+        queue: where whole runs send what is due, for workers to call; without one they call it themselves.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a seam of its own
         self,
         *,
         index: TargetIndex,
@@ -107,8 +111,10 @@ class Warmer:
         recorders: Recorders,
         clock: Clock,
         policy: Policy,
+        queue: DueQueue | None = None,
     ) -> None:
         self._index = index
+        self._queue = queue
         self._store = store
         self._recorders = recorders
         self._clock = clock
@@ -131,7 +137,7 @@ class Warmer:
         """
         started_at = self._clock.now()
         started = self._clock.monotonic_seconds()
-        index = await self._index.load(remaining_seconds=remaining_seconds)
+        index = await self._index.load(remaining_seconds=remaining_seconds, only=order.documents)
         for problem in index.problems:
             if problem.severity is Severity.ERROR or problem.code is ProblemCode.NOT_READ_YET:
                 self._recorders.log.document(problem)
@@ -139,7 +145,7 @@ class Warmer:
         ignored = (*order.ignored, *chosen.ignored)
         for one in ignored:
             self._recorders.log.ignored(one)
-        found = entries(chosen.targets)
+        found = chosen.entries
         twins = twins_beside(found, entries(index.targets)) if order.is_selection else ()
         now = self._clock.now()
         snapshot = await self._store.load([entry.key for entry in (*found, *twins)], day=now.date())
@@ -151,22 +157,18 @@ class Warmer:
             overrides_breakers=self._policy.overrides_breakers,
             overrides_credentials=self._policy.overrides_credentials,
             scheduled_at=order.scheduled_at,
-            is_requested=order.is_selection,
+            is_requested=order.is_requested,
         )
-        cases = docket(found, snapshot, tick, caps=self._policy.caps, uploaded_at=chosen.uploaded_at, twins=twins)
+        cases = docket(found, snapshot, tick, caps=self._policy.caps, asked_at=chosen.asked_at, twins=twins)
+        if order.due is not None:
+            cases = second_look(cases, chosen.decided_at)
         due = [case for case in cases if case.decision.is_due]
         results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
-        self._log_changes(cases)
-        spent, troubles = NOTHING, list(snapshot.unreadable)
-        if order.dry_run:
-            results += [planned(case.entry, case.decision) for case in due]
-        elif due:
-            waiting = self._deferred if order.is_selection else []  # a whole run knows of all who still wait
-            round_ = await self._warm_all(due, now, remaining_seconds, WARMING if order.verify is None else TRACED)
-            taken = {case.entry.key for case in due}
-            self._deferred = [key for key in waiting if key not in taken] + self._deferred
-            results += round_.results
-            spent, troubles = round_.spent, [*troubles, *round_.troubles]
+        if order.due is None:  # the tick has told of it
+            self._log_changes(cases)
+        round_ = await self._take_up(order, due, now, remaining_seconds)
+        results += round_.results
+        spent, troubles = round_.spent, [*snapshot.unreadable, *round_.troubles]
         verified = Verified()
         if order.verify is not None:
             verified = await self._verifier.verify(results, tick=tick, remaining_seconds=remaining_seconds)
@@ -177,7 +179,7 @@ class Warmer:
             duration_ms=round((self._clock.monotonic_seconds() - started) * 1000),
             targets_loaded=len(index.targets),
             targets_invalid=len(index.invalid_sources),
-            results=tuple(self._diagnoses.attach(results, cases)),
+            results=tuple(results if order.due is not None else self._diagnoses.attach(results, cases)),
             problems=(*chosen.unknown, *index.problems),
             standing=self._standing(snapshot, now, spent=spent, troubles=troubles),
             verifications=verified.verifications,
@@ -190,6 +192,21 @@ class Warmer:
             )
         self._recorders.log.finished(report)
         return report
+
+    async def _take_up(
+        self, order: Order, due: list[Case], now: datetime, remaining_seconds: Callable[[], float]
+    ) -> Round:
+        """Call what is due, or only say so, or send it to the workers."""
+        if order.dry_run or not due:
+            return Round([planned(case.entry, case.decision) for case in due])
+        if self._queue is not None and not order.is_selection:
+            at = order.scheduled_at or now
+            return Round(await fan_out(self._in_turn(due, now), self._queue, scheduled_at=at, decided_at=now))
+        waiting = self._deferred if order.is_selection else []  # a whole run knows of all who still wait
+        round_ = await self._warm_all(due, now, remaining_seconds, WARMING if order.verify is None else TRACED)
+        taken = {case.entry.key for case in due}
+        self._deferred = [key for key in waiting if key not in taken] + self._deferred
+        return round_
 
     def _standing(self, snapshot: Snapshot, now: datetime, *, spent: Amount, troubles: list[str]) -> RunStanding:
         """Say what held for the whole run."""
@@ -218,15 +235,9 @@ class Warmer:
     async def _warm_all(
         self, due: list[Case], now: datetime, remaining_seconds: Callable[[], float], errand: Errand
     ) -> Round:
-        """Warm all due entries.
-
-        What the last run deferred goes first, in the order it waited, so that under steady pressure every
-        entry has its turn; then what lapses next, and last what is cold and loses nothing by waiting.
-        """
-        turns = {key: turn for turn, key in enumerate(self._deferred)}
-        ordered = twins_of(sorted(due, key=lambda case: (turns.get(case.entry.key, len(turns)), _urgency(case, now))))
+        """Warm all due entries."""
         round_ = await call_all(
-            ordered,
+            self._in_turn(due, now),
             self._tools,
             limits=self._policy.limits,
             caps=self._policy.caps,
@@ -236,6 +247,15 @@ class Warmer:
         )
         self._deferred = [result.entry.key for result in round_.results if result.outcome is Outcome.DEFERRED]
         return round_
+
+    def _in_turn(self, due: list[Case], now: datetime) -> list[Twins]:
+        """Order due entries.
+
+        What the last run deferred goes first, in the order it waited, so that under steady pressure every
+        entry has its turn; then what lapses next, and last what is cold and loses nothing by waiting.
+        """
+        turns = {key: turn for turn, key in enumerate(self._deferred)}
+        return twins_of(sorted(due, key=lambda case: (turns.get(case.entry.key, len(turns)), _urgency(case, now))))
 
 
 def _urgency(case: Case, now: datetime) -> datetime:

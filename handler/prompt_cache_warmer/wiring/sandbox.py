@@ -13,6 +13,7 @@ from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
 from prompt_cache_warmer.adapters.s3_bucket import Bucket
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
+from prompt_cache_warmer.adapters.sqs_due_queue import SqsDueQueue
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.adapters.talkative import hush
 from prompt_cache_warmer.rules.order import Order
@@ -75,11 +76,14 @@ class Sandbox:
                     max_concurrency=settings.max_concurrency,
                     max_inflight_bytes=settings.max_inflight_bytes,
                     request_timeout_seconds=settings.request_timeout_seconds,
+                    rate_limit_share_percent=settings.rate_limit_share_percent,
+                    workers=settings.fan_out_workers,
                 ),
                 tick_seconds=settings.tick_minutes * SECONDS_PER_MINUTE,
                 caps=settings.caps,
                 is_durable=settings.state_table is not None,
             ),
+            queue=None if settings.due_queue_url is None else SqsDueQueue(aws_client("sqs"), settings.due_queue_url),
         )
 
     def handle(self, event: object, *, remaining_seconds: Callable[[], float]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ SDK's types and published measurements. Hence:
   recorded with one output token. What is billed in reality is unknown.
 - **Eviction** happens only when told to (`forget_entries`); in reality a cache is best effort, and a
   second call right after the first may miss.
-- **Rate limits** are fixed one-minute windows, not token buckets, and `count_tokens` shares them.
+- **Rate limits** are fixed one-minute windows unless token buckets are asked for, and `count_tokens` shares them.
 - **Signatures** are verified where AWS callers are given (`signatures`), but not their age; **identity tokens** are
   exchanged by the rules that are given (`federation`), which know the key of one local issuer.
 - Answers never use tools, never think and never refuse; there are no batches, files or models routes.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from infra.local.messages_api.limits import RateLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from infra.local.messages_api.federation import FederationRule
     from infra.local.messages_api.signatures import AwsCaller
@@ -30,6 +30,7 @@ class Behaviour:
         bedrock_refuses_zero: let InvokeModel alone refuse it.
         downgrades_hour: imitate a provider that silently grants 5m where 1h was asked, as Bedrock has.
         prefill_seconds: simulated latency before an answer begins, in real time.
+        holds_seconds: told each request's body as it arrives; for how much real time its answer is held back besides.
         event_pause_seconds: real time between two events of a stream.
         is_diagnosis_pending: answer every asked diagnosis with "still comparing".
         rate_limits: limits of each workspace; generous unless given.
@@ -46,6 +47,7 @@ class Behaviour:
     bedrock_refuses_zero: bool = False
     downgrades_hour: bool = False
     prefill_seconds: float = 0.0
+    holds_seconds: Callable[[bytes], float] | None = None
     event_pause_seconds: float = EVENT_PAUSE_SECONDS
     is_diagnosis_pending: bool = False
     rate_limits: RateLimits = field(default_factory=RateLimits)

@@ -48,6 +48,7 @@ class Call:
     region: str | None = None
     headers: Mapping[str, str]
     raw_body: bytes
+    model: str | None = None
     is_too_large: bool
     started_at_seconds: float
     is_invoke_model: bool = False
@@ -117,7 +118,7 @@ class Emulator:
         Raises:
             ApiError: 400, 413 or 429.
         """
-        self.limiter.count_request(call.workspace_id, self.clock.now_seconds())
+        self.limiter.count_request(call.workspace_id, self.clock.now_seconds(), model=call.model)
         if not call.headers.get("anthropic-version"):
             raise invalid_request("anthropic-version: header is required")
         if call.is_too_large:
@@ -150,6 +151,7 @@ class Emulator:
             self.clock.now_seconds(),
             input_tokens=usage.rate_limited_input_tokens,
             output_tokens=usage.output_tokens,
+            model=call.model,
         )
         self.cache.refresh(plan)
         message_id = self.new_id("msg")

@@ -35,7 +35,7 @@ class LocalMessagesApi(Behaviour):
     Every field of `Behaviour` is a keyword of the constructor too, and may be set while it runs.
 
     Attributes:
-        clock: what lifetimes and rate windows run on; a clock of real time unless given.
+        clock: what lifetimes and rate limits run on; a clock of real time unless given.
         keep_requests: how many requests are remembered.
     """
 

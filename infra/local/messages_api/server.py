@@ -51,6 +51,7 @@ class _Exchange:
     request_id: str
     is_too_large: bool
     workspace_id: str | None = None
+    model: str | None = None
 
     @property
     def received_url(self) -> str:
@@ -124,17 +125,19 @@ class MessagesServer:
         asked = providers.first_party(received.path, headers, received.raw_body)
         if exchange.request.method != "POST" or asked.path not in (MESSAGES_PATH, COUNT_TOKENS_PATH):
             raise ApiError(status=HTTPStatus.NOT_FOUND, message=f"Not found: {exchange.request.method} {received.path}")
+        exchange.model = _model_of(_parse_leniently(asked.raw_body))
         call = Call(
             workspace_id=exchange.workspace_id,
             region=providers.bedrock_region(received.headers),
             headers=asked.headers,
             raw_body=asked.raw_body,
+            model=exchange.model,
             is_too_large=exchange.is_too_large,
             started_at_seconds=received.started_at_seconds,
             is_invoke_model=providers.is_invoke_model(received.path),
         )
         self._emulator.admit(call)
-        fault = self._emulator.faults.take(path=asked.path, model=_model_of(_parse_leniently(asked.raw_body)))
+        fault = self._emulator.faults.take(path=asked.path, model=exchange.model)
         if fault is not None:
             early = await self._fail(exchange, fault)
             if early is not None:
@@ -155,8 +158,10 @@ class MessagesServer:
     async def _answer_message(
         self, exchange: _Exchange, call: Call, asked: providers.Asked, slow_seconds: float | None
     ) -> web.StreamResponse:
+        behaviour = self._emulator.behaviour
+        held_seconds = 0.0 if behaviour.holds_seconds is None else behaviour.holds_seconds(call.raw_body)
         answer = self._emulator.answer(call)
-        await asyncio.sleep(self._emulator.behaviour.prefill_seconds)
+        await asyncio.sleep(behaviour.prefill_seconds + held_seconds)
         self._emulator.begin(answer)
         if answer.is_stream:
             events = [asked.encode(event) for event in streaming.message_events(answer.message, answer.usage)]
@@ -232,7 +237,7 @@ class MessagesServer:
         if exchange.workspace_id is not None and providers.bedrock_region(received.headers) is None:
             headers["anthropic-workspace-id"] = exchange.workspace_id
             now_seconds = self._emulator.clock.now_seconds()
-            headers |= self._emulator.limiter.headers(exchange.workspace_id, now_seconds)
+            headers |= self._emulator.limiter.headers(exchange.workspace_id, now_seconds, model=exchange.model)
         return headers
 
     def _log(self, exchange: _Exchange, *, status: int | None, usage: Usage | None = None) -> int:

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 CONSTRAINTS = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue"}
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-AbCdEf"
 
+WRITER = "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/editor"
+
 GIVEN = {"TARGETS_BUCKET": "bucket", "ANTHROPIC_SECRET_ID": SECRET_ARN}
 """The least environment ``Settings`` accepts."""
 
 GOOD_USD = ["", "0", "0.000000000001", "2.50", "999999.999999999999", "1000000", "1000000.00"]
 BAD_USD = ["-1", "1000000.000000000001", "1000001", "1.0000000000001", "2,50", "$5", "1e3", ".5", "5.", "05", "nan"]
 GOOD_TOKENS = ["", "0", "999999999999", "1000000000000"]
+STACK_DEFAULTS = {"RATE_LIMIT_SHARE_PERCENT": "30"}
+"""Only a stack has these: their empty value must be able to switch something off."""
+
 BAD_TOKENS = ["-1", "1000000000001", "1.5", "1e6", "1_000", "07"]
 
 LAMBDA_MEMORY_MB = range(128, 10241)
@@ -31,7 +36,8 @@ LAMBDA_MEMORY_MB = range(128, 10241)
 
 def parameter_of(variable: str, source: Template) -> str | None:
     """Return the parameter an environment variable is a Ref to."""
-    variables = source["Resources"]["WarmerFunction"]["Properties"]["Environment"]["Variables"]
+    own = source["Resources"]["WarmerFunction"]["Properties"]["Environment"]["Variables"]
+    variables = {**source["Globals"]["Function"]["Environment"]["Variables"], **own}
     reference = variables[variable].get("Ref")
     return reference if reference in source["Parameters"] else None
 
@@ -128,18 +134,27 @@ def test_settings_accept_every_limit_of_the_template(variable: str, source: Temp
     """What CloudFormation lets through at its limits, the handler accepts; defaults are the same."""
     name = parameter_of(variable, source)
     if name is None:
-        assert variable in {"TARGETS_BUCKET", "STATE_TABLE", "POWERTOOLS_SERVICE_NAME"}  # made by the stack
+        assert variable in {
+            *("TARGETS_BUCKET", "STATE_TABLE", "POWERTOOLS_SERVICE_NAME"),  # made by the stack
+            *("DUE_QUEUE_URL", "FAN_OUT_WORKERS"),  # the stack's where it fans out, see test_template_fan_out.py
+        }
         return
     parameter = source["Parameters"][name]
     for value in boundary_values(parameter):
         Settings.from_environment({**GIVEN, variable: str(value) or GIVEN.get(variable, "")})
     field = next(field for field in Settings.model_fields.values() if field.alias == variable)
     default = parameter.get("Default", "")
+    if variable in STACK_DEFAULTS:
+        assert (default, field.default) == (STACK_DEFAULTS[variable], None)
+        return
     assert default == (field.default if field.default is not None else "")
 
 
 CAPS = [f"MAX_{what}_PER_{period}" for what in ("USD", "TOKENS") for period in ("DAY", "MONTH", "CALL")]
-PATTERNED = ["TARGETS_PREFIX", "PROMPTS_PREFIX", "ANTHROPIC_BASE_URL", "POWERTOOLS_METRICS_NAMESPACE", *CAPS]
+PATTERNED = [
+    *("TARGETS_PREFIX", "PROMPTS_PREFIX", "ANTHROPIC_BASE_URL", "POWERTOOLS_METRICS_NAMESPACE"),
+    *("RATE_LIMIT_SHARE_PERCENT", *CAPS),
+]
 
 
 @pytest.mark.parametrize("variable", PATTERNED)
@@ -175,7 +190,16 @@ def test_settings_accept_whatever_a_pattern_lets_through(data: st.DataObject, va
         ("DefaultCredential", ["Default", "a b", "-a"]),
         ("AnthropicBaseUrl", ["http://example.com", "example.com", "https://", "https://a b"]),
         ("DecryptKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
+        ("EncryptionKeyArn", ["alias/mine", "arn:aws:kms:eu-central-1:123456789012:alias/mine", "*"]),
+        (
+            "TargetWriters",
+            [
+                *("*", "me", "arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:role/*"),
+                *(f"{WRITER}, {WRITER}", f"{WRITER},", "arn:aws:sts::123456789012:assumed-role/editor/me"),
+            ],
+        ),
         ("ReservedConcurrency", ["0", "-1", "1.5", "1000"]),
+        ("RateLimitSharePercent", ["0", "101", "-1", "50%", "0.5", "05"]),
         *((f"MaxUsdPer{period}", BAD_USD) for period in ("Day", "Month", "Call")),
         *((f"MaxTokensPer{period}", BAD_TOKENS) for period in ("Day", "Month", "Call")),
         ("AlarmEmail", ["me", "me@", "me@host", "a b@example.com"]),
@@ -210,7 +234,10 @@ def test_a_pattern_refuses(name: str, refused: list[str], source: Template) -> N
         ("DefaultCredential", ["", "bedrock-eu-central-1"]),
         ("AnthropicBaseUrl", ["", "https://gateway.example.com:8443/anthropic"]),
         ("DecryptKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"]),
+        ("EncryptionKeyArn", ["", "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"]),
+        ("TargetWriters", ["", WRITER, f"{WRITER},arn:aws-us-gov:iam::123456789012:user/a/me@example.com"]),
         ("ReservedConcurrency", ["", "1", "25"]),
+        ("RateLimitSharePercent", ["", "1", "50", "99", "100"]),
         *((f"MaxUsdPer{period}", GOOD_USD) for period in ("Day", "Month", "Call")),
         *((f"MaxTokensPer{period}", GOOD_TOKENS) for period in ("Day", "Month", "Call")),
         ("AlarmEmail", ["", "on-call+claude@example.co.uk"]),

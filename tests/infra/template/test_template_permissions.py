@@ -42,6 +42,7 @@ ACTION_OF_CALL = {
     "get_web_identity_token": "sts:GetWebIdentityToken",
     "batch_get_item": "dynamodb:BatchGetItem",
     "update_item": "dynamodb:UpdateItem",
+    "send_message_batch": "sqs:SendMessage",
     "put_metric_data": "cloudwatch:PutMetricData",
 }
 """The IAM action of each boto3 call the code makes. A new call is added here and to the template."""
@@ -54,13 +55,14 @@ ACTIONS_OF_CLIENT = {
 """The IAM actions of messages, streams and counts of each client of the SDK that signs its requests."""
 
 DONE_BY_AWS = {
-    "sqs:SendMessage": "Lambda sends a failed run to the queue",
     **dict.fromkeys(
-        ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), "Lambda reads the queue of uploads"
+        ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        "Lambda reads the queues of uploads and of due entries",
     ),
     "logs:CreateLogStream": "Lambda writes the log",
     "logs:PutLogEvents": "Lambda writes the log",
-    "kms:Decrypt": "S3, Secrets Manager and SSM decrypt with the deployer's own key",
+    "kms:Decrypt": "S3, Secrets Manager, SSM, DynamoDB and SQS decrypt with the deployer's own key",
+    "kms:GenerateDataKey": "SQS encrypts a failed run with the deployer's own key",
 }
 """Granted to the function or the application, used by AWS in its name."""
 
@@ -196,7 +198,9 @@ def test_every_client_is_of_a_recognised_service(entry: str) -> None:
     used = services_used(modules(entry))
     assert used <= set(SERVICES)
     assert used >= (
-        {"s3", "secretsmanager", "ssm", "sts", "dynamodb"} if entry in FUNCTION else {"s3", "dynamodb", "cloudwatch"}
+        {"s3", "secretsmanager", "ssm", "sts", "sqs", "dynamodb"}
+        if entry in FUNCTION
+        else {"s3", "dynamodb", "cloudwatch"}
     )
 
 
@@ -417,7 +421,8 @@ def test_the_applications_key_is_used_only_through_s3(application: dict[str, Tem
     written = resources["ApplicationPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     conditions = [one["Fn::If"] for one in written if "Fn::If" in one]
     assert [(one[0], one[1]["Sid"], one[2]) for one in conditions] == [
-        ("HasDecryptKey", "DecryptWithYourKey", {"Ref": "AWS::NoValue"})
+        ("HasDecryptKey", "DecryptWithYourKey", {"Ref": "AWS::NoValue"}),
+        ("HasEncryptionKey", "DecryptWhatTheStackMade", {"Ref": "AWS::NoValue"}),
     ]
     assert application["DecryptWithYourKey"]["Resource"] == {"Ref": "DecryptKeyArn"}
     via = application["DecryptWithYourKey"]["Condition"]

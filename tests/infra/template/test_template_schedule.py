@@ -126,7 +126,7 @@ def test_what_failed_is_kept(resources: Template, schedule: Template) -> None:
     invoke = resources["WarmerAsyncRuns"]["Properties"]
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == queue
     properties = resources["FailuresQueue"]["Properties"]
-    assert properties["SqsManagedSseEnabled"] is True
+    assert properties["SqsManagedSseEnabled"] == {"Fn::If": ["HasEncryptionKey", False, True]}
     assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 

@@ -125,13 +125,13 @@ def test_a_message_is_hidden_for_longer_than_any_run_can_take(
 
 
 def test_what_cannot_be_done_ends_in_the_queue_of_failures(queue: Template, resources: Template) -> None:
-    """Encrypted without a key that EventBridge may not use, and gone with the stack."""
+    """Encrypted without a key that EventBridge may not use, unless one is named, and gone with the stack."""
     assert queue["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": ["FailuresQueue", "Arn"]},
         "maxReceiveCount": MAX_RECEIVES,
     }
-    assert queue["SqsManagedSseEnabled"] is True
-    assert "KmsMasterKeyId" not in queue
+    assert queue["SqsManagedSseEnabled"] == {"Fn::If": ["HasEncryptionKey", False, True]}
+    assert queue["KmsMasterKeyId"]["Fn::If"][0] == "HasEncryptionKey"
     assert resources["UploadsQueue"]["DeletionPolicy"] == "Delete"
 
 

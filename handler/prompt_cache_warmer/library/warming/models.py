@@ -34,7 +34,7 @@ def checked_models(model: object, models: Sequence[str] | None) -> tuple[str, ..
     for place, value in named:
         if not isinstance(value, str):
             raise ArgumentTypeError(place, f"a value of type {type(value).__name__} is not a model id")
-        if not re.match(MODEL_PATTERN, value):
+        if not re.fullmatch(MODEL_PATTERN, value):
             raise ArgumentValueError(place, f"{shown(value)} is not allowed; allowed: {PATTERN_WORDS[MODEL_PATTERN]}")
         if value in found:
             raise ArgumentValueError(place, f"{shown(value)} is named twice")

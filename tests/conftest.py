@@ -1,0 +1,17 @@
+"""What is true of every test: nothing lets a planted word out, and the handler asks AWS for what it may do only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests import call_watch, canary_watch, tracing
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Listen, and trace no more than is needed."""
+    canary_watch.watch(config)
+    call_watch.watch(config)
+    tracing.keep_short(config)

@@ -1,0 +1,1 @@
+"""The proof of the fan-out: many entries, worker processes that are killed, messages that come twice, one ledger."""
