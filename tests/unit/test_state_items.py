@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name, expires_at, is_newer
-from prompt_cache_warmer.adapters.state_leftovers import leftovers
+from prompt_cache_warmer.adapters.state_leftovers import NOTHING_LEFT, leftovers
 from prompt_cache_warmer.adapters.state_update import Update
 from prompt_cache_warmer.adapters.state_writes import claiming, committing
 from prompt_cache_warmer.values.caps import Caps
@@ -194,9 +194,12 @@ def test_only_what_is_strange_to_an_item_is_left_over(
     strange: dict[str, dict[str, str]], spending: tuple[str, ...], entries: int
 ) -> None:
     """An item of a day's ordinary use has nothing that may go; each thing that may is seen beside all of that."""
-    asked = EntryKey("bot", "default", "m")
+    asked = EntryKey("bot", "default", "m-1")
     ordinary = {"pk": {"S": "target/bot"}, "schema": {"N": "1"}, "expires_at": {"N": "1798934400"}}
-    ordinary |= {f"default m {part}": {"N": "1"} for part in ("sequence", "used_at", "committed", "breaker", "warmth")}
+    ordinary |= {
+        f"default m-1 {part}": {"N": "1"} for part in ("sequence", "used_at", "committed", "breaker", "warmth")
+    }
     ordinary |= {f"{what} 2026-11-22": {"N": "1"} for what in ("usd", "tokens")}
+    assert leftovers(ordinary, [asked], day=date(2026, 11, 22)) is NOTHING_LEFT
     left = leftovers({**ordinary, **strange}, [asked], day=date(2026, 11, 22))
     assert (left.spending, len(left.entries)) == (spending, entries)
