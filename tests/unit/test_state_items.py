@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name, expires_at, is_newer
+from prompt_cache_warmer.adapters.counts import Count
+from prompt_cache_warmer.adapters.state_items import ItemReader, count_in, entry_name, expires_at, is_newer
 from prompt_cache_warmer.adapters.state_leftovers import NOTHING_LEFT, leftovers
 from prompt_cache_warmer.adapters.state_update import Update
 from prompt_cache_warmer.adapters.state_writes import claiming, committing
@@ -203,3 +204,9 @@ def test_only_what_is_strange_to_an_item_is_left_over(
     assert leftovers(ordinary, [asked], day=date(2026, 11, 22)) is NOTHING_LEFT
     left = leftovers({**ordinary, **strange}, [asked], day=date(2026, 11, 22))
     assert (left.spending, len(left.entries)) == (spending, entries)
+
+
+def test_a_number_that_cannot_be_read_counts_as_none() -> None:
+    """What was spent counts all the same where the tokens beside it cannot be read."""
+    item = {"usd 2026-11-22": {"N": "7"}, "tokens 2026-11-22": {"S": "many"}}
+    assert count_in(item, "2026-11-22") == Count(7, 0)
