@@ -94,6 +94,7 @@ _CALLS: dict[str, Callable[[dict[str, Any]], AwsCall]] = {
     "GetWebIdentityToken": _proved,
     "BatchGetItem": _read,
     "UpdateItem": _updated,
+    "SendMessageBatch": lambda asked: AwsCall("sqs:SendMessage", _arn("sqs", asked["QueueUrl"].rpartition("/")[2]), {}),
     "PutMetricData": lambda asked: AwsCall(
         "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": str(asked["Namespace"])}
     ),
