@@ -108,7 +108,7 @@ async def test_what_a_worker_leaves_over_is_counted_by_it() -> None:
 
 @pytest.mark.parametrize(("count", "is_per_target"), [(50, True), (51, False)])
 async def test_a_worker_splits_its_metrics_as_finely_as_the_tick(count: int, *, is_per_target: bool) -> None:
-    """It reads the documents of a message only; by their number each of 10,000 targets would have metrics of its own."""
+    """It reads the documents of a message only; by their number each of 10,000 targets would have its metrics."""
     stack = Stack(numbered(count))
     stack.worker = House(
         stack.tick.documents,
