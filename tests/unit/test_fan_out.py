@@ -172,6 +172,23 @@ async def test_a_worker_decides_again() -> None:
     assert (report.results[0].code, report.waiting, stack.tick.messages.calls) == ("paused", (), [])
 
 
+@pytest.mark.parametrize("scheduled_time", ["2099-01-01T00:00:00Z", "2000-01-01T00:00:00Z"])
+async def test_whatever_a_message_says_a_worker_calls_only_what_is_due(scheduled_time: str) -> None:
+    """Nobody but the role may send one, and somebody who does all the same makes no call that no tick would make."""
+    marker = {"type": "ephemeral", "ttl": "1h"}
+    system = [{"type": "text", "text": "You are kept. " * 2000, "cache_control": marker}]
+    stack = Stack(numbered(1, request={"system": system}))
+    await stack.worker.run(Order(targets=("t000",)))
+    stack.queue.bodies = [_body("targets/000.json", target="t000", model=MODEL)]
+    body = {**json.loads(stack.queue.bodies[0]), "scheduled_time": scheduled_time}
+    stack.queue.bodies = [json.dumps(body)] * 3
+    for _ in range(3):
+        stack.tick.clock.seconds += 600
+        report = await stack.work()
+        assert [result.outcome for result in report.results] == [Outcome.SKIPPED]
+    assert len(stack.tick.messages.calls) == 1
+
+
 async def test_what_another_run_is_calling_goes_back() -> None:
     """A claim that holds may be a dead worker's: its entry is called when the claim has ended, and not before."""
     stack = Stack(numbered(1))
