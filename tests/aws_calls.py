@@ -81,7 +81,7 @@ def _proved(asked: dict[str, Any]) -> AwsCall:
     return AwsCall("sts:GetWebIdentityToken", "*", keys)
 
 
-_ACTIONS = {"ListObjectsV2": "s3:ListBucket", "HeadObject": "s3:GetObject"}
+_ACTIONS = {"ListObjectsV2": "s3:ListBucket", "HeadObject": "s3:GetObject", "SendMessageBatch": "sqs:SendMessage"}
 """The action of each operation that is not named like it."""
 
 _CALLS: dict[str, Callable[[dict[str, Any]], AwsCall]] = {
@@ -94,6 +94,7 @@ _CALLS: dict[str, Callable[[dict[str, Any]], AwsCall]] = {
     "GetWebIdentityToken": _proved,
     "BatchGetItem": _read,
     "UpdateItem": _updated,
+    "SendMessageBatch": lambda asked: AwsCall("sqs:SendMessage", _arn("sqs", asked["QueueUrl"].rpartition("/")[2]), {}),
     "PutMetricData": lambda asked: AwsCall(
         "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": str(asked["Namespace"])}
     ),

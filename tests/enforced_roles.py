@@ -5,7 +5,7 @@ function or the application runs with. moto judges signature, action and resourc
 each statement stands there without its own; ``tests/policies.py`` judges those. And it reads the resource of a
 request for some services only and takes it for ``*`` elsewhere, which no statement that names its resource allows:
 what it does not read is read here, from the same request. It also names actions after the service that a signature
-is for, which for CloudWatch is ``monitoring``.
+is for, which for CloudWatch is ``monitoring``, and after the operation, where IAM has one action for two.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from infra.local.aws import LocalAws
     from tests.policies import Statement
 
+_NAMES = {'"cloudwatch:': '"monitoring:', '"sqs:SendMessage"': '["sqs:SendMessage", "sqs:SendMessageBatch"]'}
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
@@ -42,7 +43,9 @@ def assumed(aws: LocalAws, statements: Sequence[Statement], *, name: str) -> dic
     """Make a role that may do what statements say, and return the environment of whoever assumed it."""
     iam, sts = aws.client("iam"), aws.client("sts")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(_TRUST))["Role"]
-    plain = json.dumps(without_conditions(statements)).replace('"cloudwatch:', '"monitoring:')  # see the module
+    plain = json.dumps(without_conditions(statements))
+    for real, as_moto_names_it in _NAMES.items():  # see the module
+        plain = plain.replace(real, as_moto_names_it)
     policy = {"Version": "2012-10-17", "Statement": json.loads(plain)}
     iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=json.dumps(policy))
     given = sts.assume_role(RoleArn=role["Arn"], RoleSessionName=name)["Credentials"]

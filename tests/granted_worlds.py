@@ -63,7 +63,7 @@ def transformed() -> Template:
 
 @dataclass
 class World:
-    """One account with the stack in it, and more that is none of the stack's business.
+    """One account with the stack in it, and with more.
 
     Attributes:
         cloud: the account and the Messages API.
@@ -89,6 +89,7 @@ class World:
         for group in (LOG_GROUP, OTHER_LOG_GROUP):
             aws.client("logs").create_log_group(logGroupName=group)
         self.trigger = UploadTrigger(aws, BUCKET)
+        self.due_url = aws.client("sqs").create_queue(QueueName="due")["QueueUrl"]
         keys = [aws.client("kms").create_key()["KeyMetadata"]["Arn"] for _ in range(3)]
         self.decrypt_key, self.encryption_key, self.other_key = keys
         self.cloud.put(PROMPT, "You are a bot. " * 1_000)
@@ -102,7 +103,7 @@ class World:
 
     @cached_property
     def stack(self) -> ResolvedStack:
-        """The template with every way to reach Claude and both keys of one's own."""
+        """The template with every way to reach Claude, both keys of one's own, and workers."""
         aws = self.cloud.aws
         secret = aws.secrets.list_secrets()["SecretList"][0]["ARN"]
         return ResolvedStack(
@@ -122,11 +123,13 @@ class World:
                 "BedrockMantleRegions": EUROPE,
                 "DecryptKeyArn": self.decrypt_key,
                 "EncryptionKeyArn": self.encryption_key,
+                "FanOut": "ENABLED",
             },
             {
                 "StateTable.Arn": _RESOURCE.format(service="dynamodb", region=REGION, name=f"table/{STATE_TABLE}"),
                 "FailuresQueue.Arn": self._queue_arn(self.trigger.failures_url),
                 "UploadsQueue.Arn": self._queue_arn(self.trigger.queue_url),
+                "DueQueue.Arn": self._queue_arn(self.due_url),
                 "WarmerLogGroup.Arn": _RESOURCE.format(service="logs", region=REGION, name=f"log-group:{LOG_GROUP}:*"),
             },
             region=REGION,
@@ -136,18 +139,29 @@ class World:
     def function_statements(self) -> list[Statement]:
         """What the function's role may do."""
         (policy,) = self.stack.resources()["WarmerRole"]["Policies"]
-        found: list[Statement] = policy["PolicyDocument"]["Statement"]
-        return found
+        return list(policy["PolicyDocument"]["Statement"])
 
     @property
     def application_statements(self) -> list[Statement]:
         """What the application's policy allows."""
-        found: list[Statement] = self.stack.resources()["ApplicationPolicy"]["PolicyDocument"]["Statement"]
-        return found
+        return list(self.stack.resources()["ApplicationPolicy"]["PolicyDocument"]["Statement"])
 
     def warms(self, kind: str, statements: list[Statement]) -> bool:
         """Run the real handler with a kind of credential and just what statements allow; tell whether it warmed."""
         settings, credential, model = KINDS[kind]
+        answer = self._tick(statements, settings, credential=credential, model=model)
+        return codes(answer) == ["written"]
+
+    def sends(self, statements: list[Statement]) -> bool:
+        """Run it with a queue of workers; tell whether it sent them what is due."""
+        settings, credential, model = KINDS["secret"]
+        answer = self._tick(statements, {**settings, "DUE_QUEUE_URL": self.due_url}, credential=credential, model=model)
+        return [entry["outcome"] for entry in answer["entries"]] == ["sent"]
+
+    def _tick(
+        self, statements: list[Statement], settings: dict[str, str], *, credential: str, model: str
+    ) -> dict[str, Any]:
+        """Run the real handler over one target; it answers no entries where it could not run."""
         request = {"system": [{"type": "text", "text_from": PROMPT, "cache_control": {"type": "ephemeral"}}]}
         self.cloud.put("targets/bot.json", document("bot", models=[model], credential=credential, request=request))
         stored = {"ANTHROPIC_SECRET_ID": str(self.stack.given["AnthropicSecretArn"])}
@@ -162,7 +176,7 @@ class World:
                 answer = {"entries": []}
         self.calls += calls
         self.said += function.output()
-        return codes(answer) == ["written"]
+        return answer
 
     def observes(self, statements: list[Statement]) -> bool:
         """Let an application with just what statements allow send a request; tell whether all of it was counted."""

@@ -20,7 +20,7 @@ ENTRIES, TICKS = 5_000, 1
 # The application sends 400 tokens with a request in the mean, so its tokens run out first.
 WORKSPACE = Workspace(requests=8_000, input_tokens=2_000_000)
 LOADS = (0.2, 0.8, 0.95)
-SHARES: tuple[int | None, ...] = (20, 50, 100, None)
+SHARES: tuple[int | None, ...] = (20, 30, 50, 100, None)
 BURST = 0.1
 SEEDS = (1,)
 WORKERS = 4
@@ -58,7 +58,7 @@ def _rows() -> Iterator[str]:
     for load in LOADS:
         for share in SHARES:
             yield _row(load, share, workers=1)
-    yield _row(0.8, 50, workers=WORKERS)
+    yield _row(0.8, 30, workers=WORKERS)
 
 
 def _row(load: float, share: int | None, *, workers: int) -> str:

@@ -12,7 +12,7 @@ from tests.docs.pages import page
 
 PAGE = page("rate-limits.md")
 FLAT = " ".join(PAGE.split())
-SHARES = (50, 20, 100)
+SHARES = (30, 10, 100)
 
 
 @pytest.mark.parametrize("used_percent", [0, 50, 80, 100])

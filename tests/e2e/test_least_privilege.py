@@ -89,6 +89,22 @@ def reads_uploads(world: World, statements: list[Statement]) -> bool:
     """Read the queue of uploads and take a message out of it, as Lambda does."""
     url = world.trigger.queue_url
     world.cloud.put("targets/new.json", {})
+    return reads(world, statements, url)
+
+
+def sends_due(world: World, statements: list[Statement]) -> bool:
+    """Send what is due to the workers."""
+    return world.sends(statements)
+
+
+def reads_due(world: World, statements: list[Statement]) -> bool:
+    """Read the workers' queue and take a message out of it, as Lambda does."""
+    world.cloud.aws.client("sqs").send_message(QueueUrl=world.due_url, MessageBody="{}")
+    return reads(world, statements, world.due_url)
+
+
+def reads(world: World, statements: list[Statement], url: str) -> bool:
+    """Read a queue and take a message out of it."""
     receipt = world.cloud.aws.client("sqs").receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
     return does(
         world,
@@ -159,6 +175,8 @@ FUNCTION: dict[str, Feature] = {
     "RememberState": warms("secret"),
     "ReportFailedRuns": reports_a_failed_run,
     "ReadUploads": reads_uploads,
+    "SendDue": sends_due,
+    "ReadDue": reads_due,
     "WriteLogs": writes_the_log,
     "DecryptWithYourKey": decrypts("decrypt_key", "s3", "secretsmanager", "ssm"),
     "DecryptWhatTheStackMade": decrypts("encryption_key", "dynamodb", "sqs"),
@@ -202,9 +220,9 @@ def test_the_application_counts_with_just_its_policy(world: World) -> None:
     }
 
 
-@pytest.mark.parametrize("feature", ["ReportFailedRuns", "ReadUploads", "WriteLogs"])
+@pytest.mark.parametrize("feature", ["ReportFailedRuns", "ReadUploads", "SendDue", "ReadDue", "WriteLogs"])
 def test_lambda_works_in_the_functions_name(world: World, feature: str) -> None:
-    """What Lambda itself does with the role is allowed."""
+    """What Lambda itself does with the role is allowed, and so is what goes to the workers."""
     assert FUNCTION[feature](world, world.function_statements)
 
 

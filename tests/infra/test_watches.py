@@ -66,6 +66,7 @@ def test_leak_metric():
     stored("cloudwatch", "put_metric_data", Namespace="N", MetricData=[metric])
 def test_call_that_no_role_may_make(monkeypatch):
     monkeypatch.setenv("TARGETS_BUCKET", "b")
+    monkeypatch.delenv("PATH")
     stored("dynamodb", "list_tables")
 def test_leak_of_another_word(): print(CANARIES[1])
 def test_leak_of_the_local_key(): print(API_KEY)

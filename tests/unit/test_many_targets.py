@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +13,10 @@ from prompt_cache_warmer.adapters.s3_bucket import Bucket, StoredObject
 from prompt_cache_warmer.adapters.s3_targets import S3Targets
 from prompt_cache_warmer.values.problems import ProblemCode
 
-TARGETS = 5_000
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TARGETS, PAGE = 5_000, 1_000
 
 
 class CountedBucket(Bucket):
@@ -22,12 +26,11 @@ class CountedBucket(Bucket):
         self.reads: Counter[str] = Counter()
         self.changed: set[str] = set()
 
-    def objects(self, prefix: str) -> dict[str, StoredObject]:
+    def pages(self, prefix: str) -> Iterator[dict[str, StoredObject]]:
         """List the documents; there are no prompts."""
-        if prefix != "targets/":
-            return {}
-        keys = [f"targets/{number:05}.json" for number in range(TARGETS)]
-        return {key: StoredObject(key, f"etag-{key in self.changed}", 400) for key in keys}
+        for first in range(0, TARGETS if prefix == "targets/" else 0, PAGE):
+            keys = [f"targets/{number:05}.json" for number in range(first, first + PAGE)]
+            yield {key: StoredObject(key, f"etag-{key in self.changed}", 400) for key in keys}
 
     def read(self, stored: StoredObject) -> tuple[StoredObject, bytes]:
         """Read a document."""

@@ -26,7 +26,7 @@ GIVEN = {"TARGETS_BUCKET": "bucket", "ANTHROPIC_SECRET_ID": SECRET_ARN}
 GOOD_USD = ["", "0", "0.000000000001", "2.50", "999999.999999999999", "1000000", "1000000.00"]
 BAD_USD = ["-1", "1000000.000000000001", "1000001", "1.0000000000001", "2,50", "$5", "1e3", ".5", "5.", "05", "nan"]
 GOOD_TOKENS = ["", "0", "999999999999", "1000000000000"]
-STACK_DEFAULTS = {"RATE_LIMIT_SHARE_PERCENT": "50"}
+STACK_DEFAULTS = {"RATE_LIMIT_SHARE_PERCENT": "30"}
 """Only a stack has these: their empty value must be able to switch something off."""
 
 BAD_TOKENS = ["-1", "1000000000001", "1.5", "1e6", "1_000", "07"]
