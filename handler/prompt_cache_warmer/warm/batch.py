@@ -110,6 +110,7 @@ class Batch:
             due,
             limits=self._limits,
             clock=self._tools.clock,
+            paces=self._tools.paces,
             remaining_seconds=self._remaining_seconds,
             is_refused=lambda twins: bool(self._refused(twins)),
             defer=self._defer_for_rate_limits,
