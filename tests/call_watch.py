@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _SETTING = "TARGETS_BUCKET"  # required, so it is there wherever the handler runs
 _MACHINE = "PATH"  # the handler has exactly its settings; a command that has the same one has the machine's beside it
 
+BESIDE = "application_beside"
+"""The marker of a test in which an application runs beside the handler, in its process and so in its surroundings."""
+
 
 class CallWatch:
     """Listens during one test after the other."""
@@ -33,18 +36,19 @@ class CallWatch:
         """Note a call of the handler's that its role may not make."""
         if _SETTING in os.environ and _MACHINE not in os.environ:  # noqa: TID251 - whether this is the handler, not what it is set to
             action = action_of(model)
-            if action not in _granted():
+            if action not in _granted("WarmerRole"):
                 self._refused.append(action)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Fail the test at its end."""
         report = yield
         if call.when != "teardown":
             return report
-        refused, self._refused = sorted(set(self._refused)), []
+        beside = _granted("ApplicationPolicy") if item.get_closest_marker(BESIDE) is not None else frozenset()
+        refused, self._refused = sorted({*self._refused} - beside), []
         if refused and report.passed:
             report.outcome = "failed"
             report.longrepr = f"the handler asked AWS for what its role may not do: {', '.join(refused)}"
@@ -53,6 +57,7 @@ class CallWatch:
 
 def watch(config: pytest.Config) -> None:
     """Begin to listen, for as long as pytest runs."""
+    config.addinivalue_line("markers", f"{BESIDE}: an application's observer calls AWS from threads of this process")
     listener = CallWatch()
     config.pluginmanager.register(listener, "call-watch")
     handler = ("before-parameter-build", listener.asked)
@@ -61,6 +66,6 @@ def watch(config: pytest.Config) -> None:
 
 
 @cache
-def _granted() -> frozenset[str]:
-    """Return the actions of the function's role."""
-    return frozenset(action for each in statements("WarmerRole") for action in each.actions)
+def _granted(holder: str) -> frozenset[str]:
+    """Return the actions of a role or a policy of the template."""
+    return frozenset(action for each in statements(holder) for action in each.actions)

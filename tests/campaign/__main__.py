@@ -35,10 +35,14 @@ def main() -> int:
             _shrink(script_of(arguments.seed, arguments.ticks), outcome)
         return _tell(outcome)
     started = time.monotonic()
-    outcomes = list(seeds_until(arguments.faults, arguments.first_seed, arguments.ticks, arguments.workers))
-    if arguments.results is not None:
-        seconds = time.monotonic() - started
-        write_results(arguments.results, outcomes, ticks=arguments.ticks, seconds=seconds)
+    outcomes = []
+    for outcome in seeds_until(
+        arguments.faults, arguments.first_seed, arguments.ticks, arguments.workers, minutes=arguments.minutes
+    ):
+        outcomes.append(outcome)
+        if arguments.results is not None:  # after each seed, so that a run that is broken off leaves what it reached
+            seconds = time.monotonic() - started
+            write_results(arguments.results, outcomes, ticks=arguments.ticks, seconds=seconds)
     failed = [outcome for outcome in outcomes if outcome.violations]
     for outcome in failed:
         _tell(outcome)
@@ -84,6 +88,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--replay", type=Path, help="run a script from a file")
     parser.add_argument("--ticks", type=int, default=TICKS, help="faulty ticks per seed")
     parser.add_argument("--faults", type=int, default=FAULTS, help="run seeds until so many faults were met")
+    parser.add_argument("--minutes", type=float, help="start no seed after so many minutes, whatever was met")
     parser.add_argument("--first-seed", type=int, default=1, help="the first of those seeds")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--results", type=Path, help="write the table of results here")

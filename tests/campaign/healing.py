@@ -106,6 +106,8 @@ class Healing:
             failed = self._failed_seconds.get((target.prompt_id, entry["model"]), float("-inf"))
             return not tick.script.heals and (now - failed < COOL_DOWN_SECONDS or self._evicted_seconds > 0)
         if code in ("credential-stopped", "credential-on-trial"):
+            if code == "credential-on-trial" and not tick.script.heals and _is_let_go(tick, target.credential):
+                return True  # however long nobody came to try it: what the trial showed counts from the next tick on
             is_recent = now - self._stopped_seconds < 2 * COOL_DOWN_SECONDS  # and a trial at each tick after it
             return is_recent and (not tick.script.heals or has_capped)
         if code == "claimed":
@@ -123,6 +125,15 @@ class Healing:
             cap is not None and Decimal(tick.items_after.get(key, {}).get(day, {"N": "0"})["N"]) / PICO + worst > cap
             for key, cap in places
         )
+
+
+def _is_let_go(tick: TickRecord, credential: str) -> bool:
+    """Tell whether a credential was stopped before a tick, and its one trial in the tick let it go."""
+    before, after = (
+        items.get(f"credential/{credential}", {}).get("breaker", {"M": {}})["M"].get("open_until", {"NULL": True})
+        for items in (tick.items_before, tick.items_after)
+    )
+    return "N" in before and "N" not in after
 
 
 def _has_capped(lines: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:

@@ -47,7 +47,7 @@ MUTATIONS = (
         "return Verdict.WRITTEN",
         PROOF,
     ),
-    Mutation("warm/caller.py", "Amount(worst.known_usd * self.unanswered,", "Amount(worst.known_usd * 0,", CAPS),
+    Mutation("warm/called.py", "Amount(worst.known_usd * self.unanswered,", "Amount(worst.known_usd * 0,", CAPS),
     Mutation("adapters/anthropic_exchange.py", '.get("input_tokens") is None:', '.get("model") == 0:', PROOF),
     Mutation("warm/claims.py", 'results += failed([case], "state-unavailable", str(error), advice)', "pass", COVERAGE),
     Mutation("adapters/s3_bucket.py", "if _MARK_OF_A_LISTING not in page:", "if page is None:", COVERAGE),
@@ -62,7 +62,7 @@ MUTATIONS = (
     Mutation(
         "rules/breaker.py", "REFUSED_COOL_DOWN = timedelta(hours=1)", "REFUSED_COOL_DOWN = timedelta(days=9)", HEALING
     ),
-    Mutation("adapters/s3_bucket.py", "len(content) != stored.size_bytes)", "len(content) < 0)", HEALING),
+    Mutation("adapters/s3_bucket.py", "len(content) != stored.size_bytes:", "len(content) < 0:", HEALING),
     Mutation("rules/measurement.py", "[sum(usage.read_tokens for usage in usages)]", "[len(usages)]", AGREEMENT),
     Mutation("warm/ledger.py", "self.spent += spent", "self.spent = spent", CAPS),
     Mutation("adapters/anthropic_exchange.py", 'getattr(answer, "input_tokens", None)', "answer.input_tokens", CONDUCT),
@@ -114,7 +114,7 @@ def main() -> int:
             found.append(words)
             sys.stdout.write(f"{rows[-1]}\n")
             sys.stdout.flush()
-    write_mutations(RESULTS, rows)
+            write_mutations(RESULTS, rows)  # after each, so that a run that is broken off leaves what it found
     return int(not all(words.startswith("seed") for words in found))
 
 

@@ -273,6 +273,19 @@ def test_another_entry_has_its_turn_at_every_tick() -> None:
     assert turns[:3] == turns[3:]
 
 
+def test_an_entry_whose_call_a_cap_refuses_is_no_trial() -> None:
+    """Its call would show nothing; where all are refused as far as is known, they take turns all the same."""
+    dear, others = entry("a", max_usd_per_day="0.000001"), (entry("b"), entry("c"))
+    assert decided(dear).decision.reason is Reason.COLD  # what its call costs is only estimated
+    for ticks in range(4):
+        first, *rest = on_trial((dear, *others), ticks=ticks)
+        assert first == "credential-on-trial"
+        assert sorted(rest) == ["cold", "credential-on-trial"]
+    assert {on_trial((dear, *others), ticks=ticks).index("cold") for ticks in range(2)} == {1, 2}
+    both = (dear, entry("b", max_usd_per_day="0.000001"))
+    assert {on_trial(both, ticks=ticks).index("cold") for ticks in range(2)} == {0, 1}
+
+
 def test_an_entry_that_is_not_due_is_no_trial() -> None:
     """It neither takes the turn nor waits for it."""
     found = (entry("a"), entry("b"))

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.breaker import after_resume
-from prompt_cache_warmer.rules.budget import Allowance, Spent, allowances, worst_case
+from prompt_cache_warmer.rules.budget import Allowance, Spent, allowances, refusal, worst_case
 from prompt_cache_warmer.rules.decision import Decision, decide
 from prompt_cache_warmer.rules.reasons import Reason
 from prompt_cache_warmer.rules.situation import Rule, Standing, Tick
@@ -190,17 +190,23 @@ def _worst(entry: Entry, *, tokens: int, at: datetime) -> Amount:
 def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
     """Let one entry of a credential on trial go; the others wait for what it shows.
 
-    Another one has its turn at every tick, so that an entry that is never really called does not keep
-    the others waiting.
+    It is one that its caps have room for, as far as is known before its body is read: a call that is refused shows
+    nothing. Another one has its turn at every tick, so that an entry that is never really called for another reason
+    does not keep the others waiting.
     """
     waiting: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         tick = case.decision.tick
         if case.decision.is_due and case.credential.breaker.is_half_open(tick.now) and not tick.overrides_credentials:
             waiting[case.entry.credential].append(case)
-    tried = {name: rivals[_turn(rivals[0].decision.tick) % len(rivals)] for name, rivals in waiting.items()}
+    tried = {name: _tried(rivals) for name, rivals in waiting.items()}
     rest = {rival.entry.key for name, rivals in waiting.items() for rival in rivals if rival is not tried[name]}
     return [_left_waiting(case) if case.entry.key in rest else case for case in cases]
+
+
+def _tried(rivals: list[Case]) -> Case:
+    able = [rival for rival in rivals if refusal(rival.allowances, rival.expected_worst) is None] or rivals
+    return able[_turn(able[0].decision.tick) % len(able)]
 
 
 def _turn(tick: Tick) -> int:
