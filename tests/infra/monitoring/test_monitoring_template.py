@@ -98,7 +98,7 @@ def test_the_least_hit_ratio_is_the_deployers(percent: str) -> None:
 
 def test_without_anybody_to_tell_there_is_no_alarm() -> None:
     """Nobody pays for an alarm that nobody reads; without a dashboard either there is no nested stack at all."""
-    alone = monitoring(deployed())
+    alone = monitoring(deployed(FanOut="ENABLED"))
     assert alone is not None
     assert set(alone.resources()) == {"ServiceDashboard"}
     assert monitoring(deployed(Dashboard="DISABLED")) is None
