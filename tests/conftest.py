@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypothesis import settings
+
 from tests import call_watch, canary_watch, tracing
 
 if TYPE_CHECKING:
     import pytest
+
+# A loaded machine is not a defect. The command line may name another profile, which is loaded after this one.
+settings.register_profile("without-deadline", deadline=None)
+settings.load_profile("without-deadline")
 
 
 def pytest_configure(config: pytest.Config) -> None:

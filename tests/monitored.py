@@ -35,6 +35,7 @@ STACK = "warmer-production"
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:anthropic-AbCdEf"
 TOPIC_ARN = "arn:aws:sns:eu-central-1:123456789012:on-call"
 QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/failures"
+UNWARMED_QUEUE_URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/unwarmed"
 TARGET = "bot"
 # Everything that can be watched is watched, so that every alarm is there; no cap is near.
 WATCHED = {
@@ -43,9 +44,11 @@ WATCHED = {
     "MaxUsdPerDay": "1000",
     "MaxUsdPerMonth": "10000",
     "MinHitRatioPercent": "90",
+    "FanOut": "ENABLED",
 }
-# What the local cloud says itself; everything else of the environment is the template's.
-_LOCAL = frozenset({"TARGETS_BUCKET", "STATE_TABLE"})
+# What the local cloud says itself; everything else of the environment is the template's. Here the one function makes
+# its calls itself: what the workers' queue keeps is said by the test, as what the queue of failures keeps is.
+_LOCAL = frozenset({"TARGETS_BUCKET", "STATE_TABLE", "DUE_QUEUE_URL", "FAN_OUT_WORKERS"})
 _LOCAL_PREFIX = "ANTHROPIC_"
 RUN_MS = 900.0  # what a run takes when nothing is wrong
 
@@ -62,7 +65,11 @@ def deployed(**parameters: str) -> ResolvedStack:
         STACK,
         template("template.yaml"),
         {"AnthropicSecretArn": SECRET_ARN, **parameters},
-        {"FailuresQueue": QUEUE_URL, "WarmerLogGroup": f"/aws/lambda/{STACK}"},
+        {
+            "FailuresQueue": QUEUE_URL,
+            "UnwarmedQueue": UNWARMED_QUEUE_URL,
+            "WarmerLogGroup": f"/aws/lambda/{STACK}",
+        },
     )
 
 
@@ -111,13 +118,10 @@ class Monitored:
         }
         self.run_ms = RUN_MS
         self.dead_letters = 0
+        self.unwarmed = 0
         self.output = ""
         self._function = MetricKey("AWS/Lambda", "", frozenset({("FunctionName", f"{STACK}-WarmerFunction")}))
-        self._queue = MetricKey(
-            "AWS/SQS",
-            "ApproximateNumberOfMessagesVisible",
-            frozenset({("QueueName", f"{STACK}-FailuresQueue.QueueName")}),
-        )
+        self._failures, self._unwarmed = (_waiting_in(name) for name in ("FailuresQueue", "UnwarmedQueue"))
         self._events = 0
         self._clients: dict[str, anthropic.Anthropic] = {}
         self._observer = CacheObserver(
@@ -179,7 +183,8 @@ class Monitored:
     def wait(self, minutes: int) -> None:
         """Let time pass without a tick; SQS reports every minute."""
         for _ in range(minutes):
-            self.data.put(self._queue, self.dead_letters, at=self.now())
+            self.data.put(self._failures, self.dead_letters, at=self.now())
+            self.data.put(self._unwarmed, self.unwarmed, at=self.now())
             self.deployment.wait(1)
             for watch in self.watches.values():
                 watch.until(self.now())
@@ -212,3 +217,11 @@ class Monitored:
 
     def _of_lambda(self, name: str, value: float, at: datetime) -> None:
         self.data.put(MetricKey(self._function.namespace, name, self._function.dimensions), value, at=at)
+
+
+def _waiting_in(queue: str) -> MetricKey:
+    return MetricKey(
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        frozenset({("QueueName", f"{STACK}-{queue}.QueueName")}),
+    )

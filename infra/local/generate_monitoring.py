@@ -27,6 +27,7 @@ _WATCHED = {
     "MaxUsdPerDay": "10",
     "MaxUsdPerMonth": "200",
     "MinHitRatioPercent": "90",
+    "FanOut": "ENABLED",
 }
 
 

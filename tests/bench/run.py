@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 KIB, MIB = 1024, 1024 * 1024
 BARE, ENGINE, WITH_S3, DEPLOYED = "bare gather", "the engine alone", "with S3", "with S3 and the table"
-NEW_SANDBOX = "a new sandbox"
+NEW_SANDBOX, BARE_STATE = "a new sandbox", "bare listing and reading of the state"
 _CHILD_SIDES = {BARE: "bare", ENGINE: "engine", WITH_S3: "handler", DEPLOYED: "handler"}
 # Its environment, AWS's own profile and proxies of this machine aside.
 _KEPT_VARIABLES = ("PATH", "HOME")
@@ -78,7 +78,8 @@ CASES = (
     Case(1, 4 * MIB, concurrency=8, latency_seconds=4.0, repeats=1),
     Case(32, 4 * MIB, concurrency=8, latency_seconds=4.0, repeats=1),
 )
-MEMORY_COUNTS = (100, 1_000, 10_000)
+FULL_COUNT = 400  # prompts of 100 KB, which fill the 32 MB of bodies that a sandbox keeps
+MEMORY_COUNTS = (100, FULL_COUNT, 10_000)
 IDLE_COUNTS = (1_000, 10_000)
 _SMALL_BYTES = KIB
 _IDLE_RUNS = 5
@@ -107,7 +108,7 @@ def memory(count: int, aws: BenchAws) -> Figures:
 
 
 def idle(count: int, aws: BenchAws) -> dict[str, Figures]:
-    """Measure a tick on which nothing is due, and listing the same bucket with bare boto3."""
+    """Measure a tick on which nothing is due, and listing the same bucket and reading its state with bare boto3."""
     aws.fill(count, _SMALL_BYTES, ttl="1h")
     case = Case(count, _SMALL_BYTES, runs=_IDLE_RUNS)
     with slow_api(0.0) as api:
@@ -116,6 +117,7 @@ def idle(count: int, aws: BenchAws) -> dict[str, Figures]:
             WITH_S3: child(WITH_S3, case, aws, api, kind="idle"),
             DEPLOYED: child(DEPLOYED, case, aws, api, kind="idle"),
             NEW_SANDBOX: child(DEPLOYED, case, aws, api, kind="idle"),  # what the one before remembered is in the table
+            BARE_STATE: child(DEPLOYED, case, aws, api, kind="reading"),
         }
 
 

@@ -29,6 +29,7 @@ from prompt_cache_warmer.adapters.emf import EmfMetricSink
 from prompt_cache_warmer.adapters.held_targets import HeldTargets
 from prompt_cache_warmer.adapters.json_log import JsonRunLog
 from prompt_cache_warmer.adapters.memory_state import MemoryState
+from prompt_cache_warmer.adapters.state_table import KEYS_PER_READ
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.uploads import Watched
@@ -36,7 +37,7 @@ from prompt_cache_warmer.values.reading import Origin, read_target
 from prompt_cache_warmer.warm.caller import Caller
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy, Recorders, Warmer
-from tests.bench.run_targets import FIRST, body, document
+from tests.bench.run_targets import FIRST, body, document, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,7 +187,30 @@ def listing(_: Task) -> tuple[Callable[[], object], Callable[[], object]]:
     return list_all, list_all
 
 
-SIDES = {"bare": bare, "engine": engine, "handler": handler, "idle": idle, "listing": listing}
+def reading(task: Task) -> tuple[Callable[[], object], Callable[[], object]]:
+    """List the bucket and read the state of every target with bare boto3."""
+    list_all, _ = listing(task)
+    client, table = boto3.client("dynamodb"), os.environ["STATE_TABLE"]  # noqa: TID251 - the child's own
+    keys = [{"pk": {"S": f"target/{name_of(number)}"}} for number in range(task.count)]
+    batches = [keys[start : start + KEYS_PER_READ] for start in range(0, task.count, KEYS_PER_READ)]
+
+    def read_all() -> None:
+        list_all()
+        for batch in batches:
+            found = client.batch_get_item(RequestItems={table: {"Keys": batch, "ConsistentRead": True}})
+            assert len(found["Responses"][table]) == len(batch)
+
+    return read_all, read_all
+
+
+SIDES = {
+    "bare": bare,
+    "engine": engine,
+    "handler": handler,
+    "idle": idle,
+    "listing": listing,
+    "reading": reading,
+}
 
 
 def measured(task: Task) -> Figures:

@@ -8,10 +8,19 @@ import pytest
 
 from infra.local.cloud import API_KEY, WORKSPACE, LocalCloud
 from infra.local.messages_api import EmulatorClock, LocalMessagesApi
+from tests.artifact_build import built_once
 from tests.deployments import Deployment, api
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def artifact(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Build the function once for all processes of the run; without pytest-xdist there is just this one."""
+    folder = tmp_path_factory.getbasetemp()
+    return built_once((folder if worker_id == "master" else folder.parent) / "artifact")
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def cloud() -> Iterator[LocalCloud]:
         yield started
 
 
+@pytest.mark.others_call("cloudwatch:PutMetricData")  # the application's observer
 def test_what_is_published_is_what_the_api_noted(cloud: LocalCloud) -> None:
     """Requests, hits, cold starts, hits that only the warmer can have kept, and every token; nothing was lost."""
     day = AgentDay(cloud, conversations=CONVERSATIONS)
@@ -44,6 +45,7 @@ def test_what_is_published_is_what_the_api_noted(cloud: LocalCloud) -> None:
     assert not [entry for report in day.reports for entry in report["entries"] if entry.get("diagnosis")]
 
 
+@pytest.mark.others_call("cloudwatch:PutMetricData")  # the application's observer
 def test_the_example_runs_as_its_first_lines_say(cloud: LocalCloud) -> None:
     """One question from the command line, its answer, and what it read from the cache."""
     environment = {

@@ -194,6 +194,18 @@ def purge(warmer: Monitored) -> None:
     tick(warmer)
 
 
+def lose_a_message(warmer: Monitored) -> None:
+    """Let one message to the workers end in the queue of what none of them could do, where it stays."""
+    warmer.unwarmed = 1
+    warmer.tick(HOUR)
+
+
+def purge_the_messages(warmer: Monitored) -> None:
+    """Empty that queue."""
+    warmer.unwarmed = 0
+    tick(warmer)
+
+
 def change_the_prompt(warmer: Monitored) -> None:
     """Let the application send another prompt than its target."""
     for _ in warmer.ticks(HOUR):
@@ -256,6 +268,9 @@ CASES = {
         lose_the_bucket, restore_the_bucket, fires_within=14, recovers_within=20, others=frozenset({"stopped"})
     ),
     "dead-letters": Case(give_up, purge, fires_within=2, recovers_within=6),
+    "unwarmed": Case(
+        lose_a_message, purge_the_messages, fires_within=2, recovers_within=6, parameters={"FanOut": "ENABLED"}
+    ),
     "drift": Case(
         change_the_prompt, capture_anew, fires_within=14, recovers_within=30, others=frozenset({"missed", "hit-ratio"})
     ),

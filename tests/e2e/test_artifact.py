@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import subprocess
 import sys
 import zipfile
@@ -23,31 +22,20 @@ from infra.local.emf import emf_lines
 from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
 from infra.local.uploads import UploadTrigger
 from prompt_cache_warmer.cli.commands import commands
+from tests.artifact_build import SAM
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.local.cloud import LocalCloud
 
-SAM = ROOT / ".tools/sam/bin/sam"
 NESTED = "AWS::CloudFormation::Stack"
 HAIKU_AND_SONNET = ("claude-haiku-4-5", "claude-sonnet-4-6")
-ARCHITECTURE = platform.machine().replace("aarch64", "arm64")
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux",
     reason="Lambda's runtime emulator is a Linux program; the handler itself is tested everywhere",
 )
-
-
-@pytest.fixture(scope="session")
-def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the function as ``sam build`` does, for this machine's processor."""
-    folder = tmp_path_factory.mktemp("build")
-    command = [str(SAM), "build", "--build-dir", str(folder), "--parameter-overrides", f"Architecture={ARCHITECTURE}"]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-    assert built.returncode == 0, built.stderr
-    return folder / "WarmerFunction"
 
 
 @pytest.mark.timeout(300)

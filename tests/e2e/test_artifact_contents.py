@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import marshal
 import os
-import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import artifact
+import artifact as build
 from infra.local.lambda_emulator import ROOT, LambdaEmulator
+from tests.artifact_build import sam_build
 
 if TYPE_CHECKING:
     from infra.local.cloud import LocalCloud
 
-SAM = ROOT / ".tools/sam/bin/sam"
 # Of an ELF file: where its machine stands, and what each processor's number is.
 ELF_MACHINE = slice(18, 20)
 MACHINES = {"aarch64": 183, "x86_64": 62}
@@ -31,41 +30,20 @@ pytestmark = [
 ]
 
 
-def sam_build(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run what the user types; where to is all that differs."""
-    return subprocess.run(  # noqa: S603 - our own command
-        [str(SAM), "build", "--build-dir", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, **environment},  # noqa: TID251 - pip's own settings
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build for the template's own Architecture, whatever this machine's is."""
-    folder = tmp_path_factory.mktemp("plain")
-    done = sam_build(folder)
-    assert done.returncode == 0, done.stderr
-    return folder / "WarmerFunction"
-
-
-def test_the_artifact_runs_whatever_it_was_built_for(built: Path, cloud: LocalCloud) -> None:
+def test_the_artifact_runs_whatever_it_was_built_for(artifact: Path, cloud: LocalCloud) -> None:
     """No Architecture was named, and `sam deploy` may name another one: the zip holds both."""
     cloud.upload(ROOT / "infra/examples")
-    with LambdaEmulator(task_root=built, environment=cloud.environment(), timeout_seconds=110) as function:
+    with LambdaEmulator(task_root=artifact, environment=cloud.environment(), timeout_seconds=110) as function:
         answer = cloud.tick(function, "exec-0")
     assert answer["totals"]["written"] == 4
 
 
-def test_every_extension_module_is_there_for_each_processor(built: Path) -> None:
+def test_every_extension_module_is_there_for_each_processor(artifact: Path) -> None:
     """And is what its name says: the machine stands in its header."""
-    modules = list(built.rglob("*.so*"))
+    modules = list(artifact.rglob("*.so*"))
     found = {
         processor: {
-            str(one.relative_to(built)).replace(processor, "*") for one in modules if f"-{processor}-" in one.name
+            str(one.relative_to(artifact)).replace(processor, "*") for one in modules if f"-{processor}-" in one.name
         }
         for processor in MACHINES
     }
@@ -77,35 +55,35 @@ def test_every_extension_module_is_there_for_each_processor(built: Path) -> None
         assert int.from_bytes(module.read_bytes()[ELF_MACHINE], "little") == MACHINES[processor], module
 
 
-def test_every_module_is_compiled_for_lambda(built: Path) -> None:
+def test_every_module_is_compiled_for_lambda(artifact: Path) -> None:
     """Bytecode of this very source that is never compared with it, and that names Lambda's folder in tracebacks."""
-    sources = list(built.rglob("*.py"))
+    sources = list(artifact.rglob("*.py"))
     assert len(sources) > 1_000
     missing = [source for source in sources if not Path(importlib.util.cache_from_source(str(source))).is_file()]
-    assert not missing or sys.version_info[:2] != artifact.RUNTIME
-    compiled = list(built.rglob("*.pyc"))
+    assert not missing or sys.version_info[:2] != build.RUNTIME
+    compiled = list(artifact.rglob("*.pyc"))
     assert len(compiled) == len(sources)
     assert {int.from_bytes(one.read_bytes()[4:8], "little") for one in compiled} == {UNCHECKED_HASH}
     (app,) = (one for one in compiled if one.match("__pycache__/app.*.pyc"))
     content = app.read_bytes()
     assert content[8:16] == importlib.util.source_hash((ROOT / "handler/app.py").read_bytes())
-    if sys.version_info[:2] == artifact.RUNTIME:
+    if sys.version_info[:2] == build.RUNTIME:
         assert marshal.loads(content[16:]).co_filename == "/var/task/app.py"  # noqa: S302 - our own build
 
 
-def test_nothing_unused_is_in_the_artifact(built: Path) -> None:
+def test_nothing_unused_is_in_the_artifact(artifact: Path) -> None:
     """By the list of what is taken out, and by what this project knows of its packages."""
-    paths = [path.relative_to(built) for path in built.rglob("*")]
-    names = [name for name in artifact.UNUSED_NAMES if name != "__pycache__"]  # there again, with the right bytecode
+    paths = [path.relative_to(artifact) for path in artifact.rglob("*")]
+    names = [name for name in build.UNUSED_NAMES if name != "__pycache__"]  # there again, with the right bytecode
     assert not [path for path in paths for name in names if fnmatch(path.name, name)]
-    assert not [place for place in artifact.UNUSED_PLACES if list(built.glob(place))]
-    data = built / "botocore/data"
-    assert {path.name for path in data.iterdir() if path.is_dir()} == {*artifact.CLIENTS, *artifact.STREAMS}
-    assert {path.name for path in built.glob("*.dist-info/*")} == {"METADATA", "entry_points.txt"}
-    assert {path.name for path in (built / "prompt_cache_warmer").iterdir()}.isdisjoint({"cli", "library"})
-    assert not (built / "artifact.py").exists()
-    assert not (built / "Makefile").exists()
-    megabytes = sum(path.stat().st_size for path in built.rglob("*") if path.is_file()) / 1024 / 1024
+    assert not [place for place in build.UNUSED_PLACES if list(artifact.glob(place))]
+    data = artifact / "botocore/data"
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {*build.CLIENTS, *build.STREAMS}
+    assert {path.name for path in artifact.glob("*.dist-info/*")} == {"METADATA", "entry_points.txt"}
+    assert {path.name for path in (artifact / "prompt_cache_warmer").iterdir()}.isdisjoint({"cli", "library"})
+    assert not (artifact / "artifact.py").exists()
+    assert not (artifact / "Makefile").exists()
+    megabytes = sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()) / 1024 / 1024
     assert megabytes < 70  # SAM's own build has 50 for one processor, 70 when it is compiled
 
 

@@ -256,6 +256,7 @@ class Rotating(dict[str, str]):
         return super().__contains__(key)
 
 
+@pytest.mark.others_call("secretsmanager:PutSecretValue")  # whoever rotates it
 def test_a_rotated_key_is_used_at_once(deploy: Callable[..., Deployment]) -> None:
     """It was stored anew between the run's reading and its calls: what was sent with the old one is sent once more."""
     deployment = deploy({})

@@ -25,6 +25,7 @@ BODY: dict[str, Any] = {
     "version": 1,
     "scheduled_time": "2026-11-22T12:00:00+00:00",
     "decided_at": "2026-11-22T12:00:31.250000+00:00",
+    "targets": 300,
     "entries": [
         {"document": "targets/a.json", "target": "a", "model": "claude-sonnet-4-6"},
         {"document": "targets/ü\u2028\x01.json", "target": "b", "model": "claude-haiku-4-5"},
@@ -51,15 +52,15 @@ def read(*records: dict[str, Any]) -> Order:
 
 def test_a_body_is_json_of_names_and_times_in_ascii() -> None:
     """Any key fits into a message of SQS, which takes neither every character nor a prompt."""
-    body = due_body(ENTRIES, scheduled_at=SCHEDULED, decided_at=DECIDED)
+    body = due_body(ENTRIES, scheduled_at=SCHEDULED, decided_at=DECIDED, targets=300)
     assert body.isascii()
     assert json.loads(body) == BODY
 
 
 def test_what_a_tick_writes_a_worker_reads() -> None:
     """An order of its own kind: a selection that nobody asked for by name, of just these documents."""
-    order = read(record(due_body(ENTRIES, scheduled_at=SCHEDULED, decided_at=DECIDED), "m-7"))
-    assert order == Order(due=(DueMessage(ENTRIES, SCHEDULED, DECIDED, "m-7"),), is_batch=True)
+    order = read(record(due_body(ENTRIES, scheduled_at=SCHEDULED, decided_at=DECIDED, targets=300), "m-7"))
+    assert order == Order(due=(DueMessage(ENTRIES, SCHEDULED, DECIDED, 300, "m-7"),), is_batch=True)
     assert (order.trigger, order.is_selection, order.is_requested) == (Trigger.FAN_OUT, True, False)
     assert order.documents == frozenset({"targets/a.json", "targets/ü\u2028\x01.json"})
     assert order.scheduled_at is None
@@ -93,9 +94,12 @@ def test_other_orders_are_about_any_document() -> None:
             {"entires": []},
             (
                 "body.'entires' is an unknown field; did you mean 'entries'?; "
-                "allowed: source, version, scheduled_time, decided_at, entries"
+                "allowed: source, version, scheduled_time, decided_at, targets, entries"
             ),
         ),
+        ({"targets": None}, "body.targets=null is not allowed; allowed: a whole number from 0"),
+        ({"targets": True}, "body.targets=true is not allowed; allowed: a whole number from 0"),
+        ({"targets": -1}, "body.targets=-1 is not allowed; allowed: a whole number from 0"),
         ({"scheduled_time": None}, "body.scheduled_time=null is not allowed; allowed: a text"),
         (
             {"decided_at": "noon"},

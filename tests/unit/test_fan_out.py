@@ -84,8 +84,10 @@ async def test_the_tick_counts_what_is_due_and_the_worker_what_came_of_it() -> N
     await stack.work()
     for name, by_tick, by_worker in (
         ("EntriesDue", 3, None),
-        ("EntriesWarmed", 0, None),
-        ("EntriesDeferred", 0, None),
+        ("EntriesWarmed", 0, 3),
+        ("EntriesDeferred", 0, 0),
+        ("EntriesUnpriced", 0, 0),
+        ("EntriesCapped", 0, 0),
         ("EntriesSkipped", 0, None),
         ("RunDuration", 0, None),
         ("EntriesWritten", 0, 3),
@@ -94,6 +96,46 @@ async def test_the_tick_counts_what_is_due_and_the_worker_what_came_of_it() -> N
         assert (stack.tick.metrics.value(name), stack.worker.metrics.value(name)) == (by_tick, by_worker), name
     assert [result.outcome for result in stack.worker.log.results] == [Outcome.WARMED] * 3
     assert stack.tick.log.results == []
+
+
+async def test_what_a_worker_leaves_over_is_counted_by_it() -> None:
+    """Nobody else can: to the tick all of them are sent."""
+    stack = Stack(numbered(2))
+    await stack.send()
+    await stack.work(seconds=10)
+    assert [house.metrics.value("EntriesDeferred") for house in (stack.tick, stack.worker)] == [0, 2]
+
+
+@pytest.mark.parametrize(("count", "is_per_target"), [(50, True), (51, False)])
+async def test_a_worker_splits_its_metrics_as_finely_as_the_tick(count: int, *, is_per_target: bool) -> None:
+    """It reads the documents of a message only; by their number each of 10,000 targets would have its metrics."""
+    stack = Stack(numbered(count))
+    stack.worker = House(
+        stack.tick.documents,
+        messages=stack.tick.messages,
+        clock=stack.tick.clock,
+        store=stack.tick.store,
+        detail="auto",
+    )
+    await stack.send()
+    stack.queue.bodies = stack.queue.bodies[:1]
+    report = await stack.work()
+    assert (report.targets_loaded, report.count(Outcome.WARMED)) == (ENTRIES_PER_MESSAGE, ENTRIES_PER_MESSAGE)
+    assert any("Target" in one.dimensions for one in stack.worker.metrics.sets) is is_per_target
+
+
+async def test_what_waited_for_an_upload_s_run_does_not_stay_first_for_ever() -> None:
+    """Once it was sent to the workers, what lapses first goes first again."""
+    stack = Stack({**numbered(1), "targets/zz.json": document("zz")})
+    await stack.tick.run(Order(targets=("zz",)), seconds=10)
+    await stack.send()
+    await stack.work()
+    stack.queue.bodies.clear()
+    stack.tick.clock.seconds += 240
+    await stack.worker.run(Order(targets=("zz",)))
+    stack.tick.clock.seconds += 1
+    await stack.send(at_seconds=241)
+    assert sent(stack.queue) == [["targets/000.json", "targets/zz.json"]]
 
 
 async def test_a_message_that_comes_twice_makes_no_second_call() -> None:
@@ -128,6 +170,23 @@ async def test_a_worker_decides_again() -> None:
     await stack.tick.store.pause(Pause("maintenance", EPOCH, EPOCH + timedelta(hours=1)))
     report = await stack.work()
     assert (report.results[0].code, report.waiting, stack.tick.messages.calls) == ("paused", (), [])
+
+
+@pytest.mark.parametrize("scheduled_time", ["2099-01-01T00:00:00Z", "2000-01-01T00:00:00Z"])
+async def test_whatever_a_message_says_a_worker_calls_only_what_is_due(scheduled_time: str) -> None:
+    """Nobody but the role may send one, and somebody who does all the same makes no call that no tick would make."""
+    marker = {"type": "ephemeral", "ttl": "1h"}
+    system = [{"type": "text", "text": "You are kept. " * 2000, "cache_control": marker}]
+    stack = Stack(numbered(1, request={"system": system}))
+    await stack.worker.run(Order(targets=("t000",)))
+    stack.queue.bodies = [_body("targets/000.json", target="t000", model=MODEL)]
+    body = {**json.loads(stack.queue.bodies[0]), "scheduled_time": scheduled_time}
+    stack.queue.bodies = [json.dumps(body)] * 3
+    for _ in range(3):
+        stack.tick.clock.seconds += 600
+        report = await stack.work()
+        assert [result.outcome for result in report.results] == [Outcome.SKIPPED]
+    assert len(stack.tick.messages.calls) == 1
 
 
 async def test_what_another_run_is_calling_goes_back() -> None:
@@ -175,7 +234,7 @@ def test_what_was_not_read_goes_back(code: ProblemCode) -> None:
 def _body(key: str, **changes: object) -> str:
     entry = {"document": key, "target": "a", "model": MODEL, **changes}
     times = dict.fromkeys(("scheduled_time", "decided_at"), EPOCH.isoformat())
-    return json.dumps({"source": "prompt-cache-warmer.due", "version": 1, **times, "entries": [entry]})
+    return json.dumps({"source": "prompt-cache-warmer.due", "version": 1, **times, "targets": 1, "entries": [entry]})
 
 
 async def test_a_worker_reads_the_named_documents_and_calls_the_named_models() -> None:
@@ -366,5 +425,5 @@ async def test_why_traffic_missed_is_told_by_the_tick() -> None:
 async def test_where_nothing_is_due_nothing_is_sent() -> None:
     """No empty message."""
     queue = MemoryQueue()
-    assert await fan_out([], queue, scheduled_at=EPOCH, decided_at=EPOCH) == []
+    assert await fan_out([], queue, scheduled_at=EPOCH, decided_at=EPOCH, targets=0) == []
     assert queue.bodies == []

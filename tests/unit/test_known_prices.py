@@ -11,6 +11,7 @@ from genai_prices import data_snapshot
 from genai_prices.types import ModelPrice, Tier, TieredPrices
 
 from prompt_cache_warmer.values.known_prices import known_prices, priced_usage
+from prompt_cache_warmer.values.pricing import cost_usd
 from prompt_cache_warmer.values.usage import Usage
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
@@ -71,3 +72,9 @@ def test_equal_prices_of_two_models_are_known_apart() -> None:
     first, second = (ModelPrice(input_mtok=Decimal(2)) for _ in range(2))
     assert known_prices(first, input_tokens=9) is not known_prices(second, input_tokens=9)
     assert known_prices(first, input_tokens=9) is known_prices(first, input_tokens=9)
+
+
+def test_costs_are_written_without_needless_noughts() -> None:
+    """5,616 tokens written at 3.75 and 10 at 3.00 USD a million are 0.02109 USD in every report."""
+    cost = cost_usd("claude-sonnet-4-6", Usage(uncached_tokens=10, write_5m_tokens=5_616), at=AT)
+    assert str(cost) == "0.02109"

@@ -89,6 +89,12 @@ def test_another_document_version_closes_the_breaker_alone() -> None:
     assert lived(WHOLE, version="v8") == replace(WHOLE, breaker=Breaker(version="v8"))
 
 
+def test_traffic_of_another_prefix_is_forgotten_though_the_warm_call_holds() -> None:
+    """The application changed its prompt before the document did."""
+    strayed = replace(WHOLE, traffic=Traffic(ago(5), OTHER_PREFIX))
+    assert lived(strayed) == replace(WHOLE, traffic=None)
+
+
 def test_traffic_that_named_no_prefix_outlives_a_change() -> None:
     """Nobody knows what it carried."""
     unnamed = replace(WHOLE, traffic=Traffic(ago(5)))

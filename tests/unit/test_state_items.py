@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
-from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name, expires_at, is_newer, leftovers
+from prompt_cache_warmer.adapters.counts import Count
+from prompt_cache_warmer.adapters.state_items import ItemReader, count_in, entry_name, expires_at, is_newer
+from prompt_cache_warmer.adapters.state_leftovers import NOTHING_LEFT, leftovers
 from prompt_cache_warmer.adapters.state_update import Update
 from prompt_cache_warmer.adapters.state_writes import claiming, committing
 from prompt_cache_warmer.values.caps import Caps
@@ -175,3 +177,36 @@ def test_a_cap_below_a_reservation_is_no_room_at_all() -> None:
     request = asking(caps=Caps(tokens_per_day=999))
     condition = claiming(request, "token", leftovers({}, [KEY], day=DAY)).arguments()["ConditionExpression"]
     assert condition.count("attribute_not_exists") == 2  # schema and sequence
+
+
+@pytest.mark.parametrize(
+    ("strange", "spending", "entries"),
+    [
+        pytest.param({}, (), 0, id="nothing"),
+        pytest.param({"usd 2026-11-21": {"N": "1"}}, (), 0, id="yesterday"),
+        pytest.param({"tokens 2026-11-20": {"N": "1"}}, ("tokens 2026-11-20",), 0, id="the day before"),
+        pytest.param({"usd 2026-10": {"N": "1"}}, ("usd 2026-10",), 0, id="a month gone by"),
+        pytest.param({"lease 2026-11-20 a": {"N": "1"}}, ("lease 2026-11-20 a",), 0, id="a dead run's lease"),
+        pytest.param({"default m-2 sequence": {"N": "3"}}, (), 1, id="another model"),
+        pytest.param({"other m sequence": {"N": "3"}}, (), 1, id="another credential"),
+    ],
+)
+def test_only_what_is_strange_to_an_item_is_left_over(
+    strange: dict[str, dict[str, str]], spending: tuple[str, ...], entries: int
+) -> None:
+    """An item of a day's ordinary use has nothing that may go; each thing that may is seen beside all of that."""
+    asked = EntryKey("bot", "default", "m-1")
+    ordinary = {"pk": {"S": "target/bot"}, "schema": {"N": "1"}, "expires_at": {"N": "1798934400"}}
+    ordinary |= {
+        f"default m-1 {part}": {"N": "1"} for part in ("sequence", "used_at", "committed", "breaker", "warmth")
+    }
+    ordinary |= {f"{what} 2026-11-22": {"N": "1"} for what in ("usd", "tokens")}
+    assert leftovers(ordinary, [asked], day=date(2026, 11, 22)) is NOTHING_LEFT
+    left = leftovers({**ordinary, **strange}, [asked], day=date(2026, 11, 22))
+    assert (left.spending, len(left.entries)) == (spending, entries)
+
+
+def test_a_number_that_cannot_be_read_counts_as_none() -> None:
+    """What was spent counts all the same where the tokens beside it cannot be read."""
+    item = {"usd 2026-11-22": {"N": "7"}, "tokens 2026-11-22": {"S": "many"}}
+    assert count_in(item, "2026-11-22") == Count(7, 0)

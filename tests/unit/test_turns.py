@@ -18,6 +18,7 @@ from prompt_cache_warmer.errors import (
     UnreachableError,
 )
 from prompt_cache_warmer.rules.entry_result import Outcome
+from prompt_cache_warmer.rules.order import Order
 from prompt_cache_warmer.rules.spread import phase
 from prompt_cache_warmer.values.rate_limits import RateLimit, RateLimits
 from prompt_cache_warmer.values.state import EntryKey
@@ -187,7 +188,9 @@ async def test_what_cannot_go_before_the_end_is_left_to_the_next_run_at_once() -
         "left to the next run: about 300 of 600 requests per minute remain; warm calls may use 50 % of the limit "
         "(RATE_LIMIT_SHARE_PERCENT), and this one takes 1 and could start in 3.5 s at the earliest"
     )
-    assert "raise the workspace's rate limit or RATE_LIMIT_SHARE_PERCENT" in str(deferred[0].advice)
+    assert deferred[0].advice == (  # of a worker's run too, whose message comes back before the next tick
+        "If it lasts, raise the workspace's rate limit or RATE_LIMIT_SHARE_PERCENT; it waits for its next turn."
+    )
     assert deferred[0].decision is not None
     assert built.metrics.value("EntriesDeferred") == 3
     assert len([result for result in built.log.results if result.outcome is Outcome.DEFERRED]) == 3
@@ -204,6 +207,28 @@ async def test_what_was_left_goes_first_at_the_next_run() -> None:
     built.clock.seconds += 240
     await built.run(seconds=NO_TIME_SECONDS)
     assert {name for name, _ in limited(built).times[:3]} == waiting
+
+
+async def test_the_next_run_of_a_process_knows_what_the_last_one_was_told() -> None:
+    """A worker makes a run of each message; if each began with a probe, hundreds would go past an empty bucket."""
+    built = house(numbered(3))
+    limited(built).says["default"] = RateLimits(RateLimit(600, 0))
+    warmed = []
+    for seconds in (0.0, 1.0, 59.0):
+        built.clock.seconds += seconds
+        report = await built.run(Order(targets=("t000", "t001", "t002")), seconds=NO_TIME_SECONDS)
+        warmed.append(report.count(Outcome.WARMED))
+    assert warmed == [1, 0, 1]
+
+
+async def test_the_next_run_probes_where_nothing_was_told() -> None:
+    """Without headers, and after a call without an answer."""
+    built = house(numbered(3))
+    limited(built).says.clear()
+    for _ in range(2):
+        limited(built).events.clear()
+        await built.run(Order(verify=("t000", "t001", "t002")), seconds=NO_TIME_SECONDS)
+        assert limited(built).events[:3] == ["start", "end", "start"]
 
 
 async def test_another_pace_goes_on_while_one_waits() -> None:

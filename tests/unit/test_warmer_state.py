@@ -153,7 +153,9 @@ async def test_two_runs_at_once_call_twins_once_whoever_is_first() -> None:
 async def test_a_run_that_finds_a_later_twin_claimed_gives_back_what_it_claimed() -> None:
     """The other run was refused the first one, by the table or a cap, and makes the call for all of them."""
     request = hourly()["request"]
-    capped = {f"targets/{name}.json": document(name, request=request, max_usd_per_day="9") for name in "abc"}
+    capped: dict[str, object] = {
+        f"targets/{name}.json": document(name, request=request, max_usd_per_day="9") for name in "abc"
+    }
     house = House(capped, store=PassedBy())
     report = await house.run()
     assert house.messages.calls == []

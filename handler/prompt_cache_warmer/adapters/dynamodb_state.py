@@ -18,7 +18,9 @@ from uuid import uuid4
 from prompt_cache_warmer.adapters import state_items as items
 from prompt_cache_warmer.adapters import state_writes as writes
 from prompt_cache_warmer.adapters.counts import NO_CEILING, NOTHING, Ceiling, Count
-from prompt_cache_warmer.adapters.state_items import ItemReader, Leftovers
+from prompt_cache_warmer.adapters.state_batch import Batch, read_batch
+from prompt_cache_warmer.adapters.state_items import ItemReader
+from prompt_cache_warmer.adapters.state_leftovers import NOTHING_LEFT, Leftovers, leftovers
 from prompt_cache_warmer.adapters.state_table import KEYS_PER_READ
 from prompt_cache_warmer.errors import StateUnavailableError
 from prompt_cache_warmer.ports import ClaimAnswer
@@ -27,7 +29,7 @@ from prompt_cache_warmer.values.snapshot import Lease, Snapshot
 from prompt_cache_warmer.values.state import UNKNOWN, Observed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import date, datetime
 
     from prompt_cache_warmer.adapters.state_items import Item
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.caps import Caps
     from prompt_cache_warmer.values.observation import Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Pause
-    from prompt_cache_warmer.values.state import EntryKey, EntryState
+    from prompt_cache_warmer.values.state import EntryKey
 
 WORKERS = 16  # hides DynamoDB's few milliseconds behind each other; as many connections as wiring allows
 
@@ -47,8 +49,6 @@ LEASE_ATTEMPTS = 64
 # The first write takes all that was seen for news, the second goes by what refused it; another observer may come
 # between the two, once. What is still refused then only adds its counts: what is known is later than it.
 OBSERVE_ATTEMPTS = 3
-
-_NOTHING_LEFT = Leftovers()
 
 T = TypeVar("T")
 
@@ -75,34 +75,28 @@ class DynamoDbState:
         """
         asked: dict[str, list[EntryKey]] = {}
         for key in keys:
-            asked.setdefault(key.target, []).append(key)
+            asked.setdefault(items.target_key(key.target), []).append(key)
         credentials = {key.credential: items.credential_key(key.credential) for key in keys}
-        wanted = [items.STACK_KEY, items.PAUSE_KEY, *credentials.values(), *map(items.target_key, asked)]
+        wanted = [items.STACK_KEY, items.PAUSE_KEY, *credentials.values(), *asked]
         batches = [wanted[start : start + KEYS_PER_READ] for start in range(0, len(wanted), KEYS_PER_READ)]
-        read = await asyncio.gather(*(self._in_thread(partial(self._table.read, batch)) for batch in batches))
-        found = {key: item for batch in read for key, item in batch.items()}
+        read = Batch()
+        for batch in await asyncio.gather(
+            *(self._in_thread(partial(self._read, batch, asked, day)) for batch in batches)
+        ):
+            read.add(batch)
 
-        reader = ItemReader()
-        stack = found.get(items.STACK_KEY, {})
-        self._leftovers = {items.STACK_KEY: items.leftovers(stack, (), day=day)}
-        entries: dict[EntryKey, EntryState] = {}
-        for target, target_keys in asked.items():
-            item = found.get(items.target_key(target), {})
-            if reader.is_readable(items.target_key(target), item):
-                self._leftovers[items.target_key(target)] = items.leftovers(item, target_keys, day=day)
-                entries |= {key: state for key in target_keys if (state := reader.entry(item, key)) is not None}
-        known = {name: reader.credential(found[key]) for name, key in credentials.items() if key in found}
+        reader = ItemReader(read.unreadable)
+        stack = read.others[items.STACK_KEY]
+        self._leftovers = {**read.leftovers, items.STACK_KEY: leftovers(stack, (), day=day)}
+        known = {name: reader.credential(item) for name, key in credentials.items() if (item := read.others[key])}
         return Snapshot(
-            entries=entries,
-            spent_by_target={
-                target: items.count_in(found.get(items.target_key(target), {}), items.day_of(day)).amount
-                for target in asked
-            },
+            entries=read.entries,
+            spent_by_target=read.spent_by_target,
             spent_today=items.count_in(stack, items.day_of(day)).amount,
             spent_this_month=items.count_in(stack, items.month_of(day)).amount,
             credentials={name: state for name, state in known.items() if state is not None},
-            pause=reader.pause(found.get(items.PAUSE_KEY, {})),
-            unreadable=tuple(reader.unreadable),
+            pause=reader.pause(read.others[items.PAUSE_KEY]),
+            unreadable=tuple(read.unreadable),
         )
 
     async def claim(self, request: ClaimRequest) -> ClaimAnswer:
@@ -152,9 +146,12 @@ class DynamoDbState:
             return work()
         return await waiting
 
+    def _read(self, keys: Sequence[str], asked: Mapping[str, Sequence[EntryKey]], day: date) -> Batch:
+        return read_batch(self._table.read(keys), keys, asked, day=day)
+
     def _claim(self, request: ClaimRequest) -> ClaimAnswer:
         token = uuid4().hex
-        for left in (self._leftovers.pop(items.target_key(request.key.target), _NOTHING_LEFT), _NOTHING_LEFT):
+        for left in (self._leftovers.pop(items.target_key(request.key.target), NOTHING_LEFT), NOTHING_LEFT):
             item = self._table.write(writes.claiming(request, token, left))
             if item is None or writes.is_claimed(item, request, token):
                 return ClaimAnswer.GRANTED
@@ -223,7 +220,7 @@ class DynamoDbState:
     def _settle(self, lease: Lease, spent: Amount) -> None:
         if lease.id or Count.of(spent) != NOTHING:
             self._table.write(
-                writes.settling(lease, Count.of(spent), self._leftovers.pop(items.STACK_KEY, _NOTHING_LEFT))
+                writes.settling(lease, Count.of(spent), self._leftovers.pop(items.STACK_KEY, NOTHING_LEFT))
             )
 
 

@@ -108,7 +108,7 @@ class Bucket:
         """
         try:
             answer = self._client.get_object(Bucket=self.name, Key=stored.key)
-            if "ETag" not in answer or "ContentLength" not in answer:  # in every answer of S3's
+            if not {"ETag", "ContentLength"} <= answer.keys():  # in every answer of S3's
                 raise NotAwsError
             if answer["ContentLength"] > MAX_TARGET_BYTES:  # larger than any document may be, so nobody wants it
                 answer["Body"].close()

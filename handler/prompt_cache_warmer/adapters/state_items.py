@@ -13,17 +13,16 @@ that versions that run side by side during a deployment never lose sight of each
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 from prompt_cache_warmer.adapters.counts import Count
 from prompt_cache_warmer.adapters.state_records import (
     UnreadableValueError,
     Value,
-    milliseconds,
     read_breaker,
     read_claim,
     read_count,
@@ -70,18 +69,15 @@ SIGHTED_FINGERPRINT = "sighted_fingerprint"
 
 # Longer than any month a budget runs over, so that no spending is forgotten while it counts.
 RETENTION_DAYS = 40
-# Entries of an item that were not asked for and are kept all the same: twice the models a target may
-# have, for runs that ask for a part of it, and few enough to stay far below DynamoDB's 400 KB.
-OTHER_ENTRIES_KEPT = 32
 
 SIGHTED = (HITS, COLD_STARTS, DRIFTS, LAST_MISS, MISSED_AT, SIGHTED_FINGERPRINT)
 _TRAFFIC = (TRAFFIC_AT, TRAFFIC_FINGERPRINT, TRAFFIC_TTL, RESUMED_AT)
-_PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, *_TRAFFIC, USED_AT, COMMITTED, *SIGHTED)
-_WORDS_OF_AN_ENTRY = 3
+PARTS = (SEQUENCE, BREAKER, CLAIM, WARMTH, *_TRAFFIC, USED_AT, COMMITTED, *SIGHTED)
 _DAY = len("2026-11-22")
 _MONTH = len("2026-11")
-_SPENDING = frozenset({"usd", "tokens", "lease", "settled"})
 _FOREVER = datetime.max.replace(tzinfo=UTC)
+# Credentials with the models they call: a deployment has a few dozens at most.
+KNOWN_NAMES = 1_024
 
 T = TypeVar("T")
 
@@ -139,12 +135,18 @@ def expires_at(day: date) -> int:
 
 def is_newer(item: Item) -> bool:
     """Whether its records are of a schema this version does not know."""
-    return SCHEMA_NAME in item and _or(lambda: read_count(item[SCHEMA_NAME]) > SCHEMA, otherwise=True)
+    try:
+        return SCHEMA_NAME in item and read_count(item[SCHEMA_NAME]) > SCHEMA
+    except UnreadableValueError:
+        return True
 
 
 def number_in(item: Item, name: str) -> int:
     """Read a number; one that is absent or unreadable counts as 0."""
-    return _or(lambda: read_count(item[name]), otherwise=0) if name in item else 0
+    try:
+        return read_count(item[name]) if name in item else 0
+    except UnreadableValueError:
+        return 0
 
 
 def count_in(item: Item, period: str) -> Count:
@@ -155,50 +157,6 @@ def count_in(item: Item, period: str) -> Count:
 def sequence_in(item: Item, key: EntryKey) -> int:
     """Read how many claims an entry has seen."""
     return number_in(item, entry_name(key, SEQUENCE))
-
-
-@dataclass(frozen=True, slots=True)
-class Leftovers:
-    """What may be removed from an item at its next write.
-
-    Attributes:
-        spending: attributes of days and months before yesterday's.
-        entries: entries nobody asks for any more: the sequence's name, the sequence, all attributes.
-    """
-
-    spending: tuple[str, ...] = ()
-    entries: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
-
-
-def leftovers(item: Item, asked: Iterable[EntryKey], *, day: date) -> Leftovers:
-    """Find what of an item has outlived its use.
-
-    Args:
-        item: a target's item, or the stack's.
-        asked: the entries that are in use.
-        day: the day it is.
-    """
-    yesterday = day_of(day - timedelta(days=1))
-    spending = []
-    entries: defaultdict[str, list[str]] = defaultdict(list)
-    in_use = {entry_name(key, "") for key in asked}
-    for name in item:
-        words = name.split(" ")
-        if len(words) == _WORDS_OF_AN_ENTRY and words[-1] in _PARTS:
-            entries[name.removesuffix(words[-1])].append(name)
-        elif len(words) > 1 and words[0] in _SPENDING and words[1] < yesterday[: len(words[1])]:
-            spending.append(name)
-    oldest = milliseconds(datetime.combine(day - timedelta(days=RETENTION_DAYS), time(), UTC))
-    used = {prefix: _last_use(item, prefix) for prefix in entries if prefix not in in_use}
-    others = sorted(used, key=used.__getitem__, reverse=True)
-    return Leftovers(
-        tuple(spending),
-        tuple(
-            (prefix + SEQUENCE, number_in(item, prefix + SEQUENCE), tuple(entries[prefix]))
-            for rank, prefix in enumerate(others)
-            if rank >= OTHER_ENTRIES_KEPT or used[prefix] < oldest
-        ),
-    )
 
 
 @dataclass(slots=True)
@@ -223,7 +181,7 @@ class ItemReader:
 
     def entry(self, item: Item, key: EntryKey) -> EntryState | None:
         """Read an entry; None where nothing is known of it."""
-        stored = {part: item[name] for part in _PARTS if (name := entry_name(key, part)) in item}
+        stored = {part: item[name] for name, part in parts_by_name(key.credential, key.model).items() if name in item}
         if not stored:
             return None
         place = f"item {target_key(key.target)!r}, {key.credential} {key.model}"
@@ -287,12 +245,8 @@ class ItemReader:
             return otherwise
 
 
-def _last_use(item: Item, prefix: str) -> int:
-    return max(number_in(item, prefix + USED_AT), number_in(item, prefix + TRAFFIC_AT))
-
-
-def _or(reader: Callable[[], T], *, otherwise: T) -> T:
-    try:
-        return reader()
-    except UnreadableValueError:
-        return otherwise
+@lru_cache(maxsize=KNOWN_NAMES)
+def parts_by_name(credential: str, model: str) -> Mapping[str, str]:
+    """Name the attributes of an entry of any target: what each holds, by its name."""
+    key = EntryKey("", credential, model)
+    return {entry_name(key, part): part for part in PARTS}

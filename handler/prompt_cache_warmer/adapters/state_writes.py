@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.adapters import state_items as items
 from prompt_cache_warmer.adapters.counts import Ceiling, Count
-from prompt_cache_warmer.adapters.state_items import ItemReader, entry_name
+from prompt_cache_warmer.adapters.state_items import Item, ItemReader, entry_name
 from prompt_cache_warmer.adapters.state_records import milliseconds, number, record, text, time
 from prompt_cache_warmer.adapters.state_update import Update
 from prompt_cache_warmer.values.state import UNKNOWN, Claim
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
-    from prompt_cache_warmer.adapters.state_items import Item, Leftovers
+    from prompt_cache_warmer.adapters.state_leftovers import Leftovers
     from prompt_cache_warmer.ports import ClaimRequest, Commit
     from prompt_cache_warmer.values.observation import Miss, Sightings
     from prompt_cache_warmer.values.snapshot import CredentialState, Lease, Pause

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.rules.reasons import Reason
+from prompt_cache_warmer.values.caps import NO_CAPS
 from prompt_cache_warmer.values.money import NOTHING, Amount
 from prompt_cache_warmer.values.pricing import cost_usd
 from prompt_cache_warmer.values.usage import Usage
@@ -81,6 +82,8 @@ class Spent:
 
 def allowances(target: Caps, stack: Caps, spent: Spent) -> tuple[Allowance, ...]:
     """List what every cap that applies to a target's calls still has room for."""
+    if target == NO_CAPS == stack:
+        return ()
     today, this_month = spent.stack_today, spent.stack_this_month
     found = (
         Allowance(Reason.CALL_CAP, target.usd_per_call, target.tokens_per_call),

@@ -88,7 +88,7 @@ def credential_notices(uses: Iterable[CredentialUse], entries: Iterable[Entry]) 
                 f"({', '.join(use.workspaces)}): what one of them wrote the others do not read"
             )
     sharing: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for targets in _equal(entries).values():
+    for targets in _equal(entries).values() if len(by_name) > 1 else ():
         for pair in combinations(sorted(targets), 2):
             sharing[pair].append(targets[pair[0]])
     for (one, other), names in sorted(sharing.items()):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.errors import EventError
-from prompt_cache_warmer.rules.uploads import not_allowed, text_in, time_in
+from prompt_cache_warmer.rules.uploads import not_allowed, number_in, text_in, time_in
 from prompt_cache_warmer.values.problems import nearest, shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SOURCE = "prompt-cache-warmer.due"  # an upload's is aws.s3
 VERSION = 1  # another one is another shape, which only its own release can read
 
-_FIELDS = ("source", "version", "scheduled_time", "decided_at", "entries")
+_FIELDS = ("source", "version", "scheduled_time", "decided_at", "targets", "entries")
 _ENTRY_FIELDS = ("document", "target", "model")
 
 
@@ -48,22 +48,25 @@ class DueMessage:
         entries: the entries.
         scheduled_at: when the tick was due that sent it.
         decided_at: when that tick found them due; what had lapsed by then, it has counted.
+        targets: how many targets that tick saw; a worker sees those of its message only.
         message_id: the queue's id of it.
     """
 
     entries: tuple[DueEntry, ...]
     scheduled_at: datetime
     decided_at: datetime
+    targets: int
     message_id: str
 
 
-def due_body(entries: Iterable[DueEntry], *, scheduled_at: datetime, decided_at: datetime) -> str:
+def due_body(entries: Iterable[DueEntry], *, scheduled_at: datetime, decided_at: datetime, targets: int) -> str:
     """Write a message's body."""
     body = {
         "source": SOURCE,
         "version": VERSION,
         "scheduled_time": scheduled_at.isoformat(),
         "decided_at": decided_at.isoformat(),
+        "targets": targets,
         "entries": [{name: getattr(entry, name) for name in _ENTRY_FIELDS} for entry in entries],
     }
     return json.dumps(body, separators=(",", ":"))
@@ -96,6 +99,7 @@ def read_due(body: Mapping[str, Any], message_id: str, *, place: str) -> DueMess
         entries=tuple(_entry(one, f"{place}entries[{number}]") for number, one in enumerate(entries)),
         scheduled_at=time_in(body, "scheduled_time", place),
         decided_at=time_in(body, "decided_at", place),
+        targets=number_in(body, "targets", place),
         message_id=message_id,
     )
 

@@ -38,11 +38,13 @@ def measure(report: RunReport, *, detail: Detail, service: str) -> list[MetricSe
     whole = _entry_values(report.results, asked_usd)
     if not report.order.is_selection:  # a selection is no picture of the whole, and alarms read these
         whole = {**_run_values(report), **whole}
+    elif report.order.due is not None:  # what became of entries that a tick has sent, it does not see
+        whole = {**_call_values(report), **whole}
     sets = _bounded(run, whole, report.started_at, properties)
     for cause, count in () if report.order.is_selection else report.causes.items():
         dimensions = {**run, Dimension.CAUSE.value: cause.value}
         sets.append(MetricSet(dimensions, {"EntriesMissed": (count,)}, report.started_at, properties))
-    chosen = resolve_detail(detail, targets=report.targets_loaded)
+    chosen = resolve_detail(detail, targets=_targets(report))
     if chosen == "run":
         return sets
     grouped: dict[tuple[tuple[str, str], ...], list[EntryResult]] = defaultdict(list)
@@ -67,11 +69,8 @@ def _run_values(report: RunReport) -> dict[str, list[float]]:
         "TargetsLoaded": [report.targets_loaded],
         "TargetsInvalid": [report.targets_invalid],
         "EntriesDue": [report.entries_due],
-        "EntriesWarmed": [report.count(Outcome.WARMED)],
-        "EntriesDeferred": [report.count(Outcome.DEFERRED)],
-        "EntriesUnpriced": [report.entries_unpriced],
+        **_call_values(report),
         "EntriesSkipped": [report.count(Outcome.SKIPPED)],
-        "EntriesCapped": [report.entries_capped],
         "EntriesMissed": [report.entries_missed],
         "EntriesToMend": [report.entries_to_mend],
         "BreakersOpen": [report.breakers_open],
@@ -79,6 +78,22 @@ def _run_values(report: RunReport) -> dict[str, list[float]]:
         **{name: [percent] for name, percent in used.items() if percent is not None},
         "RunDuration": [report.duration_ms],
     }
+
+
+def _call_values(report: RunReport) -> dict[str, list[float]]:
+    """Measure what became of due entries; of what a tick sends to workers, only the worker's run can."""
+    return {
+        "EntriesWarmed": [report.count(Outcome.WARMED)],
+        "EntriesDeferred": [report.count(Outcome.DEFERRED)],
+        "EntriesUnpriced": [report.entries_unpriced],
+        "EntriesCapped": [report.entries_capped],
+    }
+
+
+def _targets(report: RunReport) -> int:
+    """Say how many targets there are, which bounds what is published of each; a worker's run reads a few of them."""
+    due = report.order.due
+    return report.targets_loaded if due is None else max(message.targets for message in due)
 
 
 def _percent(spent: Amount, cap_usd: Decimal | None) -> float | None:

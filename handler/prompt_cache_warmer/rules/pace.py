@@ -19,8 +19,9 @@ Credit accrues at that rate. A call may start while there is no debt, whatever i
 is paid back before the next one starts; credit is capped at a second's worth, so that no burst builds up.
 A call under way counts as used until its answer comes. Between two answers the bucket is taken to fill at
 L/60, never above L; each time an answer finds less than K where more was expected, the application takes
-what fills it, and half of that rate is believed until an answer finds K again. Before the first answer of a
-run nothing is known: one call goes alone as the probe.
+what fills it, and half of that rate is believed until an answer finds K again. Before the first answer
+nothing is known: one call goes alone as the probe. What was told less than a minute ago is known to the next run of
+the same process too; a bucket that nobody told of for longer may be full or empty again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from prompt_cache_warmer.values.rate_limits import MINUTE_SECONDS, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from prompt_cache_warmer.values.rate_limits import RateLimits
 
@@ -79,6 +81,18 @@ class Pace:
         self._calls_under_way = 0
         self._is_answered = False
         self._held_until = -math.inf
+        self._told_at: datetime | None = None
+
+    def is_fresh(self, now: datetime) -> bool:
+        """Tell whether what is known still says something of the limits, by the time of day.
+
+        The other clock may stand still while no run is under way, and its process with it.
+        """
+        return self._told_at is not None and 0 <= (now - self._told_at).total_seconds() < MINUTE_SECONDS
+
+    def told(self, now: datetime) -> None:
+        """Take in when it was told of the limits last."""
+        self._told_at = now
 
     def wait_seconds(self, cost: Cost, *, at: float) -> float | None:
         """Say how long a call has to wait, as far as is known now.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.snapshot import Pause
 
 MAX_LISTED = 200
+_OUTCOMES = tuple(Outcome)  # in the order a report shows them
 _UNREAD = (ProblemCode.NOT_READ_YET, ProblemCode.UNREADABLE)
 CAPPED_CODES = frozenset(reason.value for reason in Reason if reason.is_capped)
 
@@ -273,8 +274,7 @@ def _uploads_json(uploads: Sequence[Upload]) -> dict[str, Any]:
 def _rank(result: EntryResult) -> tuple[bool, bool, int, str]:
     """Order entries as a report lists them: what a person must act on first."""
     is_failed = result.outcome is Outcome.FAILED
-    order = list(Outcome).index(result.outcome)
-    return not is_failed, result.diagnosis is None, order, result.entry.target.name
+    return not is_failed, result.diagnosis is None, _OUTCOMES.index(result.outcome), result.entry.target.name
 
 
 def pause_json(pause: Pause) -> dict[str, Any]:

@@ -195,6 +195,14 @@ def time_in(event: Mapping[str, Any], name: str, place: str) -> datetime:
         raise not_allowed(f"{place}{name}", written, f"a time such as {_TIME_EXAMPLE!r}") from None
 
 
+def number_in(event: Mapping[str, Any], name: str, place: str) -> int:
+    """Read a field that must be a number of things."""
+    value = event.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise not_allowed(place + name, value, "a whole number from 0")
+    return value
+
+
 def not_allowed(place: str, value: object, allowed: str) -> EventError:
     """Make the error of a value that is not allowed."""
     return EventError(f"the event's {place}={shown(value)} is not allowed; allowed: {allowed}")

@@ -78,10 +78,15 @@ def _prices_in_tier(itself: _Itself, tier_start: int) -> ModelPrices | None:
         if usd(Usage()):
             return None
         uncached_usd = usd(Usage(uncached_tokens=fewest))
+        output_usd = usd(Usage(uncached_tokens=fewest, output_tokens=1)) - uncached_usd
+
+        def per_mtok(usd_of_all: Decimal, tokens: int = fewest) -> Decimal:
+            return (usd_of_all / tokens * TOKENS_PER_MTOK).normalize()  # 3, and not 3.000000 in every sum of it
+
         return ModelPrices(
-            input_usd_per_mtok=uncached_usd / fewest * TOKENS_PER_MTOK,
-            output_usd_per_mtok=(usd(Usage(uncached_tokens=fewest, output_tokens=1)) - uncached_usd) * TOKENS_PER_MTOK,
-            cache_read_usd_per_mtok=usd(Usage(read_tokens=fewest)) / fewest * TOKENS_PER_MTOK,
-            cache_write_5m_usd_per_mtok=usd(Usage(write_5m_tokens=fewest)) / fewest * TOKENS_PER_MTOK,
-            cache_write_1h_usd_per_mtok=usd(Usage(write_1h_tokens=fewest)) / fewest * TOKENS_PER_MTOK,
+            input_usd_per_mtok=per_mtok(uncached_usd),
+            output_usd_per_mtok=per_mtok(output_usd, 1),
+            cache_read_usd_per_mtok=per_mtok(usd(Usage(read_tokens=fewest))),
+            cache_write_5m_usd_per_mtok=per_mtok(usd(Usage(write_5m_tokens=fewest))),
+            cache_write_1h_usd_per_mtok=per_mtok(usd(Usage(write_1h_tokens=fewest))),
         )

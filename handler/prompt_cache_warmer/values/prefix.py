@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from itertools import takewhile
+from sys import intern
 from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.values.body import Block, Json, Tier, blocks
@@ -170,11 +171,11 @@ def fingerprints(
         tool_choice = body.get("tool_choice") if block.tier is Tier.MESSAGES else None  # it keys the messages alone
         if tool_choice is not None:
             messages.update(_compact(tool_choice, sort_keys=sort_keys).encode())
-        yield Fingerprint(
-            tools=tiers[Tier.TOOLS].hexdigest(),
+        yield Fingerprint(  # most targets share a tier, if only one with nothing in it, and so one text in memory
+            tools=intern(tiers[Tier.TOOLS].hexdigest()),
             system=tiers[Tier.SYSTEM].hexdigest(),
-            messages=messages.hexdigest(),
-            settings=settings_hash,
+            messages=intern(messages.hexdigest()),
+            settings=intern(settings_hash),
         )
 
 

@@ -191,15 +191,23 @@ class EntryState:
 
     def life(self, *, fingerprint: str, asked_ttl_seconds: int, version: str) -> EntryState:
         """Return what of it holds for a prefix, the time to live its markers ask for and a document version."""
-        warmth, traffic, breaker = self.warmth, self.traffic, self.breaker
-        asked = (fingerprint, asked_ttl_seconds)
-        return replace(
-            self,
-            warmth=warmth if warmth is not None and (warmth.fingerprint, warmth.asked_ttl_seconds) == asked else None,
-            traffic=traffic if traffic is not None and traffic.fingerprint in (None, fingerprint) else None,
-            breaker=breaker if breaker.version == version else replace(CLOSED, version=version),
-            sightings=None if self.sightings is None else self.sightings.of_prefix(fingerprint),
-        )
+        warmth, traffic, breaker, sightings = self.warmth, self.traffic, self.breaker, self.sightings
+        if warmth is not None and (warmth.fingerprint, warmth.asked_ttl_seconds) != (fingerprint, asked_ttl_seconds):
+            warmth = None
+        if traffic is not None and traffic.fingerprint not in (None, fingerprint):
+            traffic = None
+        if breaker.version != version:
+            breaker = replace(CLOSED, version=version)
+        if sightings is not None:
+            sightings = sightings.of_prefix(fingerprint)
+        if (
+            warmth is self.warmth
+            and traffic is self.traffic
+            and breaker is self.breaker
+            and sightings is self.sightings
+        ):
+            return self  # nearly every entry at nearly every tick
+        return replace(self, warmth=warmth, traffic=traffic, breaker=breaker, sightings=sightings)
 
     def as_of(self, at: datetime) -> EntryState:
         """Return it as it can be believed at a time: a clock may be a little ahead, what is beyond that is unknown."""

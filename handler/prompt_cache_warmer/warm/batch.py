@@ -110,6 +110,7 @@ class Batch:
             due,
             limits=self._limits,
             clock=self._tools.clock,
+            paces=self._tools.paces,
             remaining_seconds=self._remaining_seconds,
             is_refused=lambda twins: bool(self._refused(twins)),
             defer=self._defer_for_rate_limits,
@@ -139,7 +140,7 @@ class Batch:
 
     def _defer_for_rate_limits(self, twins: Twins, reason: str) -> None:
         advice = (
-            "If it lasts, raise the workspace's rate limit or RATE_LIMIT_SHARE_PERCENT; it goes first at the next tick."
+            "If it lasts, raise the workspace's rate limit or RATE_LIMIT_SHARE_PERCENT; it waits for its next turn."
         )
         self._report(_deferred(twins, "rate-limits", f"left to the next run: {reason}", advice))
 

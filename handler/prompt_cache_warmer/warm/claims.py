@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.errors import StateUnavailableError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from prompt_cache_warmer.ports import BodySource, Clock, RunLog, StateStore
     from prompt_cache_warmer.rules.entry_result import EntryResult
+    from prompt_cache_warmer.rules.pace import Pace
     from prompt_cache_warmer.rules.request import WarmCall
     from prompt_cache_warmer.values.money import Amount
     from prompt_cache_warmer.warm.caller import Caller
@@ -65,6 +66,7 @@ class Tools:
         store: remembers credentials.
         log: writes one line per entry.
         clock: the time.
+        paces: the paces of the runs of this process, by model and credential; a worker makes a run of every message.
     """
 
     bodies: BodySource
@@ -72,6 +74,7 @@ class Tools:
     store: StateStore
     log: RunLog
     clock: Clock
+    paces: dict[tuple[str, str], Pace] = field(default_factory=dict)
 
 
 class Claims:

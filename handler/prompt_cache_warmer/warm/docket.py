@@ -110,7 +110,8 @@ def _life(entry: Entry, snapshot: Snapshot) -> EntryState:
         fingerprint=target.prefix_digest, asked_ttl_seconds=TTL_SECONDS[asked_ttl(entry)], version=target.version
     )
     credential = snapshot.credentials.get(entry.credential, _UNKNOWN_CREDENTIAL)
-    return replace(state, breaker=after_resume(state.breaker, credential.resumed_at))
+    breaker = after_resume(state.breaker, credential.resumed_at)
+    return state if breaker is state.breaker else replace(state, breaker=breaker)
 
 
 def _last_calls(lives: Iterable[tuple[Entry, EntryState]]) -> dict[tuple[str, str, str], Warmth]:

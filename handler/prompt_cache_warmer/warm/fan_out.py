@@ -36,7 +36,7 @@ class DueQueue(Protocol):
 
 
 async def fan_out(
-    ordered: Iterable[Twins], queue: DueQueue, *, scheduled_at: datetime, decided_at: datetime
+    ordered: Iterable[Twins], queue: DueQueue, *, scheduled_at: datetime, decided_at: datetime, targets: int
 ) -> list[EntryResult]:
     """Send due entries to the workers, those of the same bytes together.
 
@@ -45,6 +45,7 @@ async def fan_out(
         queue: the workers' queue.
         scheduled_at: when the tick was due.
         decided_at: when it found them due.
+        targets: how many targets it saw.
     """
     loads = list(_loads(ordered))
     bodies = [
@@ -52,6 +53,7 @@ async def fan_out(
             (DueEntry(case.entry.target.source, case.entry.target.name, case.entry.model) for case in load),
             scheduled_at=scheduled_at,
             decided_at=decided_at,
+            targets=targets,
         )
         for load in loads
     ]

@@ -80,6 +80,7 @@ class Turns:
         due: the calls, the most urgent first.
         limits: what bounds the run; its share of the rate limits says whether calls are paced.
         clock: the time.
+        paces: the paces of earlier runs of this process, by model and credential; this run's come to them.
         remaining_seconds: says at any moment how much time the run has left.
         is_refused: tells whether a call would not be made anyway, so that it need not wait.
         defer: told of each call that cannot go before the run's end, and why.
@@ -91,12 +92,14 @@ class Turns:
         *,
         limits: RunLimits,
         clock: Clock,
+        paces: dict[tuple[str, str], Pace],
         remaining_seconds: Callable[[], float],
         is_refused: Callable[[Twins], bool],
         defer: Callable[[Twins, str], None],
     ) -> None:
         self._limits = limits
         self._clock = clock
+        self._paces = paces
         self._remaining_seconds = remaining_seconds
         self._is_refused = is_refused
         self._defer = defer
@@ -145,6 +148,8 @@ class Turns:
             used = None if called is None else _used(called, under_way.cost)
             at = self._clock.monotonic_seconds()
             under_way.pace.end(under_way.cost, used, at=at, is_heard=under_way.is_heard)
+            if under_way.is_heard:
+                under_way.pace.told(self._clock.now())
             self._changed.set()
 
     @property
@@ -157,12 +162,14 @@ class Turns:
         startable_seconds = self._remaining_seconds() - needed_seconds(self._limits.request_timeout_seconds)
         spread = spread_seconds(len(due), startable_seconds=startable_seconds)
         at = self._clock.monotonic_seconds()
-        paces: dict[tuple[str, str], Pace] = {}
+        now = self._clock.now()
+        for stale in [key for key, pace in self._paces.items() if not pace.is_fresh(now)]:
+            del self._paces[stale]
         for rank, twins in enumerate(due):
             case = twins[0]
             lapses_in = _lapses_in_seconds(case)
             model, credential, is_cold = case.entry.model, case.entry.credential, lapses_in is None
-            pace = paces.setdefault(
+            pace = self._paces.setdefault(
                 (model, credential), Pace(share_percent=share_percent, workers=self._limits.workers)
             )
             self._lanes.setdefault((model, credential, is_cold), _Lane(pace))

@@ -166,7 +166,7 @@ class Warmer:
         results = [skipped(case, case.decision.reason) for case in cases if not case.decision.is_due]
         if order.due is None:  # the tick has told of it
             self._log_changes(cases)
-        round_ = await self._take_up(order, due, now, remaining_seconds)
+        round_ = await self._take_up(order, due, now, remaining_seconds, targets=len(index.targets))
         results += round_.results
         spent, troubles = round_.spent, [*snapshot.unreadable, *round_.troubles]
         verified = Verified()
@@ -194,14 +194,16 @@ class Warmer:
         return report
 
     async def _take_up(
-        self, order: Order, due: list[Case], now: datetime, remaining_seconds: Callable[[], float]
+        self, order: Order, due: list[Case], now: datetime, remaining_seconds: Callable[[], float], *, targets: int
     ) -> Round:
         """Call what is due, or only say so, or send it to the workers."""
         if order.dry_run or not due:
             return Round([planned(case.entry, case.decision) for case in due])
         if self._queue is not None and not order.is_selection:
             at = order.scheduled_at or now
-            return Round(await fan_out(self._in_turn(due, now), self._queue, scheduled_at=at, decided_at=now))
+            ordered = self._in_turn(due, now)
+            self._deferred = []  # whoever waited is on the way to the workers; an upload's run adds to them again
+            return Round(await fan_out(ordered, self._queue, scheduled_at=at, decided_at=now, targets=targets))
         waiting = self._deferred if order.is_selection else []  # a whole run knows of all who still wait
         round_ = await self._warm_all(due, now, remaining_seconds, WARMING if order.verify is None else TRACED)
         taken = {case.entry.key for case in due}

@@ -98,7 +98,7 @@ def test_the_least_hit_ratio_is_the_deployers(percent: str) -> None:
 
 def test_without_anybody_to_tell_there_is_no_alarm() -> None:
     """Nobody pays for an alarm that nobody reads; without a dashboard either there is no nested stack at all."""
-    alone = monitoring(deployed())
+    alone = monitoring(deployed(FanOut="ENABLED"))
     assert alone is not None
     assert set(alone.resources()) == {"ServiceDashboard"}
     assert monitoring(deployed(Dashboard="DISABLED")) is None
@@ -134,14 +134,15 @@ def test_everybody_is_told_of_every_alarm_and_of_its_end(told: dict[str, str], a
         ({"MaxUsdPerDay": "0"}, {"stopped", "day-budget"}),
         ({"MaxUsdPerMonth": "50"}, {"stopped", "month-budget"}),
         ({"MinHitRatioPercent": "90"}, {"stopped", "hit-ratio"}),
+        ({"FanOut": "ENABLED"}, {"stopped", "unwarmed"}),
         ({"ScheduleState": "DISABLED"}, set()),
     ],
-    ids=["day", "nothing a day", "month", "ratio", "stopped on purpose"],
+    ids=["day", "nothing a day", "month", "ratio", "workers", "stopped on purpose"],
 )
 def test_an_alarm_that_could_not_fire_or_would_fire_for_ever_is_not_made(
     parameters: dict[str, str], there: set[str]
 ) -> None:
-    """A budget without a cap, a ratio nobody asked for, and silence where no run is scheduled."""
+    """A budget without a cap, a ratio nobody asked for, a queue without workers, and silence without a schedule."""
     stack = monitoring(deployed(AlarmTopicArn=TOPIC_ARN, **parameters))
     assert stack is not None
     assert set(alarms(stack)) == ALWAYS | there
@@ -153,7 +154,9 @@ def test_each_alarm_says_where_it_is_what_to_type_and_where_to_read() -> None:
         LONG_NAME,
         template("template.yaml"),
         WATCHED,
-        {"FailuresQueue": f"https://sqs.eu-central-1.amazonaws.com/123456789012/{LONG_NAME}"},
+        dict.fromkeys(
+            ("FailuresQueue", "UnwarmedQueue"), f"https://sqs.eu-central-1.amazonaws.com/123456789012/{LONG_NAME}"
+        ),
     )
     nested = monitoring(stack)
     assert nested is not None
@@ -191,14 +194,19 @@ def test_the_commands_in_the_alarms_exist_with_their_options() -> None:
 
 
 def test_the_aws_commands_in_the_alarms_name_what_the_stack_has() -> None:
-    """The log group, the function and the queue; nothing is left to fill in."""
-    group, url = f"/aws/lambda/{STACK}", "https://sqs.eu-central-1.amazonaws.com/123456789012/failures"
-    text = " ".join(alarm.description for alarm in alarms(watched()).values())
+    """The log group, the function and each its queue; nothing is left to fill in."""
+    group, urls = f"/aws/lambda/{STACK}", "https://sqs.eu-central-1.amazonaws.com/123456789012/"
+    found = {name: alarm.description for name, alarm in alarms(watched()).items()}
+    text = " ".join(found.values())
     assert set(re.findall(r"aws (\w+ [\w-]+)", text)) == {
         *("logs tail", "lambda invoke", "sqs receive-message", "sqs purge-queue"),
     }
     assert set(re.findall(r"aws logs tail (\S+)", text)) == {group}
-    assert set(re.findall(r"--queue-url (\S+?)[. ]", text.replace(url, "URL"))) == {"URL"}
+    queues = {name: re.findall(r"--queue-url (\S+?)\.?(?: |$)", one) for name, one in found.items()}
+    assert {name: set(each) for name, each in queues.items() if each} == {
+        "dead-letters": {f"{urls}failures"},
+        "unwarmed": {f"{urls}unwarmed"},
+    }
     assert f"--function-name {STACK}-WarmerFunction " in text
 
 
@@ -215,8 +223,9 @@ def test_the_parameters_are_described_constrained_and_all_filled_in() -> None:
     """Each value that the parent passes on is one the nested stack accepts, and each is passed on."""
     parameters = template("infra/monitoring.yaml")["Parameters"]
     parent = deployed(**WATCHED)
-    queue = {"FailuresQueue.QueueName": "warmer-FailuresQueue-AbC", "WarmerFunction": "warmer-WarmerFunction-AbC"}
-    given = ResolvedStack(STACK, parent.template, parent.given, {**parent.attributes, **queue}).resources()[
+    made = ("FailuresQueue.QueueName", "UnwarmedQueue.QueueName", "WarmerFunction")
+    names = {one: f"warmer-{one.partition('.')[0]}-AbC" for one in made}
+    given = ResolvedStack(STACK, parent.template, parent.given, {**parent.attributes, **names}).resources()[
         "Monitoring"
     ]
     assert set(given["Parameters"]) == set(parameters)
