@@ -1,8 +1,9 @@
 """Keeps coverage's tracing, which makes some tests ten times as long, to where it tells something.
 
-Tests that are marked run without it; pytest-cov's own marker for that does not work where ``--no-cov`` is said. And
-in a worker of pytest-xdist pytest-cov starts it twice, as if the worker were the process that gathers from workers:
-the first is stopped before the worker's own begins.
+Unit and contract tests say what is covered; end-to-end tests, those of the pages and of the infrastructure run without
+it, and so do tests that are marked: pytest-cov's own marker for that does not work where ``--no-cov`` is said. And in a
+worker of pytest-xdist pytest-cov starts it twice, as if the worker were the process that gathers from workers: the first is
+stopped before the worker's own begins.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MARKER = "untraced"
 """The marker of a long test; what it runs is covered by others."""
+_TRACED = frozenset({"unit", "contract"})  # folders
 
 
 class Untraced:
@@ -25,7 +27,8 @@ class Untraced:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
         """Stop it, and go on after the test."""
-        tracing = Coverage.current() if item.get_closest_marker(MARKER) is not None else None
+        is_traced = _TRACED.intersection(item.path.parts) and item.get_closest_marker(MARKER) is None
+        tracing = None if is_traced else Coverage.current()
         if tracing is None:
             return (yield)
         tracing.stop()
