@@ -2,8 +2,8 @@
 
 Unit and contract tests say what is covered; end-to-end tests, those of the pages and of the infrastructure run without
 it, and so do tests that are marked: pytest-cov's own marker for that does not work where ``--no-cov`` is said. And in a
-worker of pytest-xdist pytest-cov starts it twice, as if the worker were the process that gathers from workers: the first is
-stopped before the worker's own begins.
+worker of pytest-xdist pytest-cov starts it twice, as if the worker were the process that gathers from workers: the
+first is stopped before the worker's own begins.
 """
 
 from __future__ import annotations

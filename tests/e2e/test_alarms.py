@@ -22,11 +22,8 @@ from tests.monitored import TARGET, Monitored, alarms, watched
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [
-    # Powertools warns of time stamps that CloudWatch would refuse; the clock here stands at a day long past.
-    pytest.mark.filterwarnings("ignore:This metric doesn't meet the requirements"),
-    pytest.mark.untraced,  # hours of ticks, and all they run is covered by others: traced, they take twice as long
-]
+# Powertools warns of time stamps that CloudWatch would refuse; the clock here stands at a day long past.
+pytestmark = pytest.mark.filterwarnings("ignore:This metric doesn't meet the requirements")
 
 HOUR = 60
 QUIET_MINUTES, MENDED_MINUTES = 24, 36

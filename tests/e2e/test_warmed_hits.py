@@ -15,8 +15,6 @@ from tests.warmed_histories import OTHER_KEY, TICK_SECONDS, Read, World
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.untraced  # nights of ticks, and all they run is covered by others: traced, they take longer
-
 FOR_5M, FOR_1H = prompt("5m"), prompt("1h")
 MARKER = {"type": "ephemeral"}
 # Beginning with FOR_5M; and two markers of different lives.
