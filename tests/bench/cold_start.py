@@ -26,6 +26,7 @@ import artifact
 from infra.local.cloud import LocalCloud
 from infra.local.function import InProcessFunction
 from infra.local.lambda_emulator import ROOT, FunctionError, LambdaEmulator
+from tests.artifact_build import SAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +36,6 @@ STARTS = 9  # of each kind; a median of fewer moves with whatever else the machi
 TIMEOUT_SECONDS = 110
 WARM_INVOCATIONS = 5
 PROMPT = "You are an agent that answers. " * 2000  # long enough to be cached
-SAM = ROOT / ".tools/sam/bin/sam"
 
 _INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
 _CPU = re.compile(r"^CPU ms (\d+)$", re.MULTILINE)

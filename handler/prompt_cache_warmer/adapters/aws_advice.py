@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from botocore import exceptions
 
-from prompt_cache_warmer.adapters.aws_answers import EndpointAddressError, NotAwsError
+from prompt_cache_warmer.adapters.aws_answers import FIRST_SERVER_STATUS, EndpointAddressError, NotAwsError
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 
 AwsError = exceptions.BotoCoreError | exceptions.ClientError
 
-_FIRST_SERVER_STATUS = 500
 _NO_REGION = "nothing says which region is meant: set AWS_DEFAULT_REGION, or AWS_PROFILE to a profile that has a region"
 _LOG_IN = "log in to AWS (aws sso login, or aws configure), or set AWS_PROFILE"
 _NOBODY = (
@@ -57,7 +56,7 @@ def is_failing(error: AwsError) -> bool:
     """Tell whether AWS, or a proxy in front of it, failed: nothing was refused, and asked again it may answer."""
     return (
         isinstance(error, exceptions.ClientError)
-        and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _FIRST_SERVER_STATUS
+        and error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= FIRST_SERVER_STATUS
     )
 
 

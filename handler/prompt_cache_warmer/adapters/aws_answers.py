@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FIRST_REDIRECT_STATUS = 300
-_FIRST_SERVER_STATUS = 500
+FIRST_SERVER_STATUS = 500
 _REQUEST_ID = re.compile(r"x-amzn?-request-?id", re.IGNORECASE)  # S3's, and everybody else's
 _PAGE = re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE)
 _IS_JSON = re.compile(rb"\s*\{.*\}\s*", re.DOTALL)
@@ -71,7 +71,7 @@ def check_answer(*, operation_model: Any, response_dict: dict[str, Any], **_: ob
         NotAwsError: when it is none of AWS's.
     """
     status, body = response_dict["status_code"], response_dict["body"]
-    if status >= _FIRST_SERVER_STATUS:
+    if status >= FIRST_SERVER_STATUS:
         if not _is_readable(body):
             response_dict["body"] = b""  # then botocore goes by the status, and asks again
         return

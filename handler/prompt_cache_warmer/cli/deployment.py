@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from prompt_cache_warmer.cli.stack import Seams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from prompt_cache_warmer.adapters.deployed_stack import DeployedStack
 
@@ -94,11 +94,15 @@ def own_name(
 
 def as_typed(context: click.Context, problems: tuple[str, ...]) -> str:
     """Join what is wrong with settings, by the options that were typed in place of their variables."""
+    typed = {variable: parameter for variable, parameter in _OPTIONS.items() if is_typed(context, parameter)}
+    return in_words(problems, {variable: f"--{name.replace('_', '-')}" for variable, name in typed.items()})
+
+
+def in_words(problems: tuple[str, ...], words: Mapping[str, str]) -> str:
+    """Join what is wrong with settings, by the words that the user knows in place of their variables."""
     said = "; ".join(problems)
-    for variable, parameter in _OPTIONS.items():
-        if is_typed(context, parameter):
-            option = f"--{parameter.replace('_', '-')}"
-            said = said.replace(f"{variable}=", f"{option} ").replace(variable, option)
+    for variable, word in words.items():
+        said = said.replace(f"{variable}=", f"{word} ").replace(variable, word)
     return said
 
 

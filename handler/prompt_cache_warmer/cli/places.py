@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prompt_cache_warmer.cli.deployment import BUCKET_VARIABLE
+from prompt_cache_warmer.cli.deployment import BUCKET_VARIABLE, in_words
 from prompt_cache_warmer.cli.opening import over_aws
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.target_files import TargetFiles, prompts_prefix_option, root_option
@@ -91,9 +91,7 @@ class BucketPlace:
         try:
             return Settings.from_environment({**given, **_NO_SECRET})
         except SettingsError as error:
-            said = "; ".join(error.problems)
-            for variable, part in _PARTS.items():
-                said = said.replace(f"{variable}=", f"{part} ").replace(variable, part)
+            said = in_words(error.problems, _PARTS)
             raise click.UsageError(f"{shown(self.address)} is read as {S3_SCHEME}BUCKET/PREFIX/: {said}") from error
 
 

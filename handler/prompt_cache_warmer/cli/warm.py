@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from prompt_cache_warmer.cli import arguments
+from prompt_cache_warmer.cli.counting import counted
 from prompt_cache_warmer.cli.doers import takes_doer
 from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.request_files import UnusableError
@@ -99,7 +100,7 @@ def own_problems(answer: Mapping[str, Any], names: tuple[str, ...]) -> tuple[lis
         if problem["code"] == ProblemCode.NO_SUCH_TARGET or PurePosixPath(problem["source"]).stem in names
     ]
     others = sum(problem not in own and problem["severity"] == Severity.ERROR for problem in problems)
-    return own, f"{others} problem{'s' * (others != 1)}" if others else ""
+    return own, counted(others, "problem") if others else ""
 
 
 def is_warm(answer: Mapping[str, Any], *, is_named: bool) -> bool:

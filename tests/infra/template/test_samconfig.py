@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.local.lambda_emulator import ROOT
+from tests.artifact_build import SAM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,7 +151,7 @@ def test_no_secret_no_account_and_no_region_stand_in_it() -> None:
 
 def test_sam_validates_the_template_with_it() -> None:
     """`sam validate` with an environment's options, lint included."""
-    command = [str(ROOT / ".tools/sam/bin/sam"), "validate", "--config-env", "production"]
+    command = [str(SAM), "validate", "--config-env", "production"]
     environment = {
         "PATH": "/usr/bin:/bin",
         "HOME": "/nowhere",
