@@ -19,6 +19,7 @@ from prompt_cache_warmer.wiring.checkup import account
 from prompt_cache_warmer.wiring.checkup.asking import all_found, answered
 from prompt_cache_warmer.wiring.checkup.keys import check_secret
 from prompt_cache_warmer.wiring.checkup.parts import check_bucket, check_function, check_table
+from tests.checked import checked
 from tests.fakes import FakeClock, document
 from tests.local_stack import BUCKET, FUNCTION, STACK, STATE_TABLE, LocalStack
 
@@ -51,16 +52,6 @@ def stack(deployed: LocalStack) -> LocalStack:
     return deployed
 
 
-def checked(stack: LocalStack, *options: str, **environment: str | None) -> tuple[int, dict[str, Any]]:
-    """Run the command; returns its exit code and its checks by name."""
-    result = stack.run("doctor", *(options or ("--stack", STACK)), "--json", **environment)
-    assert result.stderr == ""
-    answer = json.loads(result.stdout)
-    assert all(check["fix"] for check in answer["checks"] if check["state"] == "red")
-    assert answer["is_well"] is (result.exit_code == 0)
-    return result.exit_code, {check["check"]: check for check in answer["checks"]}
-
-
 def test_a_deployment_that_is_well_has_every_check_green_but_what_the_local_cloud_lacks(stack: LocalStack) -> None:
     """After one real tick; the checks stand in one order."""
     from infra.local.function import InProcessFunction  # noqa: PLC0415 - only here
@@ -85,9 +76,11 @@ def test_a_person_reads_a_line_for_each_and_the_fix_below(stack: LocalStack) -> 
         f"red       deployment: {NOWHERE}",
         "  -> aws cloudformation describe-stacks --query 'Stacks[].StackName'",
     ]
-    assert lines[5].startswith("not asked bucket, table, function, schedule, uploads, secret, api-clock, targets, ")
+    assert lines[5].startswith(
+        "not asked bucket, table, function, schedule, uploads, workers, secret, api-clock, targets, "
+    )
     assert lines[5].endswith(": the deployment's settings could not be read")
-    assert lines[6:] == ["3 green, 1 red, 0 noted, 16 not asked"]
+    assert lines[6:] == ["3 green, 1 red, 0 noted, 17 not asked"]
 
 
 RED = [

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import botocore.client
 import pytest
-from botocore.exceptions import ClientError
 
 from infra.local.cloud import API_KEY, SECRET
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.rules.checkup import green
 from prompt_cache_warmer.wiring.checkup.upload_trigger import check_uploads
 from prompt_cache_warmer.wiring.credential_check import MAX_MODELS
+from tests.checked import checked, deny
 from tests.fakes import document
-from tests.local_stack import ACCOUNT, BUCKET, FUNCTION, STACK, LocalStack
+from tests.local_stack import ACCOUNT, BUCKET, FUNCTION, LocalStack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,25 +29,6 @@ def deployed() -> Iterator[LocalStack]:
         stack.clock = SystemClock()
         stack.put("targets/support.json", document("support"))
         yield stack
-
-
-def checked(stack: LocalStack, *options: str, **environment: str | None) -> tuple[int, dict[str, Any]]:
-    """Run the command; returns its exit code and its checks by name."""
-    result = stack.run("doctor", *(options or ("--stack", STACK)), "--json", **environment)
-    answer = json.loads(result.stdout)
-    return result.exit_code, {check["check"]: check for check in answer["checks"]}
-
-
-def deny(monkeypatch: pytest.MonkeyPatch, operation: str) -> None:
-    """Have AWS refuse an operation: moto knows no policies of a person."""
-    ask = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined] # every call goes through it
-
-    def call(client: Any, name: str, arguments: dict[str, Any]) -> Any:
-        if name == operation:
-            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, name)
-        return ask(client, name, arguments)
-
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", call)
 
 
 def test_a_secret_that_you_may_not_read_is_no_red_credential(

@@ -11,6 +11,7 @@ from infra.local.cloud import API_KEY, SECRET, WORKSPACE
 from infra.local.function import InProcessFunction
 from infra.local.messages_api import AwsCaller, Fault, LocalMessagesApi
 from prompt_cache_warmer.adapters.system_clock import SystemClock
+from tests.checked import checked
 from tests.fakes import MODEL, document
 from tests.local_stack import STACK, LocalStack
 from tests.provider_clouds import (
@@ -44,13 +45,6 @@ def opened(
         stack.clock = SystemClock()
         stack.put("targets/support.json", target or document("support"))
         yield stack
-
-
-def checked(stack: LocalStack, *options: str, **environment: str | None) -> tuple[int, dict[str, Any]]:
-    """Run the command; returns its exit code and its checks by name."""
-    result = stack.run("doctor", *(options or ("--stack", STACK)), "--json", **environment)
-    answer = json.loads(result.stdout)
-    return result.exit_code, {check["check"]: check for check in answer["checks"]}
 
 
 def test_an_identity_token_that_you_may_not_have_is_not_asked() -> None:

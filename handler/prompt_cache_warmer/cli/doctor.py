@@ -84,10 +84,10 @@ def doctor(
 ) -> None:
     """Check all that a deployment consists of, and say the fix.
 
-    Account, identity and region; the stack; its bucket, table, function, schedule and upload trigger; the secret and
-    each credential with its workspace; this machine's clock against AWS's and the API's; the targets, the minimums of
-    their models, their caps, the last tick; a pause, stopped credentials, open breakers and budgets that are used up;
-    the versions of what is installed here.
+    Account, identity and region; the stack; its bucket, table, function, schedule, upload trigger and workers; the
+    secret and each credential with its workspace; this machine's clock against AWS's and the API's; the targets, the
+    minimums of their models, their caps, the last tick; a pause, stopped credentials, open breakers and budgets that
+    are used up; the versions of what is installed here.
 
     It asks as you, by your own AWS identity, and reads only; no warm call is made and no key is shown. What you may
     not read is "not asked", which is no fault of the deployment, and so is a signed or federated credential that

@@ -68,11 +68,12 @@ def status(
     """
     ask = _asking(seams, place, frozenset(names))
     found = ask()
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt), asyncio.Runner() as runner:
+        runner.get_loop()  # made before anybody can know that it is time for a Ctrl-C, which a half-made loop tells of
         _show(found, place, lists_all=lists_all, as_json=as_json, watch=watch)
         while watch is not None:
             with closing(seams.clock.sleep(watch)) as waiting:  # a Ctrl-C that comes first leaves it unbegun
-                asyncio.run(waiting)
+                runner.run(waiting)
             try:
                 found = ask()
             except UnusableError as error:  # a network that fails once is no reason to stop watching

@@ -18,6 +18,7 @@ from prompt_cache_warmer.wiring.checkup.parts import check_bucket, check_functio
 from prompt_cache_warmer.wiring.checkup.standing import OF_STANDING, check_standing
 from prompt_cache_warmer.wiring.checkup.targets import OF_LOOK, TARGETS, check_look
 from prompt_cache_warmer.wiring.checkup.upload_trigger import UPLOADS, check_uploads
+from prompt_cache_warmer.wiring.checkup.workers import WORKERS, check_workers
 from prompt_cache_warmer.wiring.deployment import deployed_targets
 
 if TYPE_CHECKING:
@@ -28,7 +29,18 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_MINUTE = 60.0
 _OF_STATE = (*OF_LOOK, *OF_STANDING)
-_OF_SETTINGS = ("bucket", "table", "function", "schedule", UPLOADS, "secret", "api-clock", *_OF_STATE, CREDENTIAL)
+_OF_SETTINGS = (
+    "bucket",
+    "table",
+    "function",
+    "schedule",
+    UPLOADS,
+    WORKERS,
+    "secret",
+    "api-clock",
+    *_OF_STATE,
+    CREDENTIAL,
+)
 
 
 async def check_account(clock: Clock) -> list[Finding]:
@@ -65,6 +77,7 @@ async def check_deployment(settings: Settings, *, function: str | None, named: N
             "function": lambda: check_function(function),
             "schedule": lambda: check_schedule(function),
             UPLOADS: lambda: check_uploads(function, settings.targets_bucket),
+            WORKERS: lambda: check_workers(settings.due_queue_url),
             **checks,
             "secret": lambda: check_secret(settings.anthropic_secret_id),
             "api-clock": lambda: check_api_clock(settings.anthropic_base_url, clock),

@@ -21,7 +21,7 @@ FUNCTION, SCHEDULE = "function", "schedule"
 _ONE_KEY = 1
 _NO_POLICY = "NoSuchBucketPolicy"
 _GONE = frozenset({"NoSuchBucket", "404", "ResourceNotFoundException"})
-_DEPLOY = "sam deploy, from the folder it was deployed from"
+DEPLOY = "sam deploy, from the folder it was deployed from"
 
 
 def check_bucket(bucket: str, prefix: str, *, client: Any = None) -> list[Finding]:  # noqa: ANN401 - a boto3 client
@@ -43,7 +43,7 @@ def _listed(s3: Any, bucket: str, prefix: str) -> Finding:  # noqa: ANN401 - a b
     except ClientError as error:
         if error_word(error) not in _GONE:
             raise
-        return red(BUCKET, f"there is no bucket {bucket!r}", fix=f"correct TARGETS_BUCKET of the function: {_DEPLOY}")
+        return red(BUCKET, f"there is no bucket {bucket!r}", fix=f"correct TARGETS_BUCKET of the function: {DEPLOY}")
     return green(BUCKET, f"{bucket} can be listed under {prefix}")
 
 
@@ -79,11 +79,11 @@ def check_table(table: str, *, client: Any = None) -> list[Finding]:  # noqa: AN
         except ClientError as error:
             if error_word(error) not in _GONE:
                 raise
-            return red(TABLE, f"there is no table {table!r} in this region", fix=f"make it again: {_DEPLOY}")
+            return red(TABLE, f"there is no table {table!r} in this region", fix=f"make it again: {DEPLOY}")
         keys = [(key["AttributeName"], key["KeyType"]) for key in found["KeySchema"]]
         if keys != [(PARTITION_KEY, "HASH")]:
             said = f"table {table!r} has the key {', '.join(name for name, _ in keys)}, and {PARTITION_KEY} is needed"
-            return red(TABLE, said, fix=f"name the stack's own table in STATE_TABLE: {_DEPLOY}")
+            return red(TABLE, said, fix=f"name the stack's own table in STATE_TABLE: {DEPLOY}")
         if found["TableStatus"] != "ACTIVE":
             fix = f"aws dynamodb wait table-exists --table-name {shlex.quote(table)}"
             return red(TABLE, f"table {table!r} is {found['TableStatus']}", fix=fix)
@@ -105,8 +105,13 @@ def check_table(table: str, *, client: Any = None) -> list[Finding]:  # noqa: AN
     return [found, answered(TABLE_TTL, "dynamodb:DescribeTimeToLive", expiring)]
 
 
-def check_function(function: str, *, client: Any = None) -> list[Finding]:  # noqa: ANN401 - as above
-    """Say whether the function can run."""
+def check_function(
+    function: str,
+    *,
+    check: str = FUNCTION,
+    client: Any = None,  # noqa: ANN401 - as above
+) -> list[Finding]:
+    """Say whether a function can run."""
     name = shlex.quote(function)
 
     def configured() -> Finding:
@@ -114,17 +119,17 @@ def check_function(function: str, *, client: Any = None) -> list[Finding]:  # no
         state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
         if state != "Active":
             why = found.get("StateReasonCode", "no reason given")
-            fix = f"aws lambda wait function-active-v2 --function-name {name}; if it stays so: {_DEPLOY}"
-            return red(FUNCTION, f"{function} is {state}: {why}", fix=fix)
+            fix = f"aws lambda wait function-active-v2 --function-name {name}; if it stays so: {DEPLOY}"
+            return red(check, f"{function} is {state}: {why}", fix=fix)
         if update == "Failed":
             return red(
-                FUNCTION,
+                check,
                 f"the last update of {function} failed: {found.get('LastUpdateStatusReasonCode', 'no reason given')}",
-                fix=_DEPLOY,
+                fix=DEPLOY,
             )
-        return green(FUNCTION, f"{function} is active on {found['Runtime']}, its last update {update.lower()}")
+        return green(check, f"{function} is active on {found['Runtime']}, its last update {update.lower()}")
 
-    return [answered(FUNCTION, "lambda:GetFunctionConfiguration", configured)]
+    return [answered(check, "lambda:GetFunctionConfiguration", configured)]
 
 
 def bare_name(function: str) -> str:
@@ -150,6 +155,6 @@ def check_schedule(function: str) -> list[Finding]:
         fix = "sam deploy --parameter-overrides ScheduleState=ENABLED"
         if states:
             return red(SCHEDULE, "the schedule is off: nothing is called by itself", fix=fix)
-        return red(SCHEDULE, f"no schedule invokes {name}: nothing is called by itself", fix=_DEPLOY)
+        return red(SCHEDULE, f"no schedule invokes {name}: nothing is called by itself", fix=DEPLOY)
 
     return [answered(SCHEDULE, "scheduler:ListSchedules", scheduled)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.rules.checkup import CheckState, Finding, green, red
 from prompt_cache_warmer.wiring.checkup.asking import answered, make_client
+from prompt_cache_warmer.wiring.checkup.mappings import not_taking
 from prompt_cache_warmer.wiring.checkup.parts import bare_name
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 UPLOADS, UPLOAD_EVENTS = "uploads", "upload-events"
 
-_WELL = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 _EVENT_BRIDGE = "EventBridgeConfiguration"
 _NO_FACTS = frozenset({"ResponseMetadata", _EVENT_BRIDGE})  # of an answer: no other receiver of notifications
 _QUEUE = ":sqs:"
@@ -45,14 +45,8 @@ def check_uploads(function: str, bucket: str, *, functions: Any = None, s3: Any 
 
 
 def _taken(mappings: list[Mapping[str, Any]]) -> Finding:
-    off = [one for one in mappings if one["State"] not in _WELL]
-    if not off:
-        return green(UPLOADS, "the function takes uploads from their queue")
-    fix = (
-        "sam deploy --parameter-overrides ScheduleState=ENABLED; or at once: "
-        f"aws lambda update-event-source-mapping --enabled --uuid {shlex.quote(off[0]['UUID'])}"
-    )
-    return red(UPLOADS, f"the function takes no uploads: its queue's mapping is {off[0]['State']}", fix=fix)
+    off = not_taking(UPLOADS, mappings, "the function takes no uploads")
+    return off or green(UPLOADS, "the function takes uploads from their queue")
 
 
 def _told(s3: Any, bucket: str) -> Finding:  # noqa: ANN401 - a boto3 client
