@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 
-from tests import call_watch, canary_watch, tracing
+from tests import call_watch, canary_watch, one_loader, tracing
 
 if TYPE_CHECKING:
     import pytest
@@ -21,3 +21,4 @@ def pytest_configure(config: pytest.Config) -> None:
     canary_watch.watch(config)
     call_watch.watch(config)
     tracing.keep_short(config)
+    one_loader.share()

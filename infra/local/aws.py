@@ -9,7 +9,7 @@ import http.client
 import io
 import logging
 from contextlib import closing
-from functools import cached_property
+from functools import cache, cached_property
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, Self
 from unittest import mock
@@ -32,7 +32,22 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
 _CLIENTS = ("s3", "dynamodb", "secrets", "parameters", "cloudwatch")
+_POLL_SECONDS = 0.01  # how long an account that ends may wait for its server
 _PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+
+
+class _Moto(DomainDispatcherApplication):
+    """moto's own application, which looks a host's service up once: each time it asks for every file of moto."""
+
+    @cache  # noqa: B019 - there is one of it, as long as the process lives
+    def get_backend_for_host(self, host: str | None) -> Any:  # noqa: ANN401 - moto's own word
+        return super().get_backend_for_host(host)
+
+
+@cache
+def _moto() -> _Moto:
+    """Return moto's application: its state is the process's, and making its routes costs more than most accounts."""
+    return _Moto(create_backend_app)
 
 
 class _Account:
@@ -46,7 +61,7 @@ class _Account:
     """
 
     def __init__(self) -> None:
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._application = _moto()
         self._one_at_a_time = Lock()
         self.identity_refusal: str | None = None
 
@@ -83,7 +98,7 @@ class LocalAws:
         environment |= dict.fromkeys(("NO_PROXY", "no_proxy"), LOOPBACK)
         self._account = _Account()
         self._server = make_server(LOOPBACK, 0, self._account, threaded=True, request_handler=MotoRequestHandler)
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = Thread(target=self._server.serve_forever, args=(_POLL_SECONDS,), daemon=True)
         self._thread.start()
         self.endpoint_url = f"http://{LOOPBACK}:{self._server.server_port}"
         self.reset()
