@@ -75,8 +75,9 @@ back. A run has {EMULATED_RUN_SECONDS} s, a message is hidden for a little longe
 
 {table(("", "all of it", "under a cap that binds"), rows)}
 Judged by the API's own ledger and the state table: an entry is called once, and once more for each claim that a killed
-worker left behind, after that claim has ended and not before; every call that was answered is remembered; the table
-counts at least what the API billed, and never more than the cap; what was never called, a worker said that a cap held.
+worker left behind, after that claim has ended and not before; every call whose worker lived is remembered; the table
+counts at least what the API billed, and never more than the cap; what was never called, or not again after its worker
+died, a worker said that a cap held.
 """
 
 

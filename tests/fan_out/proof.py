@@ -141,8 +141,10 @@ def _judged(
             wrong.append(f"{name} was called {len(times)} times, and {len(ends)} claims on it were left behind")
         elif any(at < end for at, end in zip(again, ends, strict=False)):
             wrong.append(f"{name} was called again before the claim of a dead worker had ended")
-        if name not in known:
+        if name not in known and len(times) > len(ends):
             wrong.append(f"{name} was called, and nothing is known of it")
+        elif name not in known and not source.reasons[name] & CAPPED_CODES:
+            wrong.append(f"{name} was not called again after its worker died, and no cap was the reason")
     counted = snapshot.spent_today.known_usd
     if not spent <= counted <= cap_usd:
         wrong.append(f"{spent} USD were spent, {counted} counted, and the cap is {cap_usd}")
