@@ -39,6 +39,8 @@ class Healing:
         self._failed_seconds: dict[tuple[str, str], float] = {}
         self._stopped_seconds = float("-inf")
         self._had_capped = False
+        self._had_capped_trials: set[str] = set()
+        self._capped_trials: set[str] = set()
 
     def evicted(self) -> None:
         """Know that what is remembered as warm may not be."""
@@ -60,6 +62,8 @@ class Healing:
         lines = {(entry["target"], entry["model"]): entry for entry in run.report["entries"]}
         has_capped = self._had_capped or _has_capped(lines)  # a trial that a cap held back tried nothing
         self._had_capped = _has_capped(lines)
+        now_capped = _capped_trials(lines)
+        self._capped_trials, self._had_capped_trials = now_capped | self._had_capped_trials, now_capped
         for target in tick.targets.values():
             for model in target.models:
                 entry = lines.get((target.name, model), {})
@@ -108,6 +112,8 @@ class Healing:
         if code in ("credential-stopped", "credential-on-trial"):
             if code == "credential-on-trial" and not tick.script.heals and _is_let_go(tick, target.credential):
                 return True  # however long nobody came to try it: what the trial showed counts from the next tick on
+            if code == "credential-on-trial" and target.credential in self._capped_trials:
+                return True  # what it may cost was only known with its body: it tried nothing, and another came next
             is_recent = now - self._stopped_seconds < 2 * COOL_DOWN_SECONDS  # and a trial at each tick after it
             return is_recent and (not tick.script.heals or has_capped)
         if code == "claimed":
@@ -134,6 +140,11 @@ def _is_let_go(tick: TickRecord, credential: str) -> bool:
         for items in (tick.items_before, tick.items_after)
     )
     return "N" in before and "N" not in after
+
+
+def _capped_trials(lines: Mapping[tuple[str, str], Mapping[str, Any]]) -> set[str]:
+    """Name the credentials whose one call on trial was held back by a cap."""
+    return {line["credential"] for line in lines.values() if line.get("is_trial") and line.get("code") in CAPPED}
 
 
 def _has_capped(lines: Mapping[tuple[str, str], Mapping[str, Any]]) -> bool:

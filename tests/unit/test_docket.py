@@ -286,6 +286,15 @@ def test_an_entry_whose_call_a_cap_refuses_is_no_trial() -> None:
     assert {on_trial(both, ticks=ticks).index("cold") for ticks in range(2)} == {0, 1}
 
 
+def test_a_trial_has_room_to_spare_where_there_is_any() -> None:
+    """What a call may cost is an estimate before its body is read: where a cap just fits it, it may yet be refused."""
+    worst = decided(entry("a")).expected_worst.known_usd
+    tight, roomy = (entry(name, max_usd_per_day=str(worst * share)) for name, share in (("a", 1), ("b", 2)))
+    assert [on_trial((tight, roomy), ticks=ticks).index("cold") for ticks in range(2)] == [1, 1]
+    both = (tight, entry("b", max_usd_per_day=str(worst)))
+    assert {on_trial(both, ticks=ticks).index("cold") for ticks in range(2)} == {0, 1}
+
+
 def test_an_entry_that_is_not_due_is_no_trial() -> None:
     """It neither takes the turn nor waits for it."""
     found = (entry("a"), entry("b"))

@@ -210,9 +210,9 @@ def _worst(entry: Entry, *, tokens: int, at: datetime) -> Amount:
 def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
     """Let one entry of a credential on trial go; the others wait for what it shows.
 
-    It is one that its caps have room for, as far as is known before its body is read: a call that is refused shows
-    nothing. Another one has its turn at every tick, so that an entry that is never really called for another reason
-    does not keep the others waiting.
+    It is one that its caps have room for, and, where there is one, room to spare: what its call may cost is only an
+    estimate before its body is read, and a call that is refused shows nothing. Another one has its turn at every tick,
+    so that an entry that is never really called for another reason does not keep the others waiting.
     """
     waiting: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
@@ -225,8 +225,14 @@ def _one_trial_per_credential(cases: list[Case]) -> list[Case]:
 
 
 def _tried(rivals: list[Case]) -> Case:
-    able = [rival for rival in rivals if refusal(rival.allowances, rival.expected_worst) is None] or rivals
+    fitting = [rival for rival in rivals if _has_room(rival, rival.expected_worst)]
+    roomy = [rival for rival in fitting if _has_room(rival, rival.expected_worst + rival.expected_worst)]
+    able = roomy or fitting or rivals
     return able[_turn(able[0].decision.tick) % len(able)]
+
+
+def _has_room(case: Case, worst: Amount) -> bool:
+    return refusal(case.allowances, worst) is None
 
 
 def _turn(tick: Tick) -> int:
