@@ -53,9 +53,8 @@ MUTATIONS = (
     Mutation("rules/decision.py", "if state.claim is not None and now < state.claim.until:", "if now is None:", LEASE),
     Mutation(
         "adapters/state_writes.py",
-        """    update.require_number(entry_name(key, items.SEQUENCE), request.sequence)
-""",
-        "",
+        "update.require_number(entry_name(key, items.SEQUENCE), request.sequence)",
+        "pass",
         LEASE,
     ),
     Mutation(

@@ -239,6 +239,36 @@ async def test_an_object_deleted_between_listing_and_reading_is_gone(shelf: Shel
     assert ([target.name for target in index.targets], index.problems) == (["b"], ())
 
 
+async def test_what_is_gone_is_gone_though_s3_says_denied(shelf: Shelf) -> None:
+    """A role that may list only some prefixes gets 403 for what is not there; a listing of the one key tells which.
+
+    Its neighbour, whose key begins in the same way, is really denied: that stays a problem of its own.
+    """
+    shelf.put("targets/a.json", document("a"))
+    shelf.put("targets/a.json.yaml", b"name: b")
+
+    def refuse(params: dict[str, object], **_: object) -> None:
+        if str(params["url_path"]).endswith("a.json"):
+            shelf.s3.delete_object(Bucket=BUCKET, Key="targets/a.json")
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    shelf.client.meta.events.register("before-call.s3.GetObject", refuse)
+    index = await shelf.targets.load()
+    assert [(one.source, one.code) for one in index.problems] == [("targets/a.json.yaml", ProblemCode.UNREADABLE)]
+
+
+async def test_what_is_denied_and_cannot_be_listed_stays_denied(shelf: Shelf) -> None:
+    """Nothing says that it is gone."""
+    shelf.put("targets/a.json", document("a"))
+
+    def refuse(**_: object) -> None:
+        shelf.client.meta.events.register("before-call.s3.ListObjectsV2", refuse)
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    shelf.client.meta.events.register("before-call.s3.GetObject", refuse)
+    assert codes((await shelf.targets.load()).problems) == [ProblemCode.UNREADABLE]
+
+
 async def test_an_object_written_between_listing_and_reading_is_taken_as_it_is_now(shelf: Shelf) -> None:
     """An upload at the moment of a tick costs the target nothing, and the next tick need not read it again."""
     shelf.put("targets/a.json", document("a"))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 
 _NO_SUCH_KEY = "NoSuchKey"
+# S3's answer to a GET of what is not there, where the role may not list the whole bucket; ours may list two prefixes.
+# S3 API reference, GetObject, "Permissions"
+_DENIED = "AccessDenied"
 # In every page of every listing, also of one with nothing in it; an answer without it is a proxy's, or was cut off.
 _MARK_OF_A_LISTING = "IsTruncated"
 
@@ -116,13 +119,23 @@ class Bucket:
             content = answer["Body"].read()
         except (BotoCoreError, ClientError) as error:
             word = error_word(error)
-            kind = ObjectGoneError if word == _NO_SUCH_KEY else ObjectUnavailableError
+            is_gone = word == _NO_SUCH_KEY or (word == _DENIED and not self._may_be_there(stored.key))
+            kind = ObjectGoneError if is_gone else ObjectUnavailableError
             raise kind(f"{stored.key!r} could not be read: {word}") from error
         if answer["ETag"] == stored.etag and len(content) != stored.size_bytes:  # kept by its ETag, it would stay so
             raise ObjectUnavailableError(
                 f"{stored.key!r} could not be read: {len(content):,} bytes came of {stored.size_bytes:,}"
             )
         return StoredObject(stored.key, answer["ETag"], len(content)), content
+
+    def _may_be_there(self, key: str) -> bool:
+        """Ask for a listing of just one object; whatever does not say that it is gone leaves it there."""
+        try:
+            page = self._client.list_objects_v2(Bucket=self.name, Prefix=key, MaxKeys=1)
+        except (BotoCoreError, ClientError):
+            return True
+        found = page.get("Contents", ())
+        return _MARK_OF_A_LISTING not in page or any(one["Key"] == key for one in found)
 
 
 def error_word(error: BotoCoreError | ClientError) -> str:
