@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from prompt_cache_warmer.rules.pace import Cost, Pace
 from prompt_cache_warmer.values.rate_limits import NO_RATE_LIMITS, RateLimit, RateLimits
 
 ONE = Cost()
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
 
 def requests(remaining: int, limit: int = 600) -> RateLimits:
@@ -50,12 +51,14 @@ def starts_at_once(pace: Pace, *, at: float, cost: Cost = ONE) -> int:
 
 
 def test_before_the_first_answer_one_call_goes_alone() -> None:
-    """The second waits for the answer, however long that takes."""
+    """The second waits for the answer, and ten seconds at most: then it goes alone too."""
     pace = Pace(share_percent=50)
     assert pace.wait_seconds(ONE, at=0) == 0
-    pace.start(ONE, at=0)
-    assert pace.wait_seconds(ONE, at=0) is None
-    assert pace.wait_seconds(ONE, at=99) is None
+    for at in (0, 10):
+        pace.start(ONE, at=at)
+        assert (pace.wait_seconds(ONE, at=at), pace.probe_seconds(at=at)) == (None, 10)
+        assert (pace.wait_seconds(ONE, at=at + 9.5), pace.probe_seconds(at=at + 9.5)) == (None, 0.5)
+        assert pace.wait_seconds(ONE, at=at + 10) == 0
 
 
 def test_a_probe_that_was_not_sent_leaves_its_place_to_another() -> None:
@@ -227,8 +230,8 @@ def test_an_application_that_takes_what_fills_the_bucket_is_believed() -> None:
 def test_a_429_holds_until_the_time_it_names() -> None:
     """Whatever remains meanwhile."""
     pace = read(requests(600))
-    pace.hear(requests(600), at=10, retry_after_seconds=20)
-    pace.hear(requests(600), at=11, retry_after_seconds=5)
+    pace.hold(20, now=NOW, at=10)
+    pace.hold(5, now=NOW, at=11)
     assert pace.wait_seconds(ONE, at=10) == 20
     assert pace.wait_seconds(ONE, at=25) == 5
     assert pace.wait_seconds(ONE, at=30) == 0
@@ -239,7 +242,7 @@ def test_a_probe_that_is_refused_without_headers_is_followed_by_another() -> Non
     """After the wait one goes alone again: still nothing is known."""
     pace = Pace(share_percent=50)
     pace.start(ONE, at=0)
-    pace.hear(NO_RATE_LIMITS, at=1, retry_after_seconds=7)
+    pace.hold(7, now=NOW, at=1)
     pace.end(ONE, ONE, at=1, is_heard=False)
     assert pace.wait_seconds(ONE, at=1) == 7
     assert pace.wait_seconds(ONE, at=8) == 0
@@ -251,9 +254,27 @@ def test_a_refused_probe_whose_headers_were_read_is_an_answer() -> None:
     """What remains is known then, and the wait is kept."""
     pace = Pace(share_percent=50)
     pace.start(ONE, at=0)
-    pace.hear(requests(0), at=1, retry_after_seconds=7)
+    pace.hear(requests(0), at=1)
+    pace.hold(7, now=NOW, at=1)
     pace.end(ONE, ONE, at=1, is_heard=True)
     assert pace.wait_seconds(ONE, at=1) == pytest.approx(30.1)
+
+
+def test_what_a_refusal_asked_to_wait_outlives_what_is_known() -> None:
+    """After a minute the bucket may be full or empty again, but the five minutes are not over.
+
+    The clock of the calls stood still meanwhile: the time of day counts.
+    """
+    pace = read(requests(600))
+    pace.told(NOW)
+    pace.hold(300, now=NOW, at=0)
+    soon = pace.as_of(NOW + timedelta(seconds=59), at=0)
+    assert (soon.is_answered, soon.wait_seconds(ONE, at=0)) == (True, 241)
+    late = pace.as_of(NOW + timedelta(seconds=61), at=5)
+    assert (late.is_answered, late.wait_seconds(ONE, at=5)) == (False, 239)
+    later = late.as_of(NOW + timedelta(seconds=299), at=5)
+    assert later.wait_seconds(ONE, at=5) == 1
+    assert later.as_of(NOW + timedelta(seconds=300), at=9).wait_seconds(ONE, at=9) == 0
 
 
 def test_workers_divide_the_share() -> None:

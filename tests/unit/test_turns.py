@@ -72,7 +72,7 @@ class LimitedMessages(FakeMessages):
 
 
 class SlowClock(FakeClock):
-    """A clock whose waits take longer than calls do."""
+    """A clock whose waits take longer than calls do: nobody stops waiting for an answer that is on its way."""
 
     async def sleep(self, seconds: float) -> None:
         """Move on after a while."""
@@ -101,7 +101,7 @@ def name_of(call: WarmCall) -> str:
 
 def house(documents: dict[str, object], *, share_percent: int | None = 50, **parts: Any) -> House:
     """Return a warmer whose calls share limits; its messages go by its clock."""
-    clock = parts.pop("clock", None) or FakeClock()
+    clock = parts.pop("clock", None) or SlowClock()
     messages = parts.pop("messages", None) or LimitedMessages(clock=clock)
     return House(
         documents, clock=clock, messages=messages, rate_limit_share_percent=share_percent,
@@ -313,7 +313,7 @@ def _no_secret(_: WarmCall) -> None:
 
 
 async def test_the_calls_of_a_run_are_spread_by_the_phases_of_their_entries() -> None:
-    """Fifty-one entries take two seconds, each at its own place, the same at every run."""
+    """Fifty-one entries take two seconds, each at its own place, the same at every run; the first goes at once."""
     starts = []
     for _ in range(2):
         built = house(numbered(51))
@@ -322,7 +322,7 @@ async def test_the_calls_of_a_run_are_spread_by_the_phases_of_their_entries() ->
         starts.append(dict(limited(built).times))
     assert starts[0] == starts[1]
     names = [f"t{number:03}" for number in range(51)]
-    places = {name: phase(EntryKey(name, "default", MODEL)) * 2 for name in names}
+    places = {name: phase(EntryKey(name, "default", MODEL)) * 2 for name in names} | {"t000": 0.0}
     assert starts[0] == pytest.approx(places, abs=0.1)
 
 
@@ -356,8 +356,11 @@ async def test_without_a_share_nothing_waits_and_nothing_is_spread() -> None:
 
 
 async def test_a_write_that_waits_for_tokens_lets_refreshes_pass() -> None:
-    """Two cold entries come first since the last run left them; they wait for tokens, and ten refreshes need none."""
-    clock, store = FakeClock(), MemoryState()
+    """Two cold entries come first since the last run left them: one is the probe, the other waits for tokens.
+
+    Ten refreshes need none, and do not stand behind it.
+    """
+    clock, store = SlowClock(), MemoryState()
     messages = LimitedMessages(clock=clock)
     warm = numbered(10)
     await house(warm, share_percent=None, clock=clock, messages=messages, store=store).run()
@@ -373,7 +376,8 @@ async def test_a_write_that_waits_for_tokens_lets_refreshes_pass() -> None:
     assert report.count(Outcome.WARMED) == 12
     started = dict(messages.times)
     assert all(at < 441 for name, at in started.items() if not name.startswith("cold"))
-    assert all(at > 446 for name, at in started.items() if name.startswith("cold"))
+    first, second = sorted(at for name, at in started.items() if name.startswith("cold"))
+    assert (first, second > 446) == (440.0, True)
 
 
 async def test_a_refresh_that_proves_to_be_a_write_is_paid_back() -> None:

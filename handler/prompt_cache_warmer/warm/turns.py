@@ -2,6 +2,8 @@
 
 Without pacing it is the next one in order. With it, calls are spread over the run by a stable phase of each
 entry, and those of one credential and model keep one pace on the rate limits they share with the application.
+Where nothing is known of those, the most urgent call goes first, at once: what the last run deferred has its turn
+even where it is more than the share.
 The most urgent call whose pace lets it go is next; no worker waits for one pace while another has a call that
 may go, and none waits for what cannot go before the run's end: that is left to the next run at once.
 """
@@ -133,8 +135,12 @@ class Turns:
         under_way = self._under_way.get(twins[0].entry.key)
         if under_way is not None:
             under_way.is_heard |= limits.requests is not None
-            at = self._clock.monotonic_seconds()
-            under_way.pace.hear(limits, at=at, retry_after_seconds=retry_after_seconds)
+            pace, at, now = under_way.pace, self._clock.monotonic_seconds(), self._clock.now()
+            pace.hear(limits, at=at)
+            if under_way.is_heard:
+                pace.told(now)
+            if retry_after_seconds is not None:
+                pace.hold(retry_after_seconds, now=now, at=at)
 
     def done(self, twins: Twins, called: Called | None = None) -> None:
         """Take in that a call is over; what is told of it later changes nothing.
@@ -148,8 +154,6 @@ class Turns:
             used = None if called is None else _used(called, under_way.cost)
             at = self._clock.monotonic_seconds()
             under_way.pace.end(under_way.cost, used, at=at, is_heard=under_way.is_heard)
-            if under_way.is_heard:
-                under_way.pace.told(self._clock.now())
             self._changed.set()
 
     @property
@@ -163,17 +167,17 @@ class Turns:
         spread = spread_seconds(len(due), startable_seconds=startable_seconds)
         at = self._clock.monotonic_seconds()
         now = self._clock.now()
-        for stale in [key for key, pace in self._paces.items() if not pace.is_fresh(now)]:
-            del self._paces[stale]
+        self._paces.update({key: pace.as_of(now, at=at) for key, pace in self._paces.items()})
+        probed = {key for key, pace in self._paces.items() if pace.is_answered}
         for rank, twins in enumerate(due):
             case = twins[0]
             lapses_in = _lapses_in_seconds(case)
             model, credential, is_cold = case.entry.model, case.entry.credential, lapses_in is None
-            pace = self._paces.setdefault(
-                (model, credential), Pace(share_percent=share_percent, workers=self._limits.workers)
-            )
-            self._lanes.setdefault((model, credential, is_cold), _Lane(pace))
-            delay = delay_seconds(case.entry.key, spread=spread, lapses_in_seconds=lapses_in)
+            key = (model, credential)
+            pace = self._paces.setdefault(key, Pace(share_percent=share_percent, workers=self._limits.workers))
+            self._lanes.setdefault((*key, is_cold), _Lane(pace))
+            delay = delay_seconds(case.entry.key, spread=spread, lapses_in_seconds=lapses_in) if key in probed else 0.0
+            probed.add(key)  # the most urgent call is the probe, at once
             self._later.append((at + delay, _Waiting(rank, twins, _expected(case, is_cold=is_cold))))
         heapq.heapify(self._later)
 
@@ -199,6 +203,7 @@ class Turns:
                 if self._is_refused(first.twins):
                     return heapq.heappop(lane.waiting).twins
                 if wait is None:  # the probe's answer, or its end, is told
+                    waits.append(lane.pace.probe_seconds(at=at))
                     break
                 if wait < math.inf and wait <= self._startable_seconds():
                     waits.append(wait)
