@@ -10,6 +10,7 @@ from infra.local.scale import (
     CONCURRENCY,
     HOUR_TICKS,
     LATENCY_SECONDS,
+    LEAST_MEMORY_MB,
     REQUEST_TIMEOUT_SECONDS,
     TICK_SECONDS,
     TIMEOUTS_SECONDS,
@@ -34,6 +35,7 @@ def scale_parts() -> dict[str, str]:
         ("messages of a tick", [scale.messages for scale in scales]),
         ("`FanOutWorkers` to be done in half a tick", [scale.workers for scale in scales]),
         ("stacks", [scale.stacks for scale in scales]),
+        ("`MemorySize` of both functions, MB", [scale.memory_mb for scale in scales]),
     )
     lines = [(name, *(_usd(bill[name]) for bill in bills)) for name in bills[0]]
     totals = [sum(bill.values(), start=Decimal(0)) for bill in bills]
@@ -55,7 +57,10 @@ def scale_parts() -> dict[str, str]:
             f"At {ANTHROPIC_CALLS_PER_MINUTE:,} calls a minute, the limit of Anthropic's highest standard tier, it is "
             f"{ANTHROPIC_CALLS_PER_MINUTE * TICK_SECONDS // 60:,} entries with 5-minute markers, or "
             f"{ANTHROPIC_CALLS_PER_MINUTE * TICK_SECONDS * HOUR_TICKS // 60:,} with 1-hour markers, if no application "
-            f"called at all. One tick decides up to {entries_per_tick():,} entries.\n"
+            f"called at all. A tick of a new sandbox, which knows no document yet, decides up to "
+            f"{entries_per_tick(LEAST_MEMORY_MB):,} entries with `MemorySize` {LEAST_MEMORY_MB} and `Timeout` "
+            f"{TIMEOUTS_SECONDS[-1]}, and with more memory up to {entries_per_tick():,}; what it has not read waits "
+            f"for the next tick.\n"
         ),
     }
 

@@ -23,12 +23,14 @@ TIMEOUTS_SECONDS = (110, 170, 230)  # what Timeout may be
 REQUEST_TIMEOUT_SECONDS = 60  # RequestTimeoutSeconds as it is by default
 TICK_SECONDS = 240
 HOUR_TICKS = (3600 - TICK_SECONDS - int(SCHEDULE_JITTER_SECONDS)) // TICK_SECONDS + 1  # between two calls of 1 hour
-READS_PER_SECOND = 500  # documents that a cold tick reads from S3, 16 at once, some 30 ms each
+DOCUMENT_CPU_SECONDS = Decimal("0.003")  # to read one that is not known yet (tests/bench/run.md, a new sandbox)
+VCPU_MB = 1_769  # a function of so much memory has one processor, one of less has its part (AWS); Python uses one
 LISTS_PER_SECOND = 10  # one after the other, a thousand keys each
 KEYS_PER_LIST = 1_000
 TICK_BYTES_PER_ENTRY = 16_000  # what a tick holds of each entry at most, its result in the report included
 IMPORTS_MB = 150
-MEMORY_MB = 3_008  # the most that MemorySize may be
+LEAST_MEMORY_MB, MOST_MEMORY_MB = 512, 3_008  # MemorySize as it is by default, and the most that it may be
+MEMORY_STEP_MB = 64
 WORKER_OVERHEAD_SECONDS = 1  # to read documents and state, and to give back what was leased of a cap
 SQS_REQUESTS_PER_MESSAGE = Decimal("2.1")  # a tenth of a request to send it, one to receive, one to delete it
 IDLE_POLLS_PER_MINUTE = 15  # as of the queue of uploads
@@ -85,6 +87,13 @@ class Scale:
         """Stacks, each with a prefix of its own, whose ticks hold and read their share."""
         return ceil(self.entries / entries_per_tick())
 
+    @property
+    def memory_mb(self) -> int:
+        """The least `MemorySize` with which a tick of one of the stacks can decide; both functions have it."""
+        entries = ceil(self.entries / self.stacks)
+        sizes = range(LEAST_MEMORY_MB, MOST_MEMORY_MB + 1, MEMORY_STEP_MB)
+        return next(size for size in sizes if entries_per_tick(size) >= entries)
+
 
 def calls_per_run(timeout_seconds: int) -> int:
     """Count the calls that one function makes in a run; none is begun that could not end in time."""
@@ -92,19 +101,24 @@ def calls_per_run(timeout_seconds: int) -> int:
     return (int(window_seconds) // LATENCY_SECONDS + 1) * CONCURRENCY
 
 
-def entries_per_tick() -> int:
-    """Count the entries that one tick can decide: those that it has memory for, and can read when it knows none."""
-    held = (MEMORY_MB - IMPORTS_MB) * 1024 * 1024 // TICK_BYTES_PER_ENTRY
-    read = TIMEOUTS_SECONDS[-1] // 2 * READS_PER_SECOND  # half of a run's time
-    return min(held, read)
+def entries_per_tick(memory_mb: int = MOST_MEMORY_MB) -> int:
+    """Count the entries that one tick can decide: those that it can hold, and can read when it knows none of them.
+
+    Args:
+        memory_mb: `MemorySize`.
+    """
+    held = (memory_mb - IMPORTS_MB) * 1024 * 1024 // TICK_BYTES_PER_ENTRY
+    processors = min(Decimal(1), Decimal(memory_mb) / VCPU_MB)
+    reading_seconds = TIMEOUTS_SECONDS[-1] // 2  # half of a run's time
+    return min(held, int(reading_seconds * processors / DOCUMENT_CPU_SECONDS))
 
 
 def monthly_usd(scale: Scale) -> dict[str, Decimal]:
     """Return what AWS charges in a month, in USD, by what it is for; metrics and alarms come on top."""
     runs = Deployment(scale.entries).runs
     calls, messages = runs * scale.entries, runs * scale.messages
-    tick_gb, worker_gb = Decimal(MEMORY_MB) / 1024, Decimal(512) / 1024
-    gb_seconds = runs * scale.tick_seconds * tick_gb + messages * scale.message_seconds * worker_gb
+    seconds = runs * scale.tick_seconds + messages * scale.message_seconds
+    gb_seconds = seconds * Decimal(scale.memory_mb) / 1024
     lists = runs * ceil(scale.entries / KEYS_PER_LIST)
     polls = MINUTES * IDLE_POLLS_PER_MINUTE
     return {

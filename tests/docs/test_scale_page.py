@@ -27,7 +27,8 @@ def test_a_hundred_thousand_entries_by_hand() -> None:
     assert found.one_function_seconds == 6_250  # 3,125 waves of 2 s
     assert (found.messages, found.message_seconds) == (3_125, 3)
     assert found.workers == 79  # 9,375 s of work in 120 s
-    assert (found.tick_seconds, found.stacks) == (12, 2)
+    assert (found.tick_seconds, found.stacks) == (12, 3)
+    assert found.memory_mb == 1_600  # 33,334 documents are 100 s of CPU in 115 s: 0.87 of 1,769 MB, in steps of 64
     assert scale.HOUR_TICKS == 14
 
 
@@ -35,8 +36,8 @@ def test_a_months_bill_by_hand() -> None:
     """1,000 entries: 10,800 ticks, 10,800,000 calls, 345,600 messages."""
     found = monthly_usd(Scale(1_000))
     assert {name: usd.quantize(Decimal("0.0001")) for name, usd in found.items()} == {
-        # 10,800 x 3 s x 2.9375 GB + 345,600 x 3 s x 0.5 GB = 613,575 GB-s, and 356,400 requests
-        "ticks and workers (Lambda)": Decimal("8.2523"),
+        # (10,800 + 345,600) x 3 s x 0.5 GB = 534,600 GB-s, and 356,400 requests
+        "ticks and workers (Lambda)": Decimal("7.1993"),
         "messages (SQS)": Decimal("0.5495"),  # 725,760 requests and 648,000 polls
         "state, read twice (DynamoDB)": Decimal("2.7000"),
         "state, written (DynamoDB)": Decimal("27.0000"),
@@ -53,8 +54,10 @@ def test_calls_of_a_run_by_hand(timeout: int, calls: int) -> None:
 
 
 def test_a_tick_ends_where_reading_or_memory_does() -> None:
-    """115 s at 500 documents a second are the smaller of both."""
-    assert entries_per_tick() == 57_500
+    """In 115 s one processor reads 38,333 documents of 3 ms, and 512 MB have 0.29 of one."""
+    assert entries_per_tick() == 38_333
+    assert entries_per_tick(512) == 11_094
+    assert entries_per_tick(256) == 5_547 < (256 - 150) * 1024**2 // scale.TICK_BYTES_PER_ENTRY
 
 
 def test_what_is_reckoned_with_are_the_templates_defaults() -> None:
@@ -63,7 +66,8 @@ def test_what_is_reckoned_with_are_the_templates_defaults() -> None:
     assert parameters["MaxConcurrency"]["Default"] == scale.CONCURRENCY
     assert parameters["RequestTimeoutSeconds"]["Default"] == scale.REQUEST_TIMEOUT_SECONDS
     assert tuple(parameters["Timeout"]["AllowedValues"]) == scale.TIMEOUTS_SECONDS
-    assert parameters["MemorySize"]["MaxValue"] == scale.MEMORY_MB
+    memory = parameters["MemorySize"]
+    assert (memory["Default"], memory["MaxValue"]) == (scale.LEAST_MEMORY_MB, scale.MOST_MEMORY_MB)
     assert parameters["TickMinutes"]["Default"] * 60 == scale.TICK_SECONDS
 
 
@@ -90,5 +94,5 @@ def test_the_page_says_what_the_stack_does() -> None:
     assert ENTRIES_PER_MESSAGE == 32
     assert "after three times it is in `UnwarmedQueue`" in flat
     assert resources["DueQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] == 3
-    assert len(rows(PAGE, "needs")) == 6
+    assert len(rows(PAGE, "needs")) == 7
     assert rows(PAGE, "bill")[-1][0] == "**all**"

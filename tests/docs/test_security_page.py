@@ -49,7 +49,8 @@ def test_rows_are_read_right() -> None:
     resources = {cells[0].strip("`"): cells[1:] for cells in rows(PAGE, "resources")}
     assert resources["TlsOnly"][:2] == ["anybody", "`never s3:*`"]
     assert resources["TlsOnly"][3] == "where `ExistingBucketName` is empty; Bool `aws:SecureTransport`: `false`"
-    assert resources["UploadsRuleOnly"][0] == "`events.amazonaws.com`"
+    assert resources["UploadsRule"][0] == "`events.amazonaws.com`"
+    assert resources["UploadsRuleOnly"][:2] == ["anybody", "`never sqs:SendMessage`"]
 
 
 def test_a_statement_without_a_reason_is_an_error() -> None:

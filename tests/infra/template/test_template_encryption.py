@@ -122,7 +122,7 @@ def may(statements: list[dict[str, Any]], action: str, resource: str, principal:
     return allowed([ANYTHING, *statements], action, resource, keys)
 
 
-WRITES = ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ReplicateObject")
+WRITES = ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ReplicateObject", "s3:ReplicateDelete")
 OBJECTS = (f"{BUCKET_ARN}/targets/bot.json", f"{BUCKET_ARN}/prompts/a/b.md")
 
 

@@ -12,7 +12,7 @@ from prompt_cache_warmer.settings import VARIABLES, Settings
 if TYPE_CHECKING:
     from infra.local.transform import Template
 
-PARTS = {"DueQueue", "UnwarmedQueue", "WorkerFunction", "WorkerMessages"}
+PARTS = {"DueQueue", "DueQueuePolicy", "UnwarmedQueue", "WorkerFunction", "WorkerMessages"}
 TICK_SECONDS = 240  # the longest there is
 
 

@@ -123,7 +123,7 @@ def test_everything_that_can_be_is_tagged(resources: Template) -> None:
     """What costs money can be found by the tag service=prompt-cache-warmer."""
     tag = {"Key": "service", "Value": "prompt-cache-warmer"}
     cannot = {
-        *("ApplicationPolicy", "ScheduleKeyPolicy", "TargetsBucketPolicy", "UploadsQueuePolicy"),
+        *("ApplicationPolicy", "ScheduleKeyPolicy", "TargetsBucketPolicy", "UploadsQueuePolicy", "DueQueuePolicy"),
         *("WarmerAsyncRuns", "WarmerFunctionTick", "WarmerFunctionTickRole"),
     }
     untagged = {name for name, one in resources.items() if tag not in one["Properties"].get("Tags", [])}

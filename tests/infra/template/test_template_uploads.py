@@ -76,22 +76,6 @@ def test_the_rule_passes_on_uploads_of_targets_and_prompts_and_nothing_else(rule
     assert target["Arn"] == {"Fn::GetAtt": ["UploadsQueue", "Arn"]}
 
 
-def test_only_the_rule_may_send(resources: Template) -> None:
-    """A message makes the function spend, so nobody else's is taken."""
-    policy = resources["UploadsQueuePolicy"]["Properties"]
-    assert policy["Queues"] == [{"Ref": "UploadsQueue"}]
-    assert policy["PolicyDocument"]["Statement"] == [
-        {
-            "Sid": "UploadsRuleOnly",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": {"Fn::GetAtt": ["UploadsQueue", "Arn"]},
-            "Condition": {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["UploadsRule", "Arn"]}}},
-        }
-    ]
-
-
 def test_the_off_switch_stops_uploads_too(rule: Template, mapping: Template, source: Template) -> None:
     """Nothing new comes in, and what waits is not read."""
     assert rule["State"] == {"Ref": "ScheduleState"}
