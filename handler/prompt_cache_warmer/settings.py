@@ -42,6 +42,7 @@ DEFAULT_PROMPTS_PREFIX = "prompts/"
 DEFAULT_NAMESPACE = "PromptCacheWarmer"
 DEFAULT_SERVICE = "prompt-cache-warmer"
 
+_BASE_URL = "ANTHROPIC_BASE_URL"
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(:[0-9]{1,5})?")
 _PLAIN_ADDRESS = re.compile(r"[^?#@]*")  # a query or a user name may be a secret
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -111,7 +112,7 @@ class Settings(CredentialSettings):
     )
     anthropic_base_url: Annotated[str, AfterValidator(base_url)] | None = Field(
         None,
-        alias="ANTHROPIC_BASE_URL",
+        alias=_BASE_URL,
         description="address of a gateway in front of the API; https, or http on loopback",
     )
     state_table: Annotated[str, AfterValidator(_table_name)] | None = Field(
@@ -220,6 +221,28 @@ class Settings(CredentialSettings):
         return settings
 
 
+def own_base_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """Read the API's address and nothing else, for a run on one's own machine.
+
+    Args:
+        environment: as for the settings.
+
+    Returns:
+        The address; empty text where the variable is set to nothing, None where it is not set.
+
+    Raises:
+        SettingsError: when it is none that keys may travel to.
+    """
+    given = os.environ if environment is None else environment  # noqa: TID251 - as above
+    value = given.get(_BASE_URL)
+    if value is None or not value.strip():
+        return None if value is None else ""
+    try:
+        return base_url(value.strip())
+    except ValueError as error:
+        raise SettingsError((f"{_BASE_URL}={_shown(_BASE_URL, value.strip())}: {error}",)) from error
+
+
 VARIABLES: tuple[str, ...] = tuple(str(field.alias) for field in Settings.model_fields.values())
 """The names of every environment variable the handler reads, in the order of ``Settings``."""
 
@@ -249,5 +272,5 @@ def _sentence(detail: Any, present: Mapping[str, str]) -> str:  # noqa: ANN401 -
 def _shown(name: str, value: str) -> str:
     """Show a variable's value, unless it is a secret or looks like one that was put into the wrong variable."""
     is_secret = name == "ANTHROPIC_API_KEY" or KEY_BEGINNING in value
-    may_hold_one = name == "ANTHROPIC_BASE_URL" and not _PLAIN_ADDRESS.fullmatch(value)
+    may_hold_one = name == _BASE_URL and not _PLAIN_ADDRESS.fullmatch(value)
     return "***" if is_secret or may_hold_one else repr(value)

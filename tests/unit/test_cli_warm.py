@@ -133,6 +133,18 @@ def test_without_a_key_nothing_is_asked(stack: Stack, folder: Path) -> None:
     assert line == "Error: there is no ANTHROPIC_API_KEY in the environment"
 
 
+@pytest.mark.parametrize("address", ["foo", "http://192.0.2.2:9"])
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["calls", "dry run"])
+def test_a_key_does_not_travel_in_the_open(stack: Stack, folder: Path, address: str, dry_run: list[str]) -> None:
+    """An address that is neither https nor loopback is refused by the settings' rule, and nothing is sent."""
+    environment = {"ANTHROPIC_API_KEY": "sk-planted", "ANTHROPIC_BASE_URL": address}
+    line = said(stack.run("warm", "support", "--file", str(folder), *dry_run, **environment))
+    assert line == (
+        f"Error: the environment is not valid: ANTHROPIC_BASE_URL='{address}': "
+        "must be an https:// URL (plain http:// is for a loopback address only: keys travel there)"
+    )
+
+
 def test_without_what_speaks_to_aws_the_extra_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     """The function cannot be asked, and the sentence says what to install."""
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from prompt_cache_warmer.errors import SettingsError
-from prompt_cache_warmer.settings import VARIABLES, Settings
+from prompt_cache_warmer.settings import VARIABLES, Settings, own_base_url
 from prompt_cache_warmer.values.caps import NO_CAPS, Caps
 
 SMALLEST = {"TARGETS_BUCKET": "my-bucket", "ANTHROPIC_SECRET_ID": "warmer/key"}
@@ -252,6 +252,35 @@ def test_a_wrong_value_is_named_with_what_is_allowed(variable: str, value: str, 
 def test_an_address_is_https_or_loopback(url: str) -> None:
     """Keys travel there, so plain http is for the same machine only."""
     assert Settings.from_environment({**SMALLEST, "ANTHROPIC_BASE_URL": url}).anthropic_base_url == url
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("foo", f"ANTHROPIC_BASE_URL='foo': {URL_RULE}"),
+        (" http://192.0.2.2:8080 ", f"ANTHROPIC_BASE_URL='http://192.0.2.2:8080': {URL_RULE}"),
+        (f"https://user:{SECRET}@a", "ANTHROPIC_BASE_URL=***: must not hold a user name or a password"),
+    ],
+)
+def test_the_address_read_alone_has_the_same_rule(value: str, said: str) -> None:
+    """Runs from files read it without the other settings, and the key travels there just so."""
+    with pytest.raises(SettingsError) as caught:
+        own_base_url({"ANTHROPIC_BASE_URL": value})
+    assert caught.value.problems == (said,)
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, None),
+        ({"ANTHROPIC_BASE_URL": " "}, ""),
+        ({"ANTHROPIC_BASE_URL": " https://a.example "}, "https://a.example"),
+        ({"ANTHROPIC_BASE_URL": "http://127.0.0.1:4010"}, "http://127.0.0.1:4010"),
+    ],
+)
+def test_the_address_read_alone_tells_none_from_nothing(environment: dict[str, str], address: str | None) -> None:
+    """Where the variable is not set, a profile of the SDK may still say the address."""
+    assert own_base_url(environment) == address
 
 
 def test_all_problems_come_together() -> None:

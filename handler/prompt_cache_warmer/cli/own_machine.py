@@ -10,7 +10,7 @@ import click
 
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.target_files import problem_line
-from prompt_cache_warmer.errors import RunError
+from prompt_cache_warmer.errors import RunError, SettingsError
 from prompt_cache_warmer.values.problems import Severity, nearest, shown
 
 if TYPE_CHECKING:
@@ -78,6 +78,6 @@ def run_from_here(order: Order, targets: dict[str, Target], clock: Clock) -> dic
 
     try:
         report = asyncio.run(run_here(order, targets, clock=clock, log=ProgressLog(None, total=0)))
-    except RunError as error:
+    except (RunError, SettingsError) as error:
         raise UnusableError(str(error)) from error
     return report.as_json()

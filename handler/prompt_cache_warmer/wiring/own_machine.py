@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import anthropic
 
+from prompt_cache_warmer.adapters.anthropic_messages import DEFAULT_BASE_URL
 from prompt_cache_warmer.adapters.memory_state import MemoryState
 from prompt_cache_warmer.errors import SecretUnreadableError
-from prompt_cache_warmer.settings import Settings
+from prompt_cache_warmer.settings import Settings, own_base_url
 from prompt_cache_warmer.warm.claims import RunLimits
 from prompt_cache_warmer.warm.warmer import Policy
 from prompt_cache_warmer.wiring.engine import Engine, connected
@@ -40,9 +41,11 @@ async def run_here(order: Order, targets: Mapping[str, Target], *, clock: Clock,
 
     Raises:
         RunError: when nothing could be asked, such as without a key.
+        SettingsError: when the environment's address is none that a key may travel to; nothing was sent.
     """
+    address = DEFAULT_BASE_URL if (said := own_base_url()) == "" else said
     default = Settings.model_fields
-    async with anthropic.AsyncAnthropic(api_key=_NO_KEY if order.dry_run else None) as client:
+    async with anthropic.AsyncAnthropic(api_key=_NO_KEY if order.dry_run else None, base_url=address) as client:
         if (client.api_key, client.auth_token, client.credentials) == (None, None, None):
             raise SecretUnreadableError("there is no ANTHROPIC_API_KEY in the environment")
         engine = Engine(
