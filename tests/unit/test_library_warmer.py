@@ -818,7 +818,7 @@ def test_without_boto3_a_shared_state_says_what_to_install(monkeypatch: pytest.M
     """The library itself does without."""
     monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.delitem(sys.modules, "prompt_cache_warmer.wiring.aws", raising=False)
-    with pytest.raises(ValueError, match=r"state_table: it needs boto3; install it with: pip install .*\[aws\]"):
+    with pytest.raises(ValueError, match=r"state_table: it needs boto3; install it from a clone of .*\[aws\]"):
         warmer_of(state_table="warmer-state")
 
 

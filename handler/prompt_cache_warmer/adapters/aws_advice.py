@@ -46,6 +46,8 @@ def reason(error: AwsError, *, needs: str = "") -> str:
         return str(error)
     if isinstance(error, exceptions.NoRegionError):
         return _NO_REGION
+    if isinstance(error, exceptions.InvalidRegionError):
+        return f"{error.kwargs['region_name']!r} is no region's name: see AWS_DEFAULT_REGION, and AWS_PROFILE's region"
     word = error_word(error)
     if isinstance(error, exceptions.ClientError):
         return f"{word}; {_of_answer(error, word, needs)}"

@@ -22,6 +22,7 @@ from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
 from prompt_cache_warmer.library.arguments import token_count, usd
 from prompt_cache_warmer.library.budgets.reservation import Reservation
 from prompt_cache_warmer.library.budgets.store import PoolStore
+from prompt_cache_warmer.library.tables import opening_table
 from prompt_cache_warmer.values.money import pico_usd
 from prompt_cache_warmer.values.pool import CapName, PoolAmount, PoolCaps, plain_usd
 from prompt_cache_warmer.values.problems import named
@@ -150,17 +151,20 @@ class BudgetPool:
 
         Raises:
             ArgumentTypeError: as for the class.
-            ArgumentValueError: as for the class, and for a table or a pool that cannot have that name.
+            ArgumentValueError: as for the class, and for a table or a pool that cannot have that name, and
+                where the table cannot be opened: no region is said, or the extra ``aws`` is not installed.
         """
         table, name = _table_name(table), _pool_name(name)
-        from prompt_cache_warmer.wiring.aws import pool_store  # noqa: PLC0415 - loads boto3, only who has a table needs it
+        with opening_table("table"):
+            from prompt_cache_warmer.wiring.aws import pool_store  # noqa: PLC0415 - boto3, only who has a table needs it
 
+            store = pool_store(table, name, client=client)
         return cls(
             max_input_tokens=max_input_tokens,
             max_output_tokens=max_output_tokens,
             max_total_tokens=max_total_tokens,
             max_usd=max_usd,
-            store=pool_store(table, name, client=client),
+            store=store,
             lease_seconds=lease_seconds,
             clock=clock,
         )

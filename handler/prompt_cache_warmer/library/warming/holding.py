@@ -20,6 +20,7 @@ from prompt_cache_warmer.library.arguments import (
     checked_seconds,
     usd,
 )
+from prompt_cache_warmer.library.tables import opening_table
 from prompt_cache_warmer.library.warming.mode import BY_HAND, Mode
 from prompt_cache_warmer.library.warming.models import checked_models, checked_name
 from prompt_cache_warmer.library.warming.progress import Progress, ProgressLog
@@ -260,12 +261,10 @@ def _shared_state(table: object, client: TableClient | None) -> StateStore:
     """Open a state table; what speaks to AWS is loaded here and not before."""
     if not isinstance(table, str) or not table:
         raise ArgumentTypeError("state_table", f"{shown(table)} is not the name of a table")
-    try:
+    with opening_table("state_table"):
         from prompt_cache_warmer.wiring.aws import state_store  # noqa: PLC0415 - see above
-    except ModuleNotFoundError as error:
-        message = f"it needs {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
-        raise ArgumentValueError("state_table", message) from error
-    return state_store(table, client=client)
+
+        return state_store(table, client=client)
 
 
 def _may_be_read(result: EntryResult) -> bool:
