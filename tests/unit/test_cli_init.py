@@ -214,6 +214,27 @@ def test_a_wrong_call_is_exit_code_2(folder: Path, arguments: list[str]) -> None
     assert written(folder) == {}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "named"),
+    [
+        (["--bucket", "s3://foo"], {}, "--bucket 's3://foo'"),
+        (["--bucket", "s3://foo", "--stack", "shop"], {}, "--bucket 's3://foo'"),
+        ([], {"TARGETS_BUCKET": "My Bucket"}, "TARGETS_BUCKET='My Bucket'"),
+    ],
+    ids=["said", "said beside a stack", "variable"],
+)
+def test_what_is_no_buckets_name_is_refused(
+    folder: Path, arguments: list[str], environment: dict[str, str], named: str
+) -> None:
+    """By the settings' rule, before anything is written; a stack that is said beats the variable."""
+    result = run("init", "a", *arguments, **environment)
+    assert (result.exit_code, result.stdout, written(folder)) == (2, "", {})
+    assert result.stderr.endswith(
+        f"Error: {named}: must be the name of an S3 bucket: 3 to 63 of a-z, 0-9, '.' and '-', no s3:// and no ARN\n"
+    )
+    assert run("init", "a", "--stack", "shop", **environment).exit_code == 0
+
+
 def test_what_cannot_be_written_is_one_sentence(folder: Path) -> None:
     """A file where a folder has to be, a name that is too long, a folder where the file has to be."""
     (folder / "file").write_text("")

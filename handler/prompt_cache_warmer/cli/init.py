@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from prompt_cache_warmer.cli.deployment import bucket_option, stack_meant, stack_option
+from prompt_cache_warmer.cli.deployment import (
+    BUCKET_VARIABLE,
+    as_typed,
+    bucket_option,
+    is_typed,
+    stack_meant,
+    stack_option,
+)
 from prompt_cache_warmer.cli.examples import examples
 from prompt_cache_warmer.cli.new_files import write_file
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.cli.stack import json_option
 from prompt_cache_warmer.cli.starter import UNKNOWN_BUCKET, UNKNOWN_STACK, Starter, takes_starter
+from prompt_cache_warmer.errors import SettingsError
+from prompt_cache_warmer.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +30,7 @@ _UNKNOWN = {
     UNKNOWN_STACK: "the name of your stack",
     UNKNOWN_BUCKET: "the stack's output TargetsBucketName: sam list stack-outputs --stack-name STACK",
 }
+_NO_SECRET = {"ANTHROPIC_SECRET_ID": "none"}  # the function's settings ask for a key; nothing is called here
 
 
 @click.command(
@@ -51,6 +61,7 @@ def init(
 
     Exits with 1 if the target or its prompt is there already; then nothing is written, unless --force is said.
     """
+    _check_name(context, bucket)
     files = starter.files()
     there = [str(path) for path in files if _is_there(path)]
     if there and not force:
@@ -92,6 +103,16 @@ def _write(path: Path, content: bytes, *, force: bool) -> None:
     except OSError as error:
         raise UnusableError(f"{path.parent}: cannot be made: {error.strerror}") from error
     write_file(path, content, may_replace=force)
+
+
+def _check_name(context: click.Context, bucket: str | None) -> None:
+    """Refuse what is no bucket's name as every command does, or the commands that follow would be broken."""
+    is_stack_first = is_typed(context, "stack") and not is_typed(context, "bucket")
+    if bucket and not is_stack_first:
+        try:
+            Settings.from_environment({BUCKET_VARIABLE: bucket, **_NO_SECRET})
+        except SettingsError as error:
+            raise click.UsageError(as_typed(context, error.problems)) from error
 
 
 def _known_bucket(context: click.Context, bucket: str | None, stack: str | None) -> str | None:
