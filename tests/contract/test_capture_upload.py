@@ -615,5 +615,5 @@ def test_a_missing_extra_is_explained(shelf: Shelf, monkeypatch: pytest.MonkeyPa
         monkeypatch.delitem(sys.modules, f"prompt_cache_warmer.wiring.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
     assert shelf.refused(REQUEST, exit_code=2) == (
-        "Error: boto3 is not installed; --upload needs: pip install 'prompt-cache-warmer[aws,cli]'"
+        "Error: boto3 is not installed; --upload needs, from a clone of prompt-cache-warmer: pip install '.[aws,cli]'"
     )

@@ -336,6 +336,7 @@ def test_versions_that_are_too_old_are_red(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("importlib.metadata.version", lambda _: "2.11.9")
     (old,) = account.check_versions()
     assert (old.state, old.sentence.endswith(": too old: anthropic")) == (CheckState.RED, True)
+    assert old.fix == "install again from a clone of prompt-cache-warmer: pip install '.[aws,cli]'"
 
 
 @pytest.mark.parametrize("word", ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"])

@@ -162,7 +162,8 @@ def test_a_missing_extra_is_explained(
     assert left.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith(f"prompt-cache-warmer: {missing}")
-    assert said.endswith("is not installed; the command line needs: pip install 'prompt-cache-warmer[cli]'\n")
+    needs = "the command line needs, from a clone of prompt-cache-warmer: pip install '.[cli]'"
+    assert said.endswith(f"is not installed; {needs}\n")
 
 
 def test_help_says_what_the_exit_codes_mean() -> None:

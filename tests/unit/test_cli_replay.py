@@ -301,7 +301,8 @@ def test_without_matplotlib_the_picture_is_refused_and_the_rest_works(
     result = replay("three.csv", "--plot", "out.png")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "Error: matplotlib is not installed; --plot needs: pip install 'prompt-cache-warmer[cli,plot]'\n"
+        "Error: matplotlib is not installed; --plot needs, from a clone of prompt-cache-warmer: "
+        "pip install '.[cli,plot]'\n"
     )
     assert replay("three.csv").exit_code == 0
 

@@ -527,5 +527,5 @@ def test_a_page_of_unknown_spending_says_unknown_everywhere(tmp_path: Path) -> N
 def test_what_speaks_to_aws_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Said with what to install."""
     monkeypatch.setitem(__import__("sys").modules, "prompt_cache_warmer.wiring.reports", None)
-    with pytest.raises(UnusableError, match="this command needs: pip install 'prompt-cache-warmer"):
+    with pytest.raises(UnusableError, match="this command needs, from a clone of prompt-cache-warmer"):
         ReportSeams().open_history("N", "s")

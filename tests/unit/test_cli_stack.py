@@ -170,7 +170,8 @@ def test_a_missing_extra_is_explained(
     result = CliRunner(catch_exceptions=False).invoke(commands, command)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f"Error: {missing} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'\n"
+        f"Error: {missing} is not installed; this command needs, from a clone of prompt-cache-warmer: "
+        "pip install '.[aws,cli]'\n"
     )
 
 

@@ -275,7 +275,7 @@ def test_without_what_speaks_to_aws_the_extra_is_named(stack: Stack, monkeypatch
     """The function cannot be asked, and the sentence says what to install."""
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
     assert refused(stack, "support", "--function", "warmer").endswith(
-        "is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
+        "is not installed; --function needs, from a clone of prompt-cache-warmer: pip install '.[aws,cli]'"
     )
 
 

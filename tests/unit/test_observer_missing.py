@@ -37,7 +37,7 @@ def test_what_needs_a_library_says_which_argument_does(
     with pytest.raises(ArgumentValueError) as caught:
         CacheObserver(**{"targets": document(), **options})
     assert str(caught.value).startswith(f"{argument}: ")
-    assert str(caught.value).endswith("; install it with: pip install 'prompt-cache-warmer[aws]'")
+    assert str(caught.value).endswith("; install it from a clone of prompt-cache-warmer: pip install '.[aws]'")
     CacheObserver(targets=document(), on_request=print)
 
 

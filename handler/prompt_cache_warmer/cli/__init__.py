@@ -25,7 +25,9 @@ def main() -> None:
     try:
         from prompt_cache_warmer.cli.commands import commands  # noqa: PLC0415 - so that a missing extra is explained
     except ModuleNotFoundError as error:
-        needs = "the command line needs: pip install 'prompt-cache-warmer[cli]'"
+        from prompt_cache_warmer.values.installation import from_a_clone  # noqa: PLC0415 - only where it is asked for
+
+        needs = f"the command line needs, {from_a_clone('cli')}"
         _leave(f"prompt-cache-warmer: {error.name} is not installed; {needs}")
     except KeyboardInterrupt:  # as click does it from here on
         sys.exit(_ABORTED)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import RunError
+from prompt_cache_warmer.values.installation import from_a_clone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def ask_deployed(function: str, event: Mapping[str, Any]) -> dict[str, Any]:
         from prompt_cache_warmer.adapters.deployed_function import ask_function  # noqa: PLC0415 - as above
         from prompt_cache_warmer.wiring.deployment import function_client  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; --function needs: pip install 'prompt-cache-warmer[aws,cli]'"
+        message = f"{error.name} is not installed; --function needs, {from_a_clone('aws', 'cli')}"
         raise UnusableError(message) from error
     try:
         client = function_client()

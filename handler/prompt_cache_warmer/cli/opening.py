@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import RunError, StateUnavailableError, TargetsUnreadableError
+from prompt_cache_warmer.values.installation import from_a_clone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,4 @@ def open_targets(settings: Settings) -> TargetIndex:
 
 
 def _not_installed(error: ModuleNotFoundError) -> UnusableError:
-    return UnusableError(
-        f"{error.name} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
-    )
+    return UnusableError(f"{error.name} is not installed; this command needs, {from_a_clone('aws', 'cli')}")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from prompt_cache_warmer.cli.label_places import places
+from prompt_cache_warmer.values.installation import from_a_clone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +107,7 @@ def require_matplotlib() -> None:
         ClickException: saying what to install.
     """
     if find_spec("matplotlib") is None:
-        needs = "--plot needs: pip install 'prompt-cache-warmer[cli,plot]'"
-        raise click.ClickException(f"matplotlib is not installed; {needs}")
+        raise click.ClickException(f"matplotlib is not installed; --plot needs, {from_a_clone('cli', 'plot')}")
 
 
 def draw(image: Path, courses: Mapping[str, Course], *, title: str, subtitle: str) -> None:

@@ -28,6 +28,7 @@ from prompt_cache_warmer.rules.effect_figures import DEFINITIONS
 from prompt_cache_warmer.rules.effect_sources import NothingPublishedError, SourceError
 from prompt_cache_warmer.rules.effect_window import MAX_AGE, settled, window
 from prompt_cache_warmer.settings import Settings
+from prompt_cache_warmer.values.installation import from_a_clone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +54,7 @@ def open_history(namespace: str, service: str) -> MetricHistory:
     try:
         from prompt_cache_warmer.wiring.reports import metric_history  # noqa: PLC0415 - AWS only where it is asked for
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; this command needs: pip install 'prompt-cache-warmer[aws,cli]'"
+        message = f"{error.name} is not installed; this command needs, {from_a_clone('aws', 'cli')}"
         raise UnusableError(message) from error
     return metric_history(namespace=namespace, service=service)
 

@@ -11,6 +11,7 @@ import click
 from prompt_cache_warmer.cli.opening import asked_here
 from prompt_cache_warmer.cli.request_files import UnusableError
 from prompt_cache_warmer.errors import CaptureError, TargetsUnreadableError
+from prompt_cache_warmer.values.installation import from_a_clone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def _store(settings: Settings, draft: Draft, *, is_named: bool) -> Stored:
         from prompt_cache_warmer.adapters.aws_advice import reason  # noqa: PLC0415 - only where it is asked for
         from prompt_cache_warmer.wiring.capture import capture_into  # noqa: PLC0415 - only where it is asked for
     except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; --upload needs: pip install 'prompt-cache-warmer[aws,cli]'"
+        message = f"{error.name} is not installed; --upload needs, {from_a_clone('aws', 'cli')}"
         raise UnusableError(message) from error
     try:
         return asyncio.run(capture_into(settings, draft, may_replace=is_named))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.errors import ArgumentTypeError, ArgumentValueError
 from prompt_cache_warmer.library.prompts.bodies import as_json
+from prompt_cache_warmer.values.installation import from_a_clone
 from prompt_cache_warmer.values.problems import Severity, nearest, shown
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
 
@@ -93,7 +94,7 @@ def _files(path: Path, prompts_prefix: str) -> Iterator[Reading]:
             root_of,
         )
     except ModuleNotFoundError as error:
-        message = f"documents in files need {error.name}; install it with: pip install 'prompt-cache-warmer[aws]'"
+        message = f"documents in files need {error.name}; install it {from_a_clone('aws')}"
         raise ArgumentValueError("targets", message) from error
     if not os.path.exists(path):  # noqa: PTH110 - pathlib's own raises where the text is none of a path
         raise ArgumentValueError("targets", f"there is no file or folder {_named(path)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from prompt_cache_warmer.errors import ArgumentValueError
 from prompt_cache_warmer.library.observing.arguments import BucketPlace
+from prompt_cache_warmer.values.installation import from_a_clone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from prompt_cache_warmer.values.targets import TargetSummary
     from prompt_cache_warmer.wiring.observing import AwsSession
 
-_NEEDS = "it needs {}; install it with: pip install 'prompt-cache-warmer[aws]'"
+_NEEDS = f"it needs {{}}; install it {from_a_clone('aws')}"
 
 
 class TargetSource(Protocol):

@@ -17,6 +17,7 @@ from prompt_cache_warmer.adapters.aws_advice import is_failing
 from prompt_cache_warmer.adapters.aws_answers import EndpointAddressError, NotAwsError
 from prompt_cache_warmer.adapters.s3_bucket import error_word
 from prompt_cache_warmer.rules.checkup import Finding, green, not_asked, red
+from prompt_cache_warmer.values.installation import from_a_clone
 from prompt_cache_warmer.values.state import MAX_CLOCK_SKEW
 from prompt_cache_warmer.wiring.checkup.asking import make_client
 
@@ -80,7 +81,7 @@ def check_versions() -> list[Finding]:
             red(
                 VERSIONS,
                 f"{said}: too old: {', '.join(old)}",
-                fix="pip install --upgrade 'prompt-cache-warmer[aws,cli]'",
+                fix=f"install again {from_a_clone('aws', 'cli')}",
             )
         ]
     return [green(VERSIONS, said)]
