@@ -89,7 +89,7 @@ REFERENCES: dict[str, Case] = {
         _system(type="text", text_from="prompts/a.md"),
         Code.REFERENCE_MISSING,
         "$.request.system[0].text_from",
-        "text_from='prompts/a.md': there is no such object, or it is not UTF-8 text",
+        "text_from='prompts/a.md': there is no such object",
         {"prompts/A.md": PROSE},
     ),
     "missing inside a tool result": Case(
@@ -102,7 +102,7 @@ REFERENCES: dict[str, Case] = {
         ),
         Code.REFERENCE_MISSING,
         "$.seed_messages[0].content[0].content[0].text_from",
-        "text_from='prompts/a': there is no such object, or it is not UTF-8 text",
+        "text_from='prompts/a': there is no such object",
     ),
     "65 objects": Case(
         target_document(

@@ -70,7 +70,7 @@ def test_every_document_is_checked_with_the_prompts_it_refers_to(bucket: LocalAw
         ),
         (
             f"{home}/lost.json: $.request.system[0].text_from: error: text_from='prompts/b.md': there is no such "
-            "object, or it is not UTF-8 text [reference-missing]"
+            "object [reference-missing]"
         ),
         f"{home}/good.json: good: about 5,000 tokens, ttl 1h, on claude-opus-4-8",
         "1 valid, 2 invalid; 2 errors, 0 warnings",

@@ -132,7 +132,9 @@ async def test_a_prompt_that_is_not_utf_8_is_a_missing_reference(shelf: Shelf) -
     """The target says so, and nothing is guessed."""
     shelf.put("targets/a.json", referring("a", "prompts/p.md"))
     shelf.put("prompts/p.md", b"\xff\xfe")
-    assert codes((await shelf.targets.load()).problems) == [ProblemCode.REFERENCE_MISSING]
+    problems = (await shelf.targets.load()).problems
+    assert codes(problems) == [ProblemCode.REFERENCE_MISSING]
+    assert problems[0].message == "text_from='prompts/p.md': is not UTF-8 text"
 
 
 async def test_a_prompt_is_taken_byte_for_byte(shelf: Shelf) -> None:

@@ -49,14 +49,22 @@ def test_a_yaml_file_is_the_same_target(tmp_path: Path) -> None:
     assert valid(found_in(tmp_path, written, "a.yml")).body["system"][0]["text"] == "yes"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", None])
-def test_an_object_that_is_missing_or_not_text_is_an_error(tmp_path: Path, content: bytes | None) -> None:
-    """Both are said of the reference that names it."""
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (None, "there is no such file in {root!r}; --root says which folder stands for the bucket"),
+    ],
+    ids=["not text", "missing"],
+)
+def test_an_object_that_is_missing_or_not_text_is_an_error(tmp_path: Path, content: bytes | None, why: str) -> None:
+    """Both are said of the reference that names it, each in its own words."""
     if content is not None:
         write(tmp_path, "prompts/handbook.md", content)
-    assert findings(found_in(tmp_path, REFERRING).problems) == [
-        (ProblemCode.REFERENCE_MISSING, "$.request.system[0].text_from")
-    ]
+    problems = found_in(tmp_path, REFERRING).problems
+    assert findings(problems) == [(ProblemCode.REFERENCE_MISSING, "$.request.system[0].text_from")]
+    said = why.format(root=str(tmp_path))
+    assert problems[0].message == f"text_from='prompts/handbook.md': {said}"
 
 
 @pytest.mark.parametrize(

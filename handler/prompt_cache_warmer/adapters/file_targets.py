@@ -9,7 +9,7 @@ from prompt_cache_warmer.adapters.documents import JSON_SUFFIXES, YAML_SUFFIXES,
 from prompt_cache_warmer.adapters.indexing import index_of
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, Reading, read_target
-from prompt_cache_warmer.values.references import find_references, is_allowed
+from prompt_cache_warmer.values.references import NOT_TEXT, find_references, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,14 +37,14 @@ def read_file(path: Path, *, root: Path, prompts_prefix: str) -> Reading:
         check_size(facts.st_size)
         content = path.read_bytes()
         value = decode(content, source)
-        texts = _texts(find_references(value), root, prompts_prefix)
+        texts, lost = _texts(find_references(value), root, prompts_prefix)
         size_bytes = len(content) + sum(len(text.encode()) for text in texts.values())
         check_size(size_bytes)
     except OSError as error:
         return _failed(source, ProblemCode.UNREADABLE, f"cannot be read: {error.strerror}")
     except DocumentError as error:
         return Reading(None, (error.problem(source),))
-    return read_target(value, Origin(source, LOCAL_VERSION, size_bytes, prompts_prefix), texts)
+    return read_target(value, Origin(source, LOCAL_VERSION, size_bytes, prompts_prefix), texts, lost=lost)
 
 
 def document_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -69,20 +69,25 @@ def index_files(readings: Iterable[Reading]) -> Index:
     return index_of((reading.target.summary if reading.target else None, reading.problems) for reading in readings)
 
 
-def _texts(keys: Sequence[str], root: Path, prompts_prefix: str) -> dict[str, str]:
-    """Read the files a document refers to; one that is missing, not UTF-8 or outside the prefix is left out."""
+def _texts(keys: Sequence[str], root: Path, prompts_prefix: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Read the files a document refers to; one that is missing, not UTF-8 or outside the prefix is lost, and why."""
     texts: dict[str, str] = {}
+    lost: dict[str, str] = {}
     folder = (root / prompts_prefix).resolve()
     for key in keys:
         if not is_allowed(key, prompts_prefix):
             continue
         path = (root / key).resolve()
-        if path.is_relative_to(folder) and path.is_file():
-            try:
-                texts[key] = path.read_bytes().decode()
-            except (OSError, UnicodeDecodeError):
-                continue
-    return texts
+        if not (path.is_relative_to(folder) and path.is_file()):
+            lost[key] = f"there is no such file in {str(root)!r}; --root says which folder stands for the bucket"
+            continue
+        try:
+            texts[key] = path.read_bytes().decode()
+        except UnicodeDecodeError:
+            lost[key] = NOT_TEXT
+        except OSError as error:
+            lost[key] = f"cannot be read: {error.strerror}"
+    return texts, lost
 
 
 def _failed(source: str, code: ProblemCode, message: str) -> Reading:

@@ -21,7 +21,7 @@ from prompt_cache_warmer.ports import unlimited
 from prompt_cache_warmer.values.limits import MAX_TARGET_BYTES
 from prompt_cache_warmer.values.problems import Problem, ProblemCode
 from prompt_cache_warmer.values.reading import Origin, read_target, rebuild_target
-from prompt_cache_warmer.values.references import MAX_REFERENCES, find_references, is_allowed
+from prompt_cache_warmer.values.references import MAX_REFERENCES, NOT_TEXT, find_references, is_allowed
 from prompt_cache_warmer.warm.room import Room
 
 if TYPE_CHECKING:
@@ -215,7 +215,8 @@ class S3Targets:
         except ObjectUnavailableError as error:
             problem = Problem(ProblemCode.UNREADABLE, stored.key, "$", f"{error}; the next tick tries again")
             return _Known(stored.etag, (), None, (problem,), is_final=False), None
-        reading = read_target(document.value, document.origin, document.texts)
+        lost = {key: NOT_TEXT for key, etag in document.references if etag is not None and key not in document.texts}
+        reading = read_target(document.value, document.origin, document.texts, lost=lost)
         summary = reading.target.summary if reading.target is not None else None
         return _Known(document.etag, document.references, summary, reading.problems), reading.target
 

@@ -67,13 +67,16 @@ class Reading:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
 
-def read_target(value: object, origin: Origin, texts: Mapping[str, str]) -> Reading:
+def read_target(
+    value: object, origin: Origin, texts: Mapping[str, str], *, lost: Mapping[str, str] | None = None
+) -> Reading:
     """Read a target from a decoded document.
 
     Args:
         value: the decoded JSON or YAML.
         origin: where it came from.
         texts: the text of every object it refers to, by key; a missing one is an error of this target.
+        lost: why one is missing, by key; an object that is not there needs no word.
     """
     escaping = tuple(reference_problems(value, source=origin.source, prompts_prefix=origin.prompts_prefix))
     document = parse_document(value, origin.source)
@@ -82,7 +85,7 @@ def read_target(value: object, origin: Origin, texts: Mapping[str, str]) -> Read
         found = (*document, *(problem for problem in escaping if problem.path not in places))
         return Reading(None, listed((*found, *_body_errors_beside(found, value, origin.source))))
     raw = cast("Json", value)
-    missing = () if escaping else tuple(missing_references(raw, texts, source=origin.source))
+    missing = () if escaping else tuple(missing_references(raw, texts, lost=lost or {}, source=origin.source))
     form = _form_problems(document, raw, origin.source)
     if escaping or missing or form:
         return Reading(None, listed((*escaping, *missing, *form)))

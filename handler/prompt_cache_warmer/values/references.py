@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_REFERENCES = 64  # more would let one small document pull in a bucket
+NOT_TEXT = "is not UTF-8 text"
+_NOT_THERE = "there is no such object"
 _MAX_KEY_BYTES = 1_024  # S3's own limit of a key
 
 
@@ -42,8 +44,10 @@ def reference_problems(value: object, *, source: str, prompts_prefix: str) -> It
         yield Problem(ProblemCode.REFERENCE_NOT_ALLOWED, source, "$", message)
 
 
-def missing_references(value: object, texts: Mapping[str, str], *, source: str) -> Iterator[Problem]:
-    """Report every reference that ``texts`` does not hold."""
+def missing_references(
+    value: object, texts: Mapping[str, str], *, lost: Mapping[str, str], source: str
+) -> Iterator[Problem]:
+    """Report every reference that ``texts`` does not hold, and why, as far as ``lost`` knows it."""
     for path, block in _referring(value):
         key = block["text_from"]
         if key not in texts:
@@ -51,7 +55,7 @@ def missing_references(value: object, texts: Mapping[str, str], *, source: str) 
                 ProblemCode.REFERENCE_MISSING,
                 source,
                 json_path((*path, "text_from")),
-                f"text_from={shown(key)}: there is no such object, or it is not UTF-8 text",
+                f"text_from={shown(key)}: {lost.get(key, _NOT_THERE)}",
             )
 
 
