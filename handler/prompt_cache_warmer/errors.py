@@ -276,7 +276,7 @@ class UnreachableError(TransientError):
     """No usable answer came: connection refused or dropped, a timeout, or not an API's answer."""
 
     code = "unreachable"
-    advice = "If it lasts, check the function's network path and ANTHROPIC_BASE_URL; the next tick tries again."
+    advice = "If it lasts, check the network path and ANTHROPIC_BASE_URL."
 
     @property
     def may_be_billed(self) -> bool:

@@ -94,6 +94,7 @@ def test_a_dry_run_is_shown_as_a_table(stack: Stack, folder: Path) -> None:
     assert result.stdout.splitlines()[1].split() == ["sales", MODEL, "planned"]
     assert "would be warmed" in result.stdout
     assert "support" not in result.stdout
+    assert "STATE_TABLE" not in result.stdout  # nobody asks this machine later what it remembers
 
 
 def test_all_and_files_is_all_of_the_files(stack: Stack, folder: Path) -> None:

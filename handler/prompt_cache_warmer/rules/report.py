@@ -48,6 +48,7 @@ class RunStanding:
         caps: what it may spend.
         stopped_credentials: the names of the credentials whose calls were all kept back.
         is_durable: whether the state outlives this process.
+        is_own_machine: whether the run was one on somebody's own machine, whose state nobody asks for later.
         troubles: what was wrong with the state, one sentence each.
     """
 
@@ -57,6 +58,7 @@ class RunStanding:
     caps: Caps = NO_CAPS
     stopped_credentials: tuple[str, ...] = ()
     is_durable: bool = True
+    is_own_machine: bool = False
     troubles: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -173,7 +175,7 @@ class RunReport:
         untouched = sum(result.code == Reason.NO_TRAFFIC for result in self.results)
         if untouched:
             found.append(f"{untouched} entries are not kept: {Reason.NO_TRAFFIC.sentence}")
-        if not self.standing.is_durable:
+        if not self.standing.is_durable and not self.standing.is_own_machine:
             found.append(
                 "no STATE_TABLE: what is warm and what was spent is known to this sandbox only; a new one starts "
                 "anew, and its caps with it"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anthropic
@@ -64,4 +65,5 @@ async def run_here(order: Order, targets: Mapping[str, Target], *, clock: Clock,
             tick_seconds=_NO_NEXT_TICK_SECONDS,
             is_plain=True,
         )
-        return await engine.run(order, targets, policy=policy, log=log, remaining_seconds=lambda: math.inf)
+        report = await engine.run(order, targets, policy=policy, log=log, remaining_seconds=lambda: math.inf)
+        return replace(report, standing=replace(report.standing, is_own_machine=True))
