@@ -81,7 +81,7 @@ campaign: setup ## Inject 10,000 faults, fuzz the inputs, break the handler on p
 fan-out: setup $(ARTIFACT_FOLDER) ## Fan 10,000 entries out over SQS, kill workers of the built zip, write tests/bench/fan_out.md
 	PYTHONPATH=handler:. $(BIN)/python -m tests.fan_out
 
-build: .tools/sam/.synced ## sam build, as a deployment does it
+build: setup .tools/sam/.synced ## sam build, as a deployment does it
 	$(SAM) build
 
 # The same as `make build` makes, and apart from it: what `sam deploy` ships changes when it is asked to.

@@ -1,4 +1,4 @@
-"""Generated parts of the page on economics: what a prefix costs on each model, and from when on warming it pays.
+"""Generated parts of the page on economics: what a prefix costs on each model, and when warming it starts to pay.
 
 Prices are ``genai-prices``'s, as everywhere; how often an entry is called and what that comes to is asked of
 the service's own rules. Nothing here knows a price or a formula.

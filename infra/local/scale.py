@@ -109,7 +109,8 @@ def entries_per_tick(memory_mb: int = MOST_MEMORY_MB) -> int:
     """
     held = (memory_mb - IMPORTS_MB) * 1024 * 1024 // TICK_BYTES_PER_ENTRY
     processors = min(Decimal(1), Decimal(memory_mb) / VCPU_MB)
-    reading_seconds = TIMEOUTS_SECONDS[-1] // 2  # half of a run's time
+    startable_seconds = Decimal(TIMEOUTS_SECONDS[-1] - needed_seconds(REQUEST_TIMEOUT_SECONDS))
+    reading_seconds = startable_seconds / 2  # the other half is for calls
     return min(held, int(reading_seconds * processors / DOCUMENT_CPU_SECONDS))
 
 

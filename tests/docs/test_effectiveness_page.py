@@ -41,7 +41,7 @@ def test_the_pipelines_line_asks_the_function_it_names(monkeypatch: pytest.Monke
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     (line,) = fenced(PAGE, "verify pipeline").splitlines()
     deploy, _, verify = line.removeprefix("$ ").partition(" && ")
-    assert deploy == "sam deploy"
+    assert deploy == "sam deploy --config-env production --no-confirm-changeset"
     program, command, *arguments = shlex.split(verify)
     assert (program, command) == ("prompt-cache-warmer", "verify")
     proven = {

@@ -142,6 +142,9 @@ CASES: dict[str, Case] = {
     "with traffic, asked for at a plain interval": Case(
         rule("while-used"), known(used=ago(4)), Reason.REQUESTED, NOW, tick=tick(is_plain=True, is_requested=True)
     ),
+    "with traffic, at a plain interval and an unknown price": Case(
+        rule("while-used"), known(used=ago(4)), Reason.INTERVAL, NOW, tick=tick(is_plain=True), costs=None
+    ),
     "its breaker open, asked for whatever it says": Case(
         rule(), replace(LAPSING, breaker=OPEN), Reason.DUE, NOW, tick=tick(overrides_breakers=True)
     ),

@@ -41,7 +41,7 @@ class CountedBucket(Bucket):
         return stored, json.dumps(whole).encode()
 
 
-def indexed(bucket: CountedBucket) -> S3Targets:
+def indexed(bucket: CountedBucket, *, call_seconds: float = 0.0) -> S3Targets:
     """Return the index of a bucket, without room for bodies."""
     return S3Targets(
         bucket,
@@ -49,7 +49,25 @@ def indexed(bucket: CountedBucket) -> S3Targets:
         prompts_prefix="prompts/",
         bodies=BodyCache(0),
         max_inflight_bytes=1_000_000,
+        call_seconds=call_seconds,
     )
+
+
+@pytest.mark.parametrize(("call_seconds", "until_seconds"), [(0, 55), (65, 87.5), (95, 102.5), (120, 55)])
+async def test_reading_leaves_half_of_the_time_in_which_calls_start(call_seconds: float, until_seconds: float) -> None:
+    """Of 110 s, where a call needs 65: reading ends with 87.5 left, and calls start for 22.5 s after it.
+
+    Where none could start, half of the time is for reading.
+    """
+    asked = 0
+
+    def remaining_seconds() -> float:
+        nonlocal asked
+        asked += 1
+        return 110.0 if asked == 1 else until_seconds if asked <= 100 else until_seconds - 0.1
+
+    index = await indexed(CountedBucket(), call_seconds=call_seconds).load(remaining_seconds=remaining_seconds)
+    assert len(index.targets) == 99
 
 
 @pytest.mark.untraced  # long, and all it runs is covered by others: traced, it takes some times as long

@@ -1,4 +1,4 @@
-"""The outlook of a prefix: idle weeks as decide has them, windows, bounds, and from when on warming pays."""
+"""The outlook of a prefix: idle weeks as decide has them, windows, bounds, and when warming starts to pay."""
 
 from __future__ import annotations
 

@@ -385,6 +385,10 @@ async def test_a_run_that_is_killed_takes_no_more_with_it_than_it_had_in_flight(
     assert (await house.run()).count(Outcome.WARMED) > 20
 
 
+class _Killed(BaseException):
+    """What ends a run wherever it is."""
+
+
 class KilledState(MemoryState):
     """A store whose run never lives to settle."""
 
@@ -394,6 +398,21 @@ class KilledState(MemoryState):
 
     async def settle(self, lease: Lease, *, spent: Amount) -> None:
         """Do nothing: the process is gone."""
+
+
+async def test_a_run_that_dies_before_its_first_call_takes_nothing_with_it() -> None:
+    """One that is killed for its memory while it fetches a body, at each tick, uses up no cap."""
+    house = House(numbered(3), caps=Caps(usd_per_day=Decimal(1)))
+    dying = House(numbered(3), caps=Caps(usd_per_day=Decimal(1)), store=KilledState(house.store))
+
+    def kill() -> None:
+        raise _Killed
+
+    dying.targets.before_fetch = kill
+    with pytest.raises(BaseExceptionGroup):
+        await dying.run()
+    assert (await spent_today(house)).known_usd == 0
+    assert (await house.run()).count(Outcome.WARMED) == 3
 
 
 async def test_a_run_that_cannot_go_on_returns_what_it_reserved() -> None:

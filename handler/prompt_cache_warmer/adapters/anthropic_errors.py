@@ -60,8 +60,12 @@ _SPEND_LIMIT_CODES = frozenset(
 )
 # The SDK's HTTP library raises these before anything is sent; by name, because which library is the SDK's matter.
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout"})
-# The cap a customer set has no code of its own yet: this phrase of its documented message is the only sign.
-_OWN_SPEND_LIMIT_PHRASE = "specified API usage limits"
+# The cap a customer set and credits that are used up have no code of their own yet: how the message of a 400 begins is
+# the only sign. Documented for an organization; users' reports of 2026 have the workspace's and the credits' (GitHub,
+# anthropics/claude-code, 55998 and 88711).
+_NO_MONEY = re.compile(
+    r"You have reached your specified (?:workspace )?API usage limits|Your credit balance is too low", re.IGNORECASE
+)
 # A refusal of 0 begins with the field it refuses and speaks of nothing else; "input length and max_tokens
 # exceed the context" does not. A wrong guess costs one refused request: only an answer is remembered. Bedrock says
 # first whose refusal it is.
@@ -119,7 +123,7 @@ def _branch(error: anthropic.APIStatusError, call: WarmCall) -> type[WarmCallErr
     rules: tuple[tuple[type[WarmCallError], bool], ...] = (
         (SpendLimitError, _word(error.error_code) in _SPEND_LIMIT_CODES),
         (SpendLimitError, status == _PAYMENT_REQUIRED or kind == "billing_error"),
-        (SpendLimitError, is_bad_request and _OWN_SPEND_LIMIT_PHRASE in message),
+        (SpendLimitError, is_bad_request and bool(_NO_MONEY.match(message))),
         (CredentialError, status in (_UNAUTHORIZED, _FORBIDDEN) or kind in _CREDENTIAL_TYPES),
         (RateLimitedError, status == _TOO_MANY_REQUESTS or kind in _RATE_TYPES),
         (CallTimeoutError, status == _TIMEOUT),

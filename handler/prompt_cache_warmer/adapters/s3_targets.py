@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 READERS = 16  # hides S3's latency on a cold start with thousands of targets; boto3 clients are thread-safe
 
-_READING_SHARE = 0.5  # of the time that is left; the other half is for warming
+_READING_SHARE = 0.5  # of the time in which calls may start; the other half is for warming
 _READING_COPIES = 4  # bytes, text, decoded value and canonical form are in memory at once
 
 A = TypeVar("A")
@@ -80,16 +80,25 @@ class S3Targets:
         prompts_prefix: the prefix of what they may refer to.
         bodies: keeps bodies between ticks, as far as there is room.
         max_inflight_bytes: how many bytes of documents are read at once.
+        call_seconds: how much of a run's time must be left for a call to start; reading leaves it.
     """
 
     def __init__(
-        self, bucket: Bucket, *, targets_prefix: str, prompts_prefix: str, bodies: BodyCache, max_inflight_bytes: int
+        self,
+        bucket: Bucket,
+        *,
+        targets_prefix: str,
+        prompts_prefix: str,
+        bodies: BodyCache,
+        max_inflight_bytes: int,
+        call_seconds: float = 0.0,
     ) -> None:
         self._bucket = bucket
         self._targets_prefix = targets_prefix
         self._prompts_prefix = prompts_prefix
         self._bodies = bodies
         self._max_inflight_bytes = max_inflight_bytes
+        self._call_seconds = call_seconds
         self._known: dict[str, _Known] = {}
         self._documents: Objects = {}
         self._prompts: Objects | None = {}
@@ -103,7 +112,7 @@ class S3Targets:
         Where only some documents are asked for, they are read with what they refer to and nothing is listed: a
         listing costs as much as reading a dozen of them, and says nothing that the reading does not.
 
-        New and changed documents are read for at most half of the time that is left, so that the other
+        New and changed documents are read for at most half of the time in which calls may start, so that the other
         half warms what is known; what was not read is a problem of the index and comes first at the next tick.
 
         Raises:
@@ -120,7 +129,10 @@ class S3Targets:
             keys = (key for key in sorted(only) if key.startswith(self._targets_prefix))
             page, self._prompts = {key: _unlisted(key) for key in keys}, None
         self._documents = {}
-        until_seconds = remaining_seconds() * _READING_SHARE
+        left_seconds = remaining_seconds()
+        # Where no call could start anyway, reading goes on for as long as it would without any.
+        kept_seconds = self._call_seconds if left_seconds > self._call_seconds else 0.0
+        until_seconds = kept_seconds + (left_seconds - kept_seconds) * (1 - _READING_SHARE)
         room = Room(self._max_inflight_bytes)
         try:
             async with asyncio.TaskGroup() as readers:  # the next page is listed while documents of this one are read

@@ -63,7 +63,7 @@ def plan(
     tick_minutes: int,
     as_json: bool,
 ) -> None:
-    """Say what keeping targets warm costs, and from when on it pays.
+    """Say what keeping targets warm costs, and when it starts to pay.
 
     No model is called: prefixes are estimated from their bytes, prices are those of today. Each entry
     (a target on a model) has its prices, its costs a day under every keeping rule and time to live inside

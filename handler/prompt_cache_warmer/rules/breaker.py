@@ -54,6 +54,15 @@ def _is_of_every_call(error: CredentialError) -> bool:
     return isinstance(error, ExchangeRefusedError) or error.http_status in (None, _UNAUTHORIZED)
 
 
+def is_disproved(error: WarmCallError) -> bool:
+    """Tell whether a stop is not believed where the API answered other calls of the same key in the same run.
+
+    A 401 costs nothing and may come of one server that does not know the key; money that is used up stays so.
+    """
+    is_of_money = isinstance(error, SpendLimitError | ExchangeRefusedError)
+    return isinstance(error, CredentialError) and error.http_status == _UNAUTHORIZED and not is_of_money
+
+
 def after_failure(breaker: Breaker, error: WarmCallError, *, at: datetime) -> Breaker:
     """Return an entry's breaker after a failed call."""
     if stops_credential(error):

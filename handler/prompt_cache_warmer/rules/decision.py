@@ -138,6 +138,8 @@ class _Look:
         self._reach = timedelta(seconds=tick.interval_seconds + tick.jitter_seconds + latency_seconds)
         self.habit: Habit | None = None
         self.bound: int | None = None
+        # Without a price no traffic says for how long calling pays; who asked for an interval gets it all the same.
+        self._is_boundless = rule.keep == "while-used" and costs is None
         if rule.keep == "while-used" and costs is not None:
             worth_usd, ttl_seconds = rule.cold_start_value_usd, rule.ttl_seconds
             self.habit = habit_of(state, costs, ttl_seconds=ttl_seconds, cold_start_value_usd=worth_usd)
@@ -153,7 +155,7 @@ class _Look:
         calls = (None if warmth is None else warmth.warmed_at, self._state.breaker.failed_at)
         if tick.scheduled_at is not None and any(at is not None and at >= tick.scheduled_at for at in calls):
             return Reason.CALLED_THIS_TICK
-        if tick.is_plain and (tick.is_requested or self._state.traffic is None):
+        if tick.is_plain and (tick.is_requested or self._state.traffic is None or self._is_boundless):
             return self._plain()
         if self.lapses_at is not None and tick.now < self.lapses_at - self._reach:
             return Reason.OUTLIVES_TICK

@@ -31,7 +31,7 @@ _TOOL_SCHEMA = ("tools", "input_schema")
 
 
 class KeptFields:
-    """Keeps what belongs into a document, and remembers the places of what does not."""
+    """Keeps what belongs in a document, and remembers the places of what does not."""
 
     def __init__(self) -> None:
         self._left_out: list[tuple[JsonPath, str]] = []

@@ -1,4 +1,4 @@
-"""The prospect of one entry: its prices, its outlook, from when on warming pays, and what is recommended."""
+"""The prospect of one entry: its prices, its outlook, when warming starts to pay, and what is recommended."""
 
 from __future__ import annotations
 

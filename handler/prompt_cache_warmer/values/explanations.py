@@ -85,7 +85,7 @@ EXPLANATIONS: dict[Code, Explanation] = {
     Code.UNKNOWN_FIELD: Explanation(
         "A field of the target, of a window or of a marker has a name that nobody knows.",
         "A misspelt field would be without effect, and the target would cost or do something else than you meant.",
-        "Write the nearest name that the message suggests. Fields of the API belong into request.",
+        "Write the nearest name that the message suggests. Fields of the API belong in `request`.",
         '{"modles": ["claude-sonnet-4-6"]}',
         '{"models": ["claude-sonnet-4-6"]}',
     ),

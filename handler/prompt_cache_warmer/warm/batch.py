@@ -19,6 +19,7 @@ from prompt_cache_warmer.rules.breaker import (
     after_answer,
     after_failure,
     credential_after_failure,
+    is_disproved,
     stops_credential,
 )
 from prompt_cache_warmer.rules.entry_result import EntryResult, Outcome, time_json
@@ -98,6 +99,7 @@ class Batch:
         self._claims = Claims(tools, ledger, limits=limits, remaining_seconds=remaining_seconds, refused=self._refused)
         self._room = Room(limits.max_inflight_bytes)
         self._stopped: dict[str, WarmCallError] = {}
+        self._answered: set[str] = set()
         self._results: list[EntryResult] = []
 
     async def call(self, due: Iterable[Twins]) -> list[EntryResult]:
@@ -220,7 +222,10 @@ class Batch:
         before = case.credential
         name = case.entry.credential
         if called.failure is None:
+            self._answered.add(name)
             after = CLOSED if before.breaker.open_until is not None else before.breaker
+        elif name in self._answered and is_disproved(called.failure):
+            return
         else:
             after = credential_after_failure(before.breaker, called.failure, at=self._tools.clock.now())
             if stops_credential(called.failure) and name in self._stopped:

@@ -1,10 +1,10 @@
 """The run's ledger: claims, reservations and what was really spent.
 
-A part of the stack's allowance is leased at the run's start, as much as can be in flight at once, and
-more when it is used up: twice as much each time, so that a run of any size leases a few times, and one
-that dies takes hardly more with it than it had spent. What a call may cost at worst is reserved together
-with the entry's claim in one write, the real cost takes its place in the next one, and what is left of
-the leases goes back. A call that may be billed without an answer is counted at its worst case.
+A part of the stack's allowance is leased when the first call is about to be made, as much as can be in flight
+at once, and more when it is used up: twice as much each time, so that a run of any size leases a few times,
+and one that dies takes hardly more with it than it had spent. What a call may cost at worst is reserved
+together with the entry's claim in one write, the real cost takes its place in the next one, and what is left
+of the leases goes back. A call that may be billed without an answer is counted at its worst case.
 
 A worst case is many times what a refresh costs. So where a cap has no room while calls of this run are
 under way, an entry waits for what they return instead of going cold.
@@ -43,16 +43,20 @@ class Ledger:
         owner: the run's own name in it.
         caps: the stack's caps.
         day: the UTC day the run is counted to, also when it ends on the next one.
+        in_flight: what may be in flight at once, which is leased when the first call is about to be made: a run that
+            dies before it takes nothing with it.
 
     Attributes:
         spent: what the run spent so far.
     """
 
-    def __init__(self, store: StateStore, *, owner: str, caps: Caps, day: date) -> None:
+    def __init__(self, store: StateStore, *, owner: str, caps: Caps, day: date, in_flight: Amount = NOTHING) -> None:
         self._store = store
         self._owner = owner
         self._caps = caps
         self._day = day
+        self._in_flight = in_flight
+        self._opening = asyncio.Lock()
         self._leases: list[Lease] = []
         self._leased = NOTHING
         self._left = NOTHING
@@ -62,10 +66,6 @@ class Ledger:
         self._returns = 0
         self._is_exhausted = False
         self.spent = NOTHING
-
-    async def open(self, wanted: Amount) -> None:
-        """Lease what may be in flight at once, as far as the stack's caps have room for it."""
-        await self._take(wanted)
 
     async def claim(
         self, case: Case, worst: Amount, *, until: Callable[[], datetime], is_in_time: Callable[[], bool]
@@ -119,6 +119,9 @@ class Ledger:
         )
 
     async def _claim_once(self, case: Case, worst: Amount, *, until: datetime) -> ClaimRequest | Reason:
+        async with self._opening:
+            if not self._leases:
+                await self._take(self._in_flight)
         while self._lacks(worst) and not self._is_exhausted:  # other workers may use what was leased for this one
             await self._extend(worst)
         if self._lacks(worst):

@@ -61,8 +61,8 @@ async def call_all(
     Raises:
         RunError: when it as a whole cannot happen.
     """
-    ledger = Ledger(tools.store, owner=uuid4().hex, caps=caps, day=day)
-    await ledger.open(_in_flight(ordered, limits, caps))
+    in_flight = _in_flight(ordered, limits, caps)
+    ledger = Ledger(tools.store, owner=uuid4().hex, caps=caps, day=day, in_flight=in_flight)
     batch = Batch(tools, ledger, limits=limits, remaining_seconds=remaining_seconds, errand=errand)
     troubles: list[str] = []
     try:

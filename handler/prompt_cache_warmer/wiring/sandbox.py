@@ -17,6 +17,7 @@ from prompt_cache_warmer.adapters.sqs_due_queue import SqsDueQueue
 from prompt_cache_warmer.adapters.system_clock import SystemClock
 from prompt_cache_warmer.adapters.talkative import hush
 from prompt_cache_warmer.rules.order import Order
+from prompt_cache_warmer.rules.retry import needed_seconds
 from prompt_cache_warmer.rules.uploads import Watched
 from prompt_cache_warmer.settings import MIB_BYTES, Settings
 from prompt_cache_warmer.warm.caller import Caller
@@ -55,6 +56,7 @@ class Sandbox:
             prompts_prefix=settings.prompts_prefix,
             bodies=BodyCache(BODY_CACHE_BYTES),
             max_inflight_bytes=settings.max_inflight_bytes,
+            call_seconds=needed_seconds(settings.request_timeout_seconds),
         )
         self._messages = MessagesOnDemand(targets, partial(_messages, settings))
         self._warmer = Warmer(
