@@ -18,6 +18,14 @@ STATUSES: dict[str, tuple[int, str, str | None, str, dict[str, str]]] = {
     "400": (400, "invalid_request_error", None, "messages.0: this is not allowed", {}),
     "400-zero": (400, "invalid_request_error", None, "max_tokens: must be greater than 0", {}),
     "400-limit": (400, "invalid_request_error", None, "You have reached your specified API usage limits.", {}),
+    "400-workspace": (
+        400,
+        "invalid_request_error",
+        None,
+        "You have reached your specified workspace API usage limits",
+        {},
+    ),
+    "400-credits": (400, "invalid_request_error", None, "Your credit balance is too low to access the API", {}),
     "400-echo": (400, "invalid_request_error", None, "system.0.text: {prompt}", {}),
     "401": (401, "authentication_error", None, "invalid x-api-key", {}),
     "401-echo": (401, "authentication_error", None, "invalid x-api-key: {key}", {}),
@@ -47,7 +55,7 @@ STATUSES: dict[str, tuple[int, str, str | None, str, dict[str, str]]] = {
 }
 REFUSED = frozenset({"400", "400-zero", "400-echo", "403", "404", "409", "413", "418", "304", "302"})
 """What the API will refuse again, so that an entry's breaker opens."""
-STOPPED = frozenset({"400-limit", "401", "401-echo", "402", "429-spend"})
+STOPPED = frozenset({"400-limit", "400-workspace", "400-credits", "401", "401-echo", "402", "429-spend"})
 """What stops a credential."""
 NO_JSON = {"html": b"<html>" + CANARY.encode() + b"</html>", "empty": b"", "list": b"[]", "null": b"null"}
 ERROR_BODIES: dict[str, bytes] = {
