@@ -7,7 +7,6 @@ is a member of the line, and that no number is NaN. A line CloudWatch would drop
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -68,9 +67,17 @@ def _parse(line: str) -> dict[str, Any] | None:
         for name in [*names, *(dimension for group in directive["Dimensions"] for dimension in group)]:
             if name not in blob:
                 raise EmfError(f"{name} is named but is no member of the line")
-        if any(math.isnan(value) for name in names for value in _values(blob[name])):
-            raise EmfError("a metric is NaN")
+        for name in names:
+            _check_numbers(name, _values(blob[name]))
     return blob
+
+
+def _check_numbers(name: str, values: list[object]) -> None:
+    for value in values:
+        if not isinstance(value, int | float):  # a dimension's text, which the schema takes too
+            raise EmfError(f"{name} is a metric, and its value is no number")
+        if value != value:  # noqa: PLR0124 - NaN alone is not equal to itself, and no integer is too large to be asked
+            raise EmfError(f"{name} is NaN")
 
 
 @cache
@@ -96,5 +103,5 @@ def _data(blob: dict[str, Any]) -> Iterator[tuple[str, MetricDatumTypeDef]]:
                     )
 
 
-def _values(value: float | list[float]) -> list[float]:
+def _values(value: Any) -> list[Any]:  # noqa: ANN401 - whatever stands there
     return value if isinstance(value, list) else [value]

@@ -73,6 +73,16 @@ def test_99_values_of_every_metric_fit_in_one_line() -> None:
     assert all(len(blob[name]) == 99 for name in values)
 
 
+@pytest.mark.parametrize("value", ["", float("nan"), [float("nan")]], ids=repr)
+def test_the_emf_reader_refuses_metrics_that_are_no_numbers(value: object) -> None:
+    """The format's schema lets a metric be text, as a dimension is; a number of any size is one."""
+    directive = {"Namespace": "NS", "Dimensions": [["service"]], "Metrics": [{"Name": "M"}]}
+    line = {"_aws": {"Timestamp": 1, "CloudWatchMetrics": [directive]}, "service": "s"}
+    with pytest.raises(EmfError, match="M is"):
+        emf_lines(json.dumps({**line, "M": value}))
+    assert len(emf_lines(json.dumps({**line, "M": [1, 2.5, 10**400]}))) == 1
+
+
 def test_nan_is_refused_instead_of_printed() -> None:
     """NaN is not JSON, and CloudWatch would drop the line."""
     with pytest.raises(ValueError, match="Out of range float"):
