@@ -277,6 +277,16 @@ def test_what_a_refusal_asked_to_wait_outlives_what_is_known() -> None:
     assert later.as_of(NOW + timedelta(seconds=300), at=9).wait_seconds(ONE, at=9) == 0
 
 
+@pytest.mark.parametrize("seconds", [7_200.0, 1e12, math.inf])
+def test_no_wait_is_remembered_for_more_than_an_hour(seconds: float) -> None:
+    """A gateway may ask for any number: this run waits so long, and a later one tries again after an hour."""
+    pace = Pace(share_percent=50)
+    pace.hold(seconds, now=NOW, at=0)
+    assert pace.wait_seconds(ONE, at=0) == seconds
+    assert pace.as_of(NOW + timedelta(seconds=3_599), at=0).wait_seconds(ONE, at=0) == 1
+    assert pace.as_of(NOW + timedelta(seconds=3_600), at=0).wait_seconds(ONE, at=0) == 0
+
+
 def test_workers_divide_the_share() -> None:
     """Four workers: a quarter of the rate each, and no call above a quarter of the share."""
     pace = read(requests(600), workers=4)

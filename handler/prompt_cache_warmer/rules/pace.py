@@ -46,6 +46,8 @@ SHORTEST_WAIT_SECONDS = 0.001  # less than any clock waits exactly, and no burst
 # How long a probe's answer is waited for before another goes: a refresh takes a second or two and a large write some
 # ten, and one that hangs until its timeout must not cost all others their turn.
 PROBE_SECONDS = 10.0
+# What a refusal asks for is remembered for so long at most, as every stop is: a gateway may ask for any number.
+LONGEST_HOLD_SECONDS = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ class Pace:
         return found
 
     def hold(self, seconds: float, *, now: datetime, at: float) -> None:
-        """Start nothing for that long, as a refusal asks."""
+        """Start nothing for that long, as a refusal asks; later runs know it for an hour at most."""
         self._held_until = max(self._held_until, at + seconds)
-        until_at = now + timedelta(seconds=seconds)
+        until_at = now + timedelta(seconds=min(seconds, LONGEST_HOLD_SECONDS))
         self._held_until_at = until_at if self._held_until_at is None else max(self._held_until_at, until_at)
 
     def told(self, now: datetime) -> None:
